@@ -1,0 +1,63 @@
+import type { Protocol, Service, ServiceKey, ServicePort } from './service.ts';
+
+/** Where a connection wants to go: a Service by name (an upstream), or an address (an intercepted connection). */
+export type Destination =
+  | {
+      readonly kind: 'service';
+      readonly service: ServiceKey;
+      readonly port: number;
+      readonly protocol: Protocol;
+    }
+  | {
+      readonly kind: 'address';
+      readonly address: string;
+      readonly port: number;
+      readonly protocol: Protocol;
+    };
+
+/** One endpoint on the port that a connection would use. */
+export interface Candidate {
+  /** `address:port`, IPv6 in brackets: what load counters are kept under. */
+  readonly id: string;
+  readonly address: string;
+  readonly port: number;
+  readonly zone: string;
+  readonly node: string;
+}
+
+/**
+ * The endpoints that may take a new connection for one port of one Service, after health, address family,
+ * topology and duplicates have been seen to. The same object stays while nothing about it changes, so that
+ * what is built from it (a picker) can be kept by identity.
+ */
+export interface EndpointGroup {
+  readonly service: Service;
+  readonly port: ServicePort;
+  /** Never empty. */
+  readonly candidates: readonly Candidate[];
+}
+
+export type RefusalReason = 'unknown-service' | 'unknown-port' | 'no-endpoints' | 'external-name';
+
+/** What to do with one connection. */
+export type Decision =
+  | { readonly action: 'balance'; readonly group: EndpointGroup }
+  /** The Service exists and its endpoints are not here yet: load them, then decide again. */
+  | { readonly action: 'load'; readonly service: ServiceKey }
+  | { readonly action: 'pass-through'; readonly address: string; readonly port: number }
+  /** `detail` is a sentence that names the Service and what is wrong with it. */
+  | { readonly action: 'refuse'; readonly reason: RefusalReason; readonly detail: string };
+
+/** What the forwarder asks of the room that knows the Services. */
+export interface Routes {
+  /** Never waits and never throws. */
+  decide(destination: Destination): Decision;
+  /** Keeps the endpoints of a Service subscribed until released. */
+  use(service: ServiceKey): Lease;
+}
+
+export interface Lease {
+  /** Resolves, never rejects, once the endpoints are known or waiting for them is over. */
+  readonly known: Promise<void>;
+  release(): void;
+}
