@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { difference, emptyMap } from './persistent-map.ts';
 import type { PersistentMap } from './persistent-map.ts';
 
@@ -11,6 +11,10 @@ function apply(map: PersistentMap<number>, edits: readonly { key: string; value:
     (into, { key: name, value }) => (value === undefined ? into.delete(name) : into.set(name, value)),
     map,
   );
+}
+
+function sorted(entries: Iterable<readonly [string, number]>): string[] {
+  return [...entries].map(([name, value]) => `${name}=${value}`).toSorted();
 }
 
 function differences(before: PersistentMap<number>, after: PersistentMap<number>): string[] {
@@ -31,13 +35,13 @@ test('holds what a Map holds, and every earlier version stays as it was', (t) =>
       };
       play(first);
       const before = apply(emptyMap<number>(), first);
-      const frozen = [...before].toSorted();
-      t.deepEqual(frozen, [...model].toSorted());
+      const frozen = sorted(before);
+      t.deepEqual(frozen, sorted(model));
       t.is(before.size, model.size);
       play(second);
       const after = apply(before, second);
-      t.deepEqual([...after].toSorted(), [...model].toSorted());
-      t.deepEqual([...before].toSorted(), frozen);
+      t.deepEqual(sorted(after), sorted(model));
+      t.deepEqual(sorted(before), frozen);
     }),
     { numRuns: 50 },
   );

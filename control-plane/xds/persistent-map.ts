@@ -131,7 +131,7 @@ class TrieDraft<V> implements Draft<V> {
 }
 
 const EMPTY: PersistentMap<never> = new Trie<never>(
-  { kind: 'leaf', entries: new Map(), owner: undefined },
+  { kind: 'leaf', entries: new Map<string, never>(), owner: undefined },
   0,
 );
 
