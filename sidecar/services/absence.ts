@@ -33,5 +33,5 @@ export function explainAbsence(
     const node = place.node === '' ? 'this node, whose name the sidecar was not told' : `node ${place.node}`;
     return `${name} has internalTrafficPolicy: Local and no ready endpoint on ${node}.`;
   }
-  return `${name} has ${endpoints.length} endpoints and none of them is ready: check the pods' readiness probes.`;
+  return `${name} has endpoints (${endpoints.length}), and none is ready: check the pods' readiness probes.`;
 }

@@ -5,7 +5,7 @@ export interface Origin {
   /** The control plane's word for this state of the resource. */
   readonly version: string;
   readonly source: 'control-plane' | 'disk';
-  /** When it entered the table, in milliseconds since the epoch. */
+  /** When it came, or was written to disk, in milliseconds since the epoch. */
   readonly sinceMs: number;
 }
 

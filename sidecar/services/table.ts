@@ -137,6 +137,7 @@ class Draft {
 
   /** The writable slices of a Service. Asking for them makes its endpoints known. */
   #slicesOf(service: ServiceKey): Map<string, SliceEntry> {
+    this.#clearOverdue(service);
     const mine = this.#slices.get(service);
     if (mine !== undefined) {
       return mine;
@@ -146,11 +147,16 @@ class Draft {
     const slices = new Map(before?.slices);
     this.#slices.set(service, slices);
     this.#endpoints.set(service, { slices, groups: before?.groups ?? new Map() });
-    if ((this.#overdue ?? this.#from.overdue).has(service)) {
-      this.#overdue ??= new Set(this.#from.overdue);
-      this.#overdue.delete(service);
-    }
     return slices;
+  }
+
+  #forgetEndpoints(service: ServiceKey): void {
+    this.#clearOverdue(service);
+    this.#slices.delete(service);
+    if ((this.#endpoints ?? this.#from.endpoints).has(service)) {
+      this.#endpoints ??= new Map(this.#from.endpoints);
+      this.#endpoints.delete(service);
+    }
   }
 
   #setOverdue(service: ServiceKey): void {
@@ -160,12 +166,7 @@ class Draft {
     }
   }
 
-  #forgetEndpoints(service: ServiceKey): void {
-    this.#slices.delete(service);
-    if ((this.#endpoints ?? this.#from.endpoints).has(service)) {
-      this.#endpoints ??= new Map(this.#from.endpoints);
-      this.#endpoints.delete(service);
-    }
+  #clearOverdue(service: ServiceKey): void {
     if ((this.#overdue ?? this.#from.overdue).has(service)) {
       this.#overdue ??= new Set(this.#from.overdue);
       this.#overdue.delete(service);

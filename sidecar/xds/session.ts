@@ -7,23 +7,10 @@ import type {
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Change, Origin } from '../services/change.ts';
+import type { StoredType } from '../services/last-good-file.ts';
 import type { Rejection } from './rejection.ts';
 import { rejectionStatus } from './rejection.ts';
 import type { ResourceKind } from './resource-kind.ts';
-
-/** A resource as it came, to be kept for the next start. */
-export interface StoredResource {
-  readonly name: string;
-  readonly version: string;
-  readonly bytes: Uint8Array;
-}
-
-/** All that is held of one type, and the subscriptions that have been answered, be it with nothing. */
-export interface StoredType {
-  readonly typeUrl: string;
-  readonly answered: readonly string[];
-  readonly resources: readonly StoredResource[];
-}
 
 /** What one response comes to. */
 export interface Received {
