@@ -10,7 +10,7 @@ export interface ControlPlaneConfig {
   readonly inspection: Address;
   /** /healthz /readyz /metrics. */
   readonly admin: Address;
-  readonly log: { readonly level: Level; readonly format: LogFormat };
+  readonly log: { readonly level: Level; readonly format: LogFormat | 'auto' };
   readonly push: {
     /** Changes that follow one another closer than this go out together. */
     readonly windowMs: number;
@@ -45,7 +45,7 @@ export function readConfig(lookup: (name: string) => string | undefined): Config
     admin: environment.address('CORTEXFLOW_ADMIN_ADDRESS', '127.0.0.1:18080'),
     log: {
       level: environment.choice('CORTEXFLOW_LOG_LEVEL', LEVELS, 'info'),
-      format: environment.choice('CORTEXFLOW_LOG_FORMAT', ['json', 'text'], 'json'),
+      format: environment.choice('CORTEXFLOW_LOG_FORMAT', ['auto', 'json', 'text'], 'auto'),
     },
     push: readPush(environment),
     streams: readStreams(environment),

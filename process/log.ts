@@ -53,11 +53,15 @@ export function createLogger(options: LogOptions, base: Fields = {}): Logger {
   };
 }
 
-/** Writes to standard error, so that standard output stays free for what a command answers. */
-export function stderrLogger(program: string, format: LogFormat, level: LogLevel): Logger {
+/**
+ * Writes to standard error, so that standard output stays free for what a command answers. `auto` is text
+ * for a person at a terminal and JSON for everything else.
+ */
+export function stderrLogger(program: string, format: LogFormat | 'auto', level: LogLevel): Logger {
+  const automatic = process.stderr.isTTY ? 'text' : 'json';
   return createLogger(
     {
-      format,
+      format: format === 'auto' ? automatic : format,
       level: () => level.current,
       write: (line) => process.stderr.write(`${line}\n`),
       now: () => new Date(),

@@ -60,7 +60,7 @@ test('a JSON file says it all', (t) => {
     controlPlane: { addresses: ['[::1]:18000', 'control-plane.cortexflow.svc:18000'] },
     upstreams: [
       { listen: '127.0.0.1:8080', service: 'hello.demo:80' },
-      { listen: '[::1]:8081', service: 'db.demo.svc.cluster.local:5432/tcp', balance: 'ring-hash' },
+      { listen: '[::1]:8081', service: 'db.demo.svc.cluster.local:5432/tcp', balance: 'consistent-hash' },
     ],
     lastGoodFile: '/var/lib/cortexflow/last-good',
   });
@@ -79,7 +79,7 @@ test('a JSON file says it all', (t) => {
       service: 'demo/db',
       port: 5432,
       protocol: 'tcp',
-      balance: 'ring-hash',
+      balance: 'consistent-hash',
     },
   ]);
 });

@@ -18,7 +18,7 @@ export interface Upstream {
 }
 
 /** `least-latency`: power of two choices over peak EWMA latency times load. */
-const BALANCES = ['least-latency', 'round-robin', 'least-request', 'ring-hash'] as const;
+const BALANCES = ['least-latency', 'round-robin', 'least-request', 'consistent-hash'] as const;
 
 const HOST_PORT = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:[\]/\s]+)):(?<port>\d{1,5})$/u;
 const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/iu;
