@@ -1,6 +1,9 @@
-import { type Server, ServerCredentials } from '@grpc/grpc-js';
+import { logVerbosity, type Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import type { Address } from '../process/environment.ts';
 import { bindError, hostPort } from '../process/listen.ts';
+
+// grpc-js would write lines of its own for what is told here in a sentence.
+if (process.env['GRPC_VERBOSITY'] === undefined) setLogVerbosity(logVerbosity.NONE);
 
 /** Listens, and resolves with the port that was bound. Rejects with a StartupError. */
 export function listenGrpc(server: Server, what: string, { host, port }: Address): Promise<number> {

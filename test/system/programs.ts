@@ -13,6 +13,13 @@ export interface LogLine {
   readonly [field: string]: unknown;
 }
 
+export interface Command {
+  /** From the top of the tree. */
+  readonly file: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+}
+
 /** One of our programs as a process of its own, as people run it, with its log read line by line. */
 export class Program {
   readonly log: LogLine[] = [];
@@ -20,14 +27,16 @@ export class Program {
   readonly #waiting = new Set<() => void>();
   readonly #name: string;
 
-  constructor(name: string, environment: Readonly<Record<string, string>>) {
-    this.#name = name;
-    this.#child = spawn(process.execPath, [`${name}/main.ts`], {
+  constructor({ file, environment, args = [] }: Command) {
+    this.#name = file;
+    this.#child = spawn(process.execPath, [file, ...args], {
       cwd: root,
       env: { PATH: process.env['PATH'] ?? '', CORTEXFLOW_LOG_FORMAT: 'json', ...environment },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    createInterface({ input: this.#child.stderr! }).on('line', (line) => this.#take(line));
+    for (const input of [this.#child.stdout!, this.#child.stderr!]) {
+      createInterface({ input }).on('line', (line) => this.#take(line));
+    }
     this.#child.on('exit', () => this.#wake());
   }
 
@@ -83,12 +92,8 @@ export class Program {
 }
 
 /** Starts a program that ends with the test at the latest. */
-export function start(
-  t: ExecutionContext,
-  name: string,
-  environment: Readonly<Record<string, string>>,
-): Program {
-  const program = new Program(name, environment);
+export function start(t: ExecutionContext, command: Command): Program {
+  const program = new Program(command);
   t.teardown(() => program.end('SIGKILL'));
   return program;
 }
