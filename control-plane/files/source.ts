@@ -107,8 +107,8 @@ class DirectorySource implements FilesSource {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#watch.close();
     await this.#look;
+    this.#watch.close();
   }
 
   rejections(): readonly Rejection[] {
@@ -133,9 +133,11 @@ class DirectorySource implements FilesSource {
     let nextMs = this.#options.rescanMs;
     try {
       const listing = await listDirectory(this.#options.directory);
-      this.#notice(listing);
+      if (this.#isClosed) return;
+      this.#directoryProblems = this.#problemsOf(listing);
       if (listing === undefined) nextMs = Math.min(nextMs, MISSING_RESCAN_MS);
       else await this.#takeIn(listing);
+      this.#report();
     } catch (error) {
       this.#options.logger.error('Looking through the files failed; the last good state stays', { error });
     }
@@ -143,15 +145,14 @@ class DirectorySource implements FilesSource {
   }
 
   /** A directory that is gone or cannot be read is no empty one: what was read from it before stays. */
-  #notice(listing: Listing | undefined): void {
+  #problemsOf(listing: Listing | undefined): readonly Rejection[] {
     const { directory } = this.#options;
-    const missing = new Map([['', 'does not exist any more: put it back']]);
-    this.#directoryProblems = [...(listing?.unreadable ?? missing)].map(([path, problem]) => ({
+    const unreadable = listing?.unreadable ?? new Map([['', 'does not exist any more: put it back']]);
+    return [...unreadable].map(([path, problem]) => ({
       object: path === '' ? `Directory ${directory}` : `File ${join(directory, path)}`,
       origin: undefined,
       problems: [`${problem}; what was read there before stays`],
     }));
-    if (listing === undefined) this.#report();
   }
 
   async #takeIn(listing: Listing): Promise<void> {
@@ -162,12 +163,13 @@ class DirectorySource implements FilesSource {
       (path) => hidden.some((place) => place === '' || path === place || path.startsWith(`${place}/`)),
       now(),
     );
+    // At the start all files are read in one go: which of two claims came first is then told by their paths.
+    if (!this.#isSynced && (hidden.includes('') || !this.#settling.isAtRest(now()))) return;
     for (const settled of this.#settling.take(now())) await this.#read(settled);
     if (this.#isClosed) return;
     const events = this.#contents.takeEvents();
     if (events.length > 0) this.#options.onEvents(events);
-    this.#report();
-    if (this.#isSynced || !this.#settling.isComplete || hidden.includes('')) return;
+    if (this.#isSynced || !this.#settling.isComplete) return;
     this.#isSynced = true;
     this.#options.onSynced();
   }
