@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Document } from 'yaml';
 import { isMap, isNode, isSeq, LineCounter, parseAllDocuments } from 'yaml';
 import { unpackList } from '../mesh/object.ts';
@@ -28,17 +29,17 @@ const MOST_ALIASES = 1_000;
 /**
  * Reads one file, version after version. The file is cut at its `---` lines first: what is broken in one
  * document then cannot swallow those after it, and documents that are the same as in the version before are not
- * parsed again. Never throws.
+ * parsed again. Between two documents others have their turn: a large file takes seconds. Never rejects.
  */
 export class DocumentReader {
   #chunks = new Map<string, DocumentsRead>();
 
-  read(text: string): DocumentsRead {
+  async read(text: string): Promise<DocumentsRead> {
     const chunks = new Map<string, DocumentsRead>();
     const objects: LocatedObject[] = [];
     const problems: SyntaxProblem[] = [];
     for (const chunk of cut(text)) {
-      const read = chunks.get(chunk.text) ?? this.#chunks.get(chunk.text) ?? parseChunk(chunk.text);
+      const read = chunks.get(chunk.text) ?? this.#chunks.get(chunk.text) ?? (await parseInTurn(chunk.text));
       chunks.set(chunk.text, read);
       for (const { object, line } of read.objects) objects.push({ object, line: line + chunk.linesAbove });
       for (const problem of read.problems) {
@@ -70,6 +71,11 @@ function cut(text: string): readonly Chunk[] {
     linesAbove += piece.split('\n').length - 1;
   }
   return chunks;
+}
+
+async function parseInTurn(text: string): Promise<DocumentsRead> {
+  await setImmediate();
+  return parseChunk(text);
 }
 
 function parseChunk(text: string): DocumentsRead {

@@ -181,7 +181,7 @@ class DirectorySource implements FilesSource {
     }
     const onDisk = join(this.#options.directory, path);
     const read = await readText(onDisk, file);
-    if (read.outcome === 'read') this.#contents.set(path, read.text);
+    if (read.outcome === 'read') await this.#contents.set(path, read.text);
     else if (read.outcome === 'changed') this.#settling.putBack(path, now());
     else {
       this.#contents.fail(path, read.problem);

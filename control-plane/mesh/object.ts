@@ -78,6 +78,6 @@ function notRead(apiVersion: string, kind: string): string {
 
 function requiredText(field: Field, remedy: string): string {
   const text = field.text();
-  if (text === '' && (!field.isPresent || field.value === '')) field.reject(remedy);
+  if (field.isBlank) field.reject(remedy);
   return text;
 }
