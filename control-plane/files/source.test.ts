@@ -8,6 +8,7 @@ import {
   symlink,
   truncate,
   unlink,
+  utimes,
   writeFile,
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -199,7 +200,8 @@ folderTest('a folder that is not there is one sentence', async (t, folder) => {
 
 folderTest('files come, change in place, are renamed over, and go', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
-  await folder.open();
+  // Nothing is found here that was not told of.
+  await folder.open({ rescanMs: 3_600_000 });
   await folder.write('b.yaml', service('b'));
   await folder.untilServices('default/a:80', 'default/b:80');
   await folder.write('a.yaml', service('a', 81));
@@ -210,6 +212,11 @@ folderTest('files come, change in place, are renamed over, and go', async (t, fo
   await folder.untilServices('default/a:82', 'default/b:80', 'default/c:80');
   await folder.write('new/directory/c.yaml', service('c', 83));
   await folder.untilServices('default/a:82', 'default/b:80', 'default/c:83');
+  await rm(join(folder.path, 'new'), { recursive: true });
+  await folder.write('new/directory/c.yaml', service('c', 84));
+  await folder.untilServices('default/a:82', 'default/b:80', 'default/c:84');
+  await folder.write('new/directory/c.yaml', service('c', 85));
+  await folder.untilServices('default/a:82', 'default/b:80', 'default/c:85');
   await rm(join(folder.path, 'new'), { recursive: true });
   await folder.untilServices('default/a:82', 'default/b:80');
   await unlink(join(folder.path, 'a.yaml'));
@@ -340,6 +347,8 @@ folderTest('a mounted ConfigMap is exchanged as a whole', async (t, folder) => {
   await publish('3', { 'a.yaml': service('a', 83), 'sub/c.yaml': service('c') });
   await rm(join(folder.path, '..2'), { recursive: true });
   await folder.untilServices('default/a:83', 'default/c:80');
+  await folder.write('..3/sub/c.yaml', service('c', 84));
+  await folder.untilServices('default/a:83', 'default/c:84');
 });
 
 folderTest('links that lead back up or to themselves do no harm', async (t, folder) => {
@@ -356,7 +365,7 @@ folderTest('links that lead back up or to themselves do no harm', async (t, fold
 folderTest('a folder that vanishes is no empty one, and may come back', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
   await folder.write('b.yaml', service('b'));
-  await folder.open();
+  await folder.open({ rescanMs: 3_600_000 });
   await rename(folder.path, `${folder.path}-moved`);
   await folder.untilRejected(
     t,
@@ -373,6 +382,7 @@ folderTest('a folder that vanishes is no empty one, and may come back', async (t
 
 folderTest('two objects of one name: the first stays, the second waits', async (t, folder) => {
   await folder.write('b.yaml', service('a', 82));
+  await utimes(join(folder.path, 'b.yaml'), 0, 0);
   await folder.write('a.yaml', service('a', 81));
   await folder.open();
   t.deepEqual(folder.services, ['default/a:81']);

@@ -135,8 +135,10 @@ class DirectorySource implements FilesSource {
       const listing = await listDirectory(this.#options.directory);
       if (this.#isClosed) return;
       this.#directoryProblems = this.#problemsOf(listing);
-      if (listing === undefined) nextMs = Math.min(nextMs, MISSING_RESCAN_MS);
-      else await this.#takeIn(listing);
+      if (listing === undefined) {
+        this.#watch.follow(new Map());
+        nextMs = Math.min(nextMs, MISSING_RESCAN_MS);
+      } else await this.#takeIn(listing);
       this.#report();
     } catch (error) {
       this.#options.logger.error('Looking through the files failed; the last good state stays', { error });
