@@ -93,7 +93,8 @@ function parseChunk(text: string): DocumentsRead {
     try {
       // Of an alias bomb nothing is built: the count comes first.
       const object: unknown = document.toJS({ maxAliasCount: MOST_ALIASES });
-      if (object !== null && object !== undefined) objects.push(...locate(document, object, lines));
+      if (object === null || object === undefined) continue;
+      for (const located of locate(document, object, lines)) objects.push(located);
     } catch (error) {
       problems.push({ line, column: col, problem: explainFailedBuild(error) });
     }

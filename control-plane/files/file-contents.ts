@@ -38,7 +38,9 @@ export class FileContents {
       rejections.push({ object: this.#label(path), origin: `${this.#onDisk(path)}:${place}`, problems });
     };
     const { objects, problems } = await state.reader.read(text);
-    for (const { line, column, problem } of problems) reject(`${line}:${column}`, [problem]);
+    for (const { line, column, problem } of problems) {
+      reject(`${line}:${column}`, [`${problem}; until it is mended, what stood here before stays`]);
+    }
     for (const { object, line } of objects) {
       const origin = `${this.#onDisk(path)}:${line}`;
       const identified = identify(object);

@@ -232,7 +232,7 @@ folderTest(
     await folder.write('a.yaml', 'apiVersion: v1\nkind: Service\nmetadata: {name: a\n');
     await folder.untilRejected(
       t,
-      'File DIR/a.yaml (DIR/a.yaml:4:1): is no valid YAML here: Flow map in block collection must be sufficiently indented and end with a }',
+      'File DIR/a.yaml (DIR/a.yaml:4:1): is no valid YAML here: Flow map in block collection must be sufficiently indented and end with a }; until it is mended, what stood here before stays',
     );
     t.is(folder.lines.filter(({ level }) => level === 'warn').length, 1);
     await folder.lookedAt();
@@ -278,12 +278,12 @@ folderTest('an object of another kind is skipped, and says why once', async (t, 
       [
         'info',
         'Skipped',
-        'apps/v1 Deployment is left out: the mesh reads v1 Service and discovery.k8s.io/v1 EndpointSlice',
+        '"apps/v1 Deployment" is left out: the mesh reads v1 Service and discovery.k8s.io/v1 EndpointSlice',
       ],
       [
         'info',
         'Skipped',
-        'v1 Endpoints is left out: write its addresses as a discovery.k8s.io/v1 EndpointSlice',
+        '"v1 Endpoints" is left out: write its addresses as a discovery.k8s.io/v1 EndpointSlice',
       ],
     ],
   );

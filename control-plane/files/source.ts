@@ -46,7 +46,10 @@ export type Started =
   /** `problem` is a sentence for whoever named the directory. */
   | { readonly outcome: 'failed'; readonly problem: string };
 
-/** A directory of Kubernetes YAML and JSON, those below it included, as a source of the mesh. */
+/**
+ * A directory of Kubernetes YAML and JSON (`.yaml`, `.yml`, `.json`) as a source of the mesh. Directories below
+ * it are included and symbolic links are followed; names that begin with a dot are left out.
+ */
 export function createFilesSource(options: FilesSourceOptions): FilesSource {
   return new DirectorySource(options);
 }
@@ -60,7 +63,7 @@ const DEFAULTS = {
 } as const;
 
 /** Many reports come at once when a file is saved; one look answers them all. */
-const LOOK_DELAY_MS = 5;
+const LEAST_LOOK_DELAY_MS = 5;
 /** A directory that is gone cannot be watched. */
 const MISSING_RESCAN_MS = 500;
 
@@ -72,6 +75,7 @@ class DirectorySource implements FilesSource {
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
   #look: Promise<void> | undefined;
+  #lookDelayMs = LEAST_LOOK_DELAY_MS;
   #directoryProblems: readonly Rejection[] = [];
   #rejections: readonly Rejection[] = [];
   #isSynced = false;
@@ -82,7 +86,7 @@ class DirectorySource implements FilesSource {
     this.#settling = new Settling(this.#options);
     this.#contents = new FileContents(options.directory, options.logger);
     this.#watch = new DirectoryWatch(
-      () => this.#lookWithin(LOOK_DELAY_MS),
+      () => this.#lookWithin(this.#lookDelayMs),
       (directory, error) =>
         options.logger.warn('Cannot watch a directory; its changes are found by looking from time to time', {
           directory,
@@ -130,6 +134,7 @@ class DirectorySource implements FilesSource {
 
   async #lookOnce(): Promise<void> {
     if (this.#isClosed) return;
+    const began = now();
     let nextMs = this.#options.rescanMs;
     try {
       const listing = await listDirectory(this.#options.directory);
@@ -143,7 +148,10 @@ class DirectorySource implements FilesSource {
     } catch (error) {
       this.#options.logger.error('Looking through the files failed; the last good state stays', { error });
     }
-    this.#lookWithin(Math.min(nextMs, Math.max(0, (this.#settling.nextRest ?? Infinity) - now())));
+    // However large the directory and however busy its writers, half of the time is left to others.
+    this.#lookDelayMs = Math.max(LEAST_LOOK_DELAY_MS, now() - began);
+    const nextRestMs = Math.max(this.#lookDelayMs, (this.#settling.nextRest ?? Infinity) - now());
+    this.#lookWithin(Math.min(nextMs, nextRestMs));
   }
 
   /** A directory that is gone or cannot be read is no empty one: what was read from it before stays. */
@@ -158,7 +166,7 @@ class DirectorySource implements FilesSource {
   }
 
   async #takeIn(listing: Listing): Promise<void> {
-    if (this.#watch.follow(listing.directories)) this.#lookWithin(LOOK_DELAY_MS);
+    if (this.#watch.follow(listing.directories)) this.#lookWithin(this.#lookDelayMs);
     const hidden = [...listing.unreadable.keys()];
     this.#settling.look(
       limited(listing.files, this.#options),
