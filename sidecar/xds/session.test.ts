@@ -220,6 +220,7 @@ test('what arrives for a subscription that was given up is passed over', (t) => 
   t.deepEqual(changes, []);
   t.is(errorOf(reply), 'ACK');
   t.is(session.open().length, 1);
+  t.deepEqual(session.stored()[1], { typeUrl: ENDPOINTS_TYPE_URL, answered: [], resources: [] });
 });
 
 test('a resource that is sent again changes nothing', (t) => {
