@@ -224,7 +224,7 @@ test('Services come by themselves, endpoints when somebody uses them', async (t)
         name: 'demo/hello',
         origin: { version: 'v1', source: 'control-plane' },
         endpoints: 'known',
-        slices: [{ name: 'demo/hello/s1', endpoints: 1, ready: 1 }],
+        slices: [{ name: 'demo/hello/s1', endpoints: [{ health: 'ready' }] }],
       },
     ],
   });

@@ -112,7 +112,7 @@ async function readyz(sidecar: Program): Promise<void> {
 
 async function config(
   sidecar: Program,
-): Promise<{ services: { name: string; slices: { ready: number }[] }[] }> {
+): Promise<{ services: { name: string; slices: { endpoints: { health: string }[] }[] }[] }> {
   const answer = await fetch(await adminUrl(sidecar, '/config'));
   return (await answer.json()) as never;
 }
@@ -176,7 +176,7 @@ test('an endpoint leaves under load, and is stopped, without one failed request'
   folder.write(`${leaving!.port}.yaml`, slice(leaving!.port, false));
   await until(
     () => config(mesh.sidecar),
-    ({ services }) => services[0]!.slices.some(({ ready }) => ready === 0),
+    ({ services }) => services[0]!.slices.some(({ endpoints }) => endpoints[0]!.health !== 'ready'),
   );
   // Those who were given this endpoint before have had their answer once another has had 200.
   const [, other] = backends;

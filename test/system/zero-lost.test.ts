@@ -129,7 +129,9 @@ async function table(sidecar: Program): Promise<Model['expected']> {
           .map((slice) => [
             slice.name,
             Object.fromEntries(
-              slice.endpoints.map(({ address, health }): [string, Health] => [address, health]).toSorted(byName),
+              slice.endpoints
+                .map(({ address, health }): [string, Health] => [address, health])
+                .toSorted(byName),
             ),
           ]),
       ),
