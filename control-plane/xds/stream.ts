@@ -1,13 +1,11 @@
 import { status } from '@grpc/grpc-js';
 import type { Logger } from '../../process/log.ts';
 import type { Caller, RawCall } from './caller.ts';
-import { beginDelta, changeDelta } from './delta-subscription.ts';
 import type { Limits } from './limits.ts';
 import { nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
-import { changeSotw } from './sotw-subscription.ts';
 import type { Content } from './target.ts';
 import type { TypeServer } from './type-server.ts';
 import { TypeSession } from './type-session.ts';
@@ -146,30 +144,15 @@ export class XdsStream {
   }
 
   #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
-    const server = this.#host.serverOf(typeUrl, this.protocol);
-    const subscription =
-      'subscribe' in request
-        ? beginDelta(request, request.claims, server.target)
-        : changeSotw(undefined, request.names);
-    this.#sessions.push(new TypeSession(server, subscription));
+    this.#sessions.push(new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request));
     this.#sessions.sort((one, other) => this.#host.rank(one.typeUrl) - this.#host.rank(other.typeUrl));
     if (this.#isWithinLimits()) this.pump();
   }
 
   #change(session: TypeSession, request: DeltaRequest | SotwRequest): void {
     const { nonce, error } = request;
-    if (nonce !== '') {
-      session.answer(nonce, error, this.#host.now());
-      if (error !== undefined) this.#logRejection(session, nonce, error.message);
-    }
-    const before = session.subscription;
-    if ('subscribe' in request) {
-      session.subscription = changeDelta(before, request);
-    } else if (nonce === '' || nonce === session.lastNonce) {
-      session.subscription = changeSotw(before, request.names);
-    }
-    // Most requests are answers to a response and change nothing else.
-    if (session.subscription !== before && this.#isWithinLimits()) this.pump();
+    if (error !== undefined) this.#logRejection(session, nonce, error.message);
+    if (session.receive(request, this.#host.now()) && this.#isWithinLimits()) this.pump();
   }
 
   #sessionOf(typeUrl: string): TypeSession | undefined {
