@@ -75,6 +75,11 @@ export class TypeSession {
     return response;
   }
 
+  /** Does a response with this nonce wait for an answer? */
+  awaits(nonce: string): boolean {
+    return pendingResponse(this.acknowledgements, nonce) !== undefined;
+  }
+
   /** Takes a later request; true where it changes the subscription, and is not just an answer to a response. */
   receive(request: DeltaRequest | SotwRequest, at: number): boolean {
     const { nonce, error } = request;
@@ -86,10 +91,10 @@ export class TypeSession {
   }
 
   #answer(nonce: string, error: Status | undefined, at: number): void {
-    if (error === undefined) this.counters.acks += 1;
-    else this.counters.nacks += 1;
     const response = pendingResponse(this.acknowledgements, nonce);
     if (response === undefined) return;
+    if (error === undefined) this.counters.acks += 1;
+    else this.counters.nacks += 1;
     this.acknowledgements =
       error === undefined
         ? recordAccepted(this.acknowledgements, response, at)

@@ -46,7 +46,12 @@ async function bystander(t: ExecutionContext, serving: Serving): Promise<() => P
 test('bytes that are no request end their stream and nothing else', async (t) => {
   const serving = await serveFor(t);
   const isServed = await bystander(t, serving);
-  const garbage = [Buffer.from([0xff]), Buffer.from([0x12, 0x7f, 1]), Buffer.from('GET / HTTP/1.1\r\n')];
+  const garbage = [
+    Buffer.from([0xff]),
+    Buffer.from([0x12, 0x7f, 1]),
+    Buffer.from('GET / HTTP/1.1\r\n'),
+    Buffer.from([0x2a, 0x01, 0xff]),
+  ];
   for (const bytes of garbage) {
     const stream = connect(t, serving);
     stream.sendBytes(bytes);
@@ -55,6 +60,7 @@ test('bytes that are no request end their stream and nothing else', async (t) =>
     t.regex(ended.details, /no discovery request/u);
   }
   for (let at = 0; at < 200; at += 1) connect(t, serving).sendBytes(randomBytes(1 + at));
+  t.false(serving.log.some(({ level }) => level === 'error'));
   await isServed();
   t.true(serving.engine.counters.requestsRefused >= garbage.length);
 });
