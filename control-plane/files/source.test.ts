@@ -312,6 +312,28 @@ folderTest('a file that is being written is read when it is whole', async (t, fo
   t.deepEqual(folder.lines, []);
 });
 
+folderTest('a file that never rests holds up the start, and is named', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  const enough = new AbortController();
+  const writing = (async () => {
+    for (let port = 1; !enough.signal.aborted; port += 1) {
+      await folder.write('b.yaml', service('b', port));
+      await delay(5);
+    }
+  })();
+  const opening = folder.open({ settleMs: 500 });
+  await folder.until(() => folder.rejections.length === 1);
+  t.deepEqual(folder.rejections, [
+    `File ${folder.path}/b.yaml: keeps changing: nothing is served before it has been read once; leave it alone`,
+  ]);
+  t.deepEqual(folder.history, []);
+  enough.abort();
+  await writing;
+  await opening;
+  t.is(folder.services.length, 2);
+  t.deepEqual(folder.rejections, []);
+});
+
 folderTest('an emptied file counts as being written for a while', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
   await folder.open({ emptySettleMs: 3_600_000 });
