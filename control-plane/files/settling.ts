@@ -85,9 +85,10 @@ export class Settling {
     return [...this.#files.values()].every(({ isKnown }) => isKnown);
   }
 
-  /** Whether no file is about to change. */
-  isAtRest(now: number): boolean {
-    return [...this.#files.values()].every((watched) => !isChanged(watched) || this.#restsAt(watched) <= now);
+  /** Files that have changed and not come to rest. */
+  restless(now: number): readonly string[] {
+    const changing = [...this.#files].filter(([, file]) => isChanged(file) && this.#restsAt(file) > now);
+    return changing.map(([path]) => path);
   }
 
   /** When the next file may come to rest; undefined: all of them do. */

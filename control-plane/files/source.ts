@@ -72,6 +72,7 @@ class DirectorySource implements FilesSource {
   readonly #settling: Settling;
   readonly #contents: FileContents;
   readonly #watch: DirectoryWatch;
+  #startedAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
   #look: Promise<void> | undefined;
@@ -104,6 +105,7 @@ class DirectorySource implements FilesSource {
     } catch (error) {
       return { outcome: 'failed', problem: `The directory ${directory} ${explain(error)}` };
     }
+    this.#startedAt = now();
     this.#lookWithin(0);
     return { outcome: 'started' };
   }
@@ -156,10 +158,9 @@ class DirectorySource implements FilesSource {
 
   /** A directory that is gone or cannot be read is no empty one: what was read from it before stays. */
   #problemsOf(listing: Listing | undefined): readonly Rejection[] {
-    const { directory } = this.#options;
     const unreadable = listing?.unreadable ?? new Map([['', 'does not exist any more: put it back']]);
     return [...unreadable].map(([path, problem]) => ({
-      object: path === '' ? `Directory ${directory}` : `File ${join(directory, path)}`,
+      object: this.#label(path),
       origin: undefined,
       problems: [`${problem}; what was read there before stays`],
     }));
@@ -173,8 +174,7 @@ class DirectorySource implements FilesSource {
       (path) => hidden.some((place) => place === '' || path === place || path.startsWith(`${place}/`)),
       now(),
     );
-    // At the start all files are read in one go: which of two claims came first is then told by their paths.
-    if (!this.#isSynced && (hidden.includes('') || !this.#settling.isAtRest(now()))) return;
+    if (!this.#isSynced && (hidden.includes('') || this.#isHeldUp())) return;
     for (const settled of this.#settling.take(now())) await this.#read(settled);
     if (this.#isClosed) return;
     const events = this.#contents.takeEvents();
@@ -182,6 +182,21 @@ class DirectorySource implements FilesSource {
     if (this.#isSynced || !this.#settling.isComplete) return;
     this.#isSynced = true;
     this.#options.onSynced();
+  }
+
+  /**
+   * At the start all files are read in one go: which of two claims came first is then told by their paths. A
+   * file that never rests holds this up, and says so.
+   */
+  #isHeldUp(): boolean {
+    const restless = this.#settling.restless(now());
+    const { settleMs, emptySettleMs } = this.#options;
+    if (now() - this.#startedAt > 2 * (settleMs + emptySettleMs)) {
+      const problems = ['keeps changing: nothing is served before it has been read once; leave it alone'];
+      const rejections = restless.map((path) => ({ object: this.#label(path), origin: undefined, problems }));
+      this.#directoryProblems = [...this.#directoryProblems, ...rejections];
+    }
+    return restless.length > 0;
   }
 
   async #read({ path, file }: Settled): Promise<void> {
@@ -197,6 +212,11 @@ class DirectorySource implements FilesSource {
       this.#contents.fail(path, read.problem);
       if (read.mayPass) this.#settling.retry(path, now() + this.#options.rescanMs);
     }
+  }
+
+  #label(path: string): string {
+    const { directory } = this.#options;
+    return path === '' ? `Directory ${directory}` : `File ${join(directory, path)}`;
   }
 
   #report(): void {
