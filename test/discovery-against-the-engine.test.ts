@@ -203,9 +203,8 @@ test('whatever changes, dies and restarts, the sidecar ends with what the contro
         ]);
       const expected = (): Record<string, string> => {
         const used = ['demo/a', ...leases.keys()];
-        const types = controlPlane.snapshots.current.types.values();
-        const resources = [...types.flatMap(allResources)];
-        const wanted = resources.filter(
+        const resources = controlPlane.snapshots.current.types.values().flatMap(allResources);
+        const wanted = [...resources].filter(
           ({ typeUrl, name }) =>
             typeUrl === SERVICE_TYPE_URL || used.some((one) => name.startsWith(`${one}/`)),
         );
