@@ -80,6 +80,7 @@ export class Discovery {
   readonly #client: ControlPlaneClient;
   readonly #lastGood: LastGoodWriter | undefined;
   #recentRejections: readonly (Rejection & { readonly atMs: number })[] = [];
+  #stopped = false;
   #responses = 0;
   #rejectedResources = 0;
   #settling: { readonly sinceMs: number; readonly cancel: () => void } | undefined;
@@ -121,11 +122,15 @@ export class Discovery {
 
   /** Resolves once what is on disk is in use; the control plane is asked from then on. */
   async start(): Promise<void> {
-    this.directory.start(await this.#restore());
-    this.#client.start();
+    const held = await this.#restore();
+    if (!this.#stopped) {
+      this.directory.start(held);
+      this.#client.start();
+    }
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#client.stop();
     this.#settling?.cancel();
     this.directory.close();
