@@ -10,6 +10,7 @@ export type Destination =
     }
   | {
       readonly kind: 'address';
+      /** As the C library writes it, so that one address has one text. */
       readonly address: string;
       readonly port: number;
       readonly protocol: Protocol;

@@ -20,6 +20,12 @@ export interface DirectoryOptions {
   readonly pinned: Iterable<ServiceKey>;
 }
 
+/**
+ * A workload that goes through a whole large mesh is served the rest as if no control plane answered: a stream
+ * that asks for more than a control plane is ready to give would be ended, and ask for as much again.
+ */
+const MAX_SERVICES_IN_USE = 4096;
+
 /** Holds the current table: changes come in at one end, decisions go out at the other. */
 export class Directory implements Routes {
   readonly #interest: Interest;
@@ -43,6 +49,7 @@ export class Directory implements Routes {
       schedule,
       idleMs: endpointsIdleMs,
       waitMs,
+      maxServices: MAX_SERVICES_IN_USE,
       isTold: (service) => isTold(this.#table, service),
       giveUp: (service) => {
         this.apply([{ kind: 'endpoints-overdue', service }]);

@@ -29,7 +29,7 @@ function fakeTime() {
   };
 }
 
-function setUp() {
+function setUp(maxServices = 20_000) {
   const time = fakeTime();
   const told = new Set<string>();
   const givenUp: string[] = [];
@@ -42,6 +42,7 @@ function setUp() {
     schedule: time.schedule,
     idleMs: IDLE_MS,
     waitMs: WAIT_MS,
+    maxServices,
     isTold: (service) => told.has(service),
     giveUp: (service) => {
       givenUp.push(service);
@@ -141,4 +142,28 @@ test('ten thousand Services used once leave nothing behind', (t) => {
   time.pass(IDLE_MS);
   t.is(interest.size, 0);
   t.is(time.pending, 0);
+});
+
+test('beyond the most Services at once the longest unused one makes room', (t) => {
+  const { interest, asked } = setUp(2);
+  interest.use('demo/a').release();
+  const b = interest.use('demo/b');
+  interest.use('demo/c').release();
+  interest.use('demo/d').release();
+  t.deepEqual(asked, ['+demo/a', '+demo/b', '-demo/a', '+demo/c', '-demo/c', '+demo/d']);
+  b.release();
+});
+
+test('where all are in use, one more is not waited for, and gets its turn later', async (t) => {
+  const { interest, time, givenUp, asked, told } = setUp(1);
+  const first = interest.use('demo/a');
+  const second = interest.use('demo/b');
+  t.true(await isOver(second.known));
+  t.deepEqual(givenUp, ['demo/b']);
+  first.release();
+  second.release();
+  time.pass(IDLE_MS);
+  told.clear();
+  interest.use('demo/b').release();
+  t.deepEqual(asked, ['+demo/a', '-demo/a', '-demo/b', '+demo/b']);
 });

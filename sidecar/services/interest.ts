@@ -17,6 +17,8 @@ export interface InterestOptions {
   readonly idleMs: number;
   /** How long a connection may wait for the first word of a Service. */
   readonly waitMs: number;
+  /** How many Services may be subscribed to at once. */
+  readonly maxServices: number;
   readonly isTold: (service: ServiceKey) => boolean;
   /** Called when waiting for a Service is given up; from then on it counts as told. */
   readonly giveUp: (service: ServiceKey) => void;
@@ -25,6 +27,8 @@ export interface InterestOptions {
 interface Entry {
   leases: number;
   pinned: boolean;
+  /** False where too many others are in use. */
+  readonly subscribed: boolean;
   cancelIdle: (() => void) | undefined;
   waiting: { readonly over: Promise<void>; readonly end: () => void } | undefined;
 }
@@ -36,6 +40,9 @@ interface Entry {
 export class Interest {
   readonly #options: InterestOptions;
   readonly #entries = new Map<ServiceKey, Entry>();
+  /** Those that nobody uses at the moment, the longest unused first. */
+  readonly #idle = new Map<ServiceKey, Entry>();
+  #subscribed = 0;
   #sourceAnswers = true;
 
   constructor(options: InterestOptions) {
@@ -49,8 +56,7 @@ export class Interest {
   use(service: ServiceKey): Lease {
     const entry = this.#entry(service);
     entry.leases += 1;
-    entry.cancelIdle?.();
-    entry.cancelIdle = undefined;
+    this.#wake(service, entry);
     let released = false;
     return {
       known: this.#known(service, entry),
@@ -58,7 +64,7 @@ export class Interest {
         if (!released) {
           released = true;
           entry.leases -= 1;
-          this.#idle(service, entry);
+          this.#rest(service, entry);
         }
       },
     };
@@ -68,13 +74,12 @@ export class Interest {
   pin(service: ServiceKey): void {
     const entry = this.#entry(service);
     entry.pinned = true;
-    entry.cancelIdle?.();
-    entry.cancelIdle = undefined;
+    this.#wake(service, entry);
   }
 
   /** Endpoints that are here without having been asked for, from an earlier run: kept as if just used. */
   adopt(service: ServiceKey): void {
-    this.#idle(service, this.#entry(service));
+    this.#rest(service, this.#entry(service));
   }
 
   /** Ends the waits of Services that have been told. */
@@ -105,13 +110,23 @@ export class Interest {
       entry.waiting?.end();
     }
     this.#entries.clear();
+    this.#idle.clear();
   }
 
   #entry(service: ServiceKey): Entry {
-    let entry = this.#entries.get(service);
-    if (entry === undefined) {
-      entry = { leases: 0, pinned: false, cancelIdle: undefined, waiting: undefined };
-      this.#entries.set(service, entry);
+    const known = this.#entries.get(service);
+    if (known !== undefined) {
+      return known;
+    }
+    const [longestIdle] = this.#idle;
+    if (this.#subscribed >= this.#options.maxServices && longestIdle !== undefined) {
+      this.#letGo(...longestIdle);
+    }
+    const subscribed = this.#subscribed < this.#options.maxServices;
+    const entry: Entry = { leases: 0, pinned: false, subscribed, cancelIdle: undefined, waiting: undefined };
+    this.#entries.set(service, entry);
+    if (subscribed) {
+      this.#subscribed += 1;
       this.#options.source.subscribe(service);
     }
     return entry;
@@ -121,7 +136,7 @@ export class Interest {
     if (this.#options.isTold(service)) {
       return Promise.resolve();
     }
-    if (!this.#sourceAnswers) {
+    if (!this.#sourceAnswers || !entry.subscribed) {
       this.#giveUp(service, entry);
       return Promise.resolve();
     }
@@ -147,16 +162,29 @@ export class Interest {
     entry.waiting?.end();
   }
 
-  #idle(service: ServiceKey, entry: Entry): void {
+  #wake(service: ServiceKey, entry: Entry): void {
+    this.#idle.delete(service);
+    entry.cancelIdle?.();
+    entry.cancelIdle = undefined;
+  }
+
+  #rest(service: ServiceKey, entry: Entry): void {
     // An entry that was closed or let go is nobody's any more.
     if (entry.leases > 0 || entry.pinned || this.#entries.get(service) !== entry) {
       return;
     }
-    entry.cancelIdle?.();
+    this.#wake(service, entry);
+    this.#idle.set(service, entry);
     entry.cancelIdle = this.#options.schedule(this.#options.idleMs, () => {
-      entry.waiting?.end();
-      this.#entries.delete(service);
-      this.#options.source.unsubscribe(service);
+      this.#letGo(service, entry);
     });
+  }
+
+  #letGo(service: ServiceKey, entry: Entry): void {
+    this.#wake(service, entry);
+    entry.waiting?.end();
+    this.#entries.delete(service);
+    this.#subscribed -= entry.subscribed ? 1 : 0;
+    this.#options.source.unsubscribe(service);
   }
 }

@@ -230,6 +230,23 @@ test('Services come by themselves, endpoints when somebody uses them', async (t)
   });
 });
 
+test('Services are known only when a first answer in several parts is in', async (t) => {
+  const server = startServer(t, (request, stream) => {
+    if (request.node !== undefined) {
+      stream.write(bytesOf(SERVICE_TYPE_URL, {}));
+      stream.write(bytesOf(SERVICE_TYPE_URL, { 'demo/hello': HELLO }));
+    }
+  });
+  const { discovery } = newDiscovery(t, { addresses: [await server.listen()] });
+  const seen: string[] = [];
+  discovery.directory.onTable(({ services, servicesKnown }) => {
+    seen.push(`${services.size} ${servicesKnown ? 'known' : 'so far'}`);
+  });
+  await discovery.start();
+  await until(() => discovery.directory.ready);
+  t.deepEqual(seen, ['1 so far', '1 known']);
+});
+
 test('idle endpoints are unsubscribed from and forgotten', async (t) => {
   const server = startServer(t);
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], endpointsIdleMs: 20 });

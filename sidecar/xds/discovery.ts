@@ -65,6 +65,12 @@ export interface DiscoveryCounters {
 }
 
 const RECENT_REJECTIONS = 20;
+/**
+ * A server may split its first answer, and nothing in the protocol marks the end of it: all Services count as
+ * told once nothing more has come for a moment, and in a mesh that never rests after a longer one.
+ */
+const SETTLE_MS = 100;
+const SETTLE_AT_MOST_MS = 1000;
 
 /** Learns what is in the mesh: first from disk, then from the control plane, for as long as it runs. */
 export class Discovery {
@@ -74,8 +80,10 @@ export class Discovery {
   readonly #client: ControlPlaneClient;
   readonly #lastGood: LastGoodWriter | undefined;
   #recentRejections: readonly (Rejection & { readonly atMs: number })[] = [];
+  #stopped = false;
   #responses = 0;
   #rejectedResources = 0;
+  #settling: { readonly sinceMs: number; readonly cancel: () => void } | undefined;
 
   constructor(options: DiscoveryOptions) {
     const { node, lastGoodFile, log, world } = options;
@@ -114,12 +122,17 @@ export class Discovery {
 
   /** Resolves once what is on disk is in use; the control plane is asked from then on. */
   async start(): Promise<void> {
-    this.directory.start(await this.#restore());
-    this.#client.start();
+    const held = await this.#restore();
+    if (!this.#stopped) {
+      this.directory.start(held);
+      this.#client.start();
+    }
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#client.stop();
+    this.#settling?.cancel();
     this.directory.close();
     await this.#lastGood?.close();
   }
@@ -195,13 +208,33 @@ export class Discovery {
     return changes;
   }
 
-  #take({ changes, rejections }: Received): void {
-    const { log, world } = this.#options;
-    this.#responses += 1;
-    this.directory.apply(changes);
+  #apply(changes: readonly Change[]): void {
+    const settled = changes.filter(({ kind }) => kind !== 'services-known');
+    this.directory.apply(settled);
+    if (this.#settling !== undefined || settled.length < changes.length) {
+      this.#settleServices();
+    }
     if (changes.length > 0) {
       this.#lastGood?.changed();
     }
+  }
+
+  #settleServices(): void {
+    const { now, schedule } = this.#options.world;
+    const sinceMs = this.#settling?.sinceMs ?? now();
+    this.#settling?.cancel();
+    const delayMs = Math.max(0, Math.min(SETTLE_MS, sinceMs + SETTLE_AT_MOST_MS - now()));
+    const cancel = schedule(delayMs, () => {
+      this.#settling = undefined;
+      this.directory.apply([{ kind: 'services-known' }]);
+    });
+    this.#settling = { sinceMs, cancel };
+  }
+
+  #take({ changes, rejections }: Received): void {
+    const { log, world } = this.#options;
+    this.#responses += 1;
+    this.#apply(changes);
     if (rejections.length === 0) {
       return;
     }

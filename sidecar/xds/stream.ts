@@ -1,5 +1,5 @@
 import type { ChannelCredentials, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
-import { Client, Metadata, status } from '@grpc/grpc-js';
+import { Client, connectivityState, Metadata, status } from '@grpc/grpc-js';
 import { fromBinary } from '@bufbuild/protobuf';
 import { AggregatedDiscoveryService } from '../../gen/envoy/service/discovery/v3/ads_pb.ts';
 import type {
@@ -66,38 +66,52 @@ export function openStream(
   const end = (error: string | undefined): void => {
     if (!ended) {
       ended = true;
+      clearTimeout(connecting);
       call.cancel();
       client.close();
       events.onEnd(error);
     }
   };
-  client.waitForReady(new Date(Date.now() + CONNECT_TIMEOUT_MS), (error) => {
-    if (error !== undefined) {
-      end(`no connection within ${CONNECT_TIMEOUT_MS / 1000} s`);
-    } else if (!ended) {
+  const connecting = setTimeout(
+    end,
+    CONNECT_TIMEOUT_MS,
+    `no connection within ${CONNECT_TIMEOUT_MS / 1000} s`,
+  );
+  whenReady(client.getChannel(), () => {
+    if (!ended) {
+      clearTimeout(connecting);
       events.onConnected();
     }
   });
   call.on('data', (bytes: Buffer) => {
-    if (!ended) {
-      const response = parse(bytes);
-      if (typeof response === 'string') {
-        end(response);
-      } else {
-        events.onResponse(response);
-      }
+    const response = ended ? undefined : parse(bytes);
+    if (typeof response === 'string') {
+      end(response);
+    } else if (response !== undefined) {
+      events.onResponse(response);
     }
   });
-  call.on('error', (error: ServiceError) => {
-    end(`${status[error.code]}: ${error.details}`);
-  });
-  call.on('end', () => {
-    end(undefined);
-  });
+  call.on('error', (error: ServiceError) => end(`${status[error.code]}: ${error.details}`));
+  call.on('end', () => end(undefined));
   return {
     send: (request) => call.write(request),
     close: end,
   };
+}
+
+/**
+ * Calls back once the channel is connected. `Client.waitForReady` would do so, too, but wakes a channel that was
+ * closed meanwhile: it goes on resolving its address for good, and is never freed.
+ */
+function whenReady(channel: ReturnType<Client['getChannel']>, connected: () => void): void {
+  const state = channel.getConnectivityState(false);
+  if (state === connectivityState.READY) {
+    connected();
+  } else if (state !== connectivityState.SHUTDOWN) {
+    channel.watchConnectivityState(state, Infinity, () => {
+      whenReady(channel, connected);
+    });
+  }
 }
 
 /** Without a nonce to answer, a response that cannot be read at all ends the stream. */
