@@ -3,19 +3,17 @@ import type { PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
 import type { Logger } from '../../process/log.ts';
 import type { Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
-import type { BufferPool } from './buffer-pool.ts';
 import type { ConnectTimes } from './counters.ts';
-import { Direction, type DirectionOwner } from './direction.ts';
+import { type CopyResources, Direction, type DirectionOwner } from './direction.ts';
 import type { Limits } from './limits.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
 import { type ConnectWaiter, connectTcp, type SocketAddress, type TcpStream } from './tcp.ts';
 
 /** What all connections of one forwarder share. */
-export interface Surroundings {
+export interface Surroundings extends CopyResources {
   readonly routes: Routes;
   readonly balancer: Balancer;
-  readonly pool: BufferPool;
   readonly limits: Limits;
   readonly connectTimes: ConnectTimes;
   readonly log: Logger;
@@ -118,8 +116,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#load?.connectSucceeded(durationMs, nowMs);
     this.#around.connectTimes.observe(durationMs / 1000);
     this.#quietSinceMs = nowMs;
-    this.#sending = new Direction(this.#client, backend, this.#around.pool, this);
-    this.#receiving = new Direction(backend, this.#client, this.#around.pool, this);
+    this.#sending = new Direction(this.#client, backend, this.#around, this);
+    this.#receiving = new Direction(backend, this.#client, this.#around, this);
     this.#sending.start();
     this.#receiving.start();
   }

@@ -6,6 +6,7 @@ import { Connection, type Surroundings } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ServiceUse } from './service-use.ts';
+import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
 import { type Acceptor, listenTcp, type SocketAddress, type TcpStream } from './tcp.ts';
 
@@ -39,6 +40,7 @@ export class Forwarder implements Surroundings {
   readonly routes: Routes;
   readonly balancer: Balancer;
   readonly pool = new BufferPool();
+  readonly turn = new Turn();
   readonly limits: Limits;
   readonly connectTimes = new ConnectTimes();
   readonly log: Logger;

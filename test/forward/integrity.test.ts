@@ -1,3 +1,4 @@
+import { fork } from 'node:child_process';
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
@@ -53,4 +54,19 @@ test('three connections at once, 60 MB both ways each, arrive byte for byte', as
   for (const _ of sockets) {
     t.like(await log.nextOutcome(), { ending: 'complete', sentBytes: BYTES, receivedBytes: BYTES });
   }
+});
+
+test('more busy connections than the event loop takes events at a time', async (t) => {
+  const crowd = fork(new URL('crowd.ts', import.meta.url));
+  const exited = once(crowd, 'exit');
+  const [backend] = (await once(crowd, 'message')) as [number];
+  const { port } = startForwarder(t, { routes: balanceOver([backend]) });
+  crowd.send(port);
+  // Standing still now and then lets the bytes of all connections wait at once.
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  const timer = setInterval(() => Atomics.wait(sleeper, 0, 0, 30), 60);
+  const [intact] = (await once(crowd, 'message')) as [number];
+  clearInterval(timer);
+  t.is(intact, 1_200);
+  await exited;
 });
