@@ -8,7 +8,7 @@ import { type CopyResources, Direction, type DirectionOwner } from './direction.
 import type { Limits } from './limits.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
-import { type ConnectWaiter, connectTcp, type SocketAddress, type TcpStream } from './tcp.ts';
+import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
 
 /** What all connections of one forwarder share. */
 export interface Surroundings extends CopyResources {
@@ -169,7 +169,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
         break;
       case 'pass-through':
         this.#belongTo('pass-through');
-        this.#endpoint = `${decision.address}:${decision.port}`;
+        this.#endpoint = formatAddress(decision);
         this.#connect(decision);
         break;
       case 'load':

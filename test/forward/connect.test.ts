@@ -248,3 +248,15 @@ test('more connections than allowed: the new one is reset and counted, the old o
   first.end('two');
   t.is(await readAll(first), 'two');
 });
+
+test('two drains at once both end', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client, forwarder } = startForwarder(t, { routes: balanceOver([backend]) });
+  const socket = client();
+  socket.write('one');
+  await once(socket, 'data');
+  const patient = forwarder.drain(60_000);
+  await forwarder.drain(0);
+  await patient;
+  t.is(forwarder.connections.size, 0);
+});
