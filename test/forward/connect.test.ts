@@ -78,6 +78,21 @@ test('retries end with the budget', async (t) => {
   t.like(await log.nextOutcome(), { ending: 'retry-budget-exhausted', connectAttempts: 1 });
 });
 
+test('endpoints that change meanwhile: the retry goes to one that is there now', async (t) => {
+  const [gone, arrived] = [await closedPort(), await startBackend(t, echo)];
+  const groups = [groupOf([gone]), groupOf([arrived])];
+  const { client, log } = startForwarder(t, {
+    routes: {
+      ...balanceOver([gone]),
+      decide: () => ({ action: 'balance', group: groups.shift() ?? groupOf([arrived]) }),
+    },
+  });
+  const socket = client();
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
+  t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 2, endpoint: `${HOST}:${arrived}` });
+});
+
 test('a refused destination: the client is reset, counted by reason, and the log says why', async (t) => {
   const detail = 'demo/hello has no ready endpoint.';
   const { client, log, forwarder } = startForwarder(t, {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { CLIENTS } from './crowd.ts';
-import { balanceOver, startBackend, startForwarder } from './harness.ts';
+import { balanceOver, echo, startBackend, startForwarder } from './harness.ts';
 
 const BYTES = 60 * 1024 * 1024;
 const LARGEST_CHUNK = 512 * 1024;
@@ -54,6 +54,29 @@ test('three connections at once, 60 MB both ways each, arrive byte for byte', as
   t.deepEqual(new Set(atClient.map(String)), new Set(mirrored.map(String)));
   for (const _ of sockets) {
     t.like(await log.nextOutcome(), { ending: 'complete', sentBytes: BYTES, receivedBytes: BYTES });
+  }
+});
+
+test('one connection that turns from bulk to small messages and back, echoed byte for byte', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client } = startForwarder(t, { routes: balanceOver([backend]) });
+  const socket = client();
+  const reader = socket.iterator({ destroyOnReturn: false });
+  const exchange = async (size: number): Promise<boolean> => {
+    const sent = randomBytes(size);
+    socket.write(sent);
+    const received: Buffer[] = [];
+    for (let missing = size; missing > 0;) {
+      const { value } = (await reader.next()) as { value: Buffer };
+      received.push(value);
+      missing -= value.length;
+    }
+    return sent.equals(Buffer.concat(received));
+  };
+  for (let round = 0; round < 4; round++) {
+    t.true(await exchange(4 * 1024 * 1024));
+    // Enough of them that a grown buffer is given back.
+    for (let message = 0; message < 40; message++) t.true(await exchange(randomInt(1, 1_000)));
   }
 });
 
