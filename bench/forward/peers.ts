@@ -87,7 +87,7 @@ function nginx(name: string, buffer: number | undefined): Peer {
 daemon off;
 master_process off;
 worker_processes 1;
-pid /dev/null;
+pid ${directory}/${slug(name)}.pid;
 error_log stderr error;
 events { worker_connections 4096; }
 stream {

@@ -158,6 +158,13 @@ async function start(directory: string, backends: Ports, present: readonly Peer[
   return running;
 }
 
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill();
+  await exited;
+}
+
 async function compare(binary: string, running: readonly Running[]): Promise<readonly Row[]> {
   const workloads = WORKLOADS.filter((workload) => values.workloads.split(',').includes(workload));
   const samples = new Map<string, Sample[]>();
@@ -206,7 +213,7 @@ async function main(): Promise<void> {
     const rows = await compare(binary, running);
     console.log(`\n${JSON.stringify({ bench: 'forward', rounds: Number(values.rounds), rows })}`);
   } finally {
-    for (const child of children) child.kill();
+    await Promise.all(children.map((child) => stop(child)));
     rmSync(directory, { recursive: true, force: true });
   }
 }

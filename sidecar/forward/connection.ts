@@ -3,19 +3,17 @@ import type { PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
 import type { Logger } from '../../process/log.ts';
 import type { Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
-import type { BufferPool } from './buffer-pool.ts';
 import type { ConnectTimes } from './counters.ts';
-import { Direction, type DirectionOwner } from './direction.ts';
+import { type CopyResources, Direction, type DirectionOwner } from './direction.ts';
 import type { Limits } from './limits.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
-import { type ConnectWaiter, connectTcp, type SocketAddress, type TcpStream } from './tcp.ts';
+import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
 
 /** What all connections of one forwarder share. */
-export interface Surroundings {
+export interface Surroundings extends CopyResources {
   readonly routes: Routes;
   readonly balancer: Balancer;
-  readonly pool: BufferPool;
   readonly limits: Limits;
   readonly connectTimes: ConnectTimes;
   readonly log: Logger;
@@ -36,10 +34,11 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   readonly #around: Surroundings;
   readonly #startedAtMs = performance.now();
   #service: ServiceUse | undefined;
-  #group: EndpointGroup | undefined;
   #backend: TcpStream | undefined;
   #load: EndpointLoad | undefined;
   #endpoint = '';
+  /** What the last attempt failed with, as a sentence. */
+  #failure = '';
   #attempts = 0;
   #attemptedAtMs = 0;
   #quietSinceMs = 0;
@@ -118,8 +117,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#load?.connectSucceeded(durationMs, nowMs);
     this.#around.connectTimes.observe(durationMs / 1000);
     this.#quietSinceMs = nowMs;
-    this.#sending = new Direction(this.#client, backend, this.#around.pool, this);
-    this.#receiving = new Direction(backend, this.#client, this.#around.pool, this);
+    this.#sending = new Direction(this.#client, backend, this.#around, this);
+    this.#receiving = new Direction(backend, this.#client, this.#around, this);
     this.#sending.start();
     this.#receiving.start();
   }
@@ -130,12 +129,15 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#backend?.close();
     this.#backend = undefined;
     const nowMs = performance.now();
-    this.#load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
+    const load = this.#load;
+    load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
     this.#load = undefined;
+    this.#failure = `${this.#endpoint} did not answer (${code}).`;
     service.counters.connectFailures[connectFailureOf(code)]++;
     const fields = { service: service.name, endpoint: this.#endpoint, code };
     service.warnings.say(this.#around.log, 'Could not connect to an endpoint.', fields);
-    this.#retry(service, code, nowMs);
+    if (load === undefined) this.refuse('connect-failed', this.#failure);
+    else this.#retry(service, nowMs);
   }
 
   directionEnded(direction: Direction): void {
@@ -166,12 +168,11 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     switch (decision.action) {
       case 'balance':
         this.#belongTo(decision.group.service.key).lease(this.#around.routes);
-        this.#group = decision.group;
-        this.#connectToNext();
+        this.#connectToOneOf(decision.group);
         break;
       case 'pass-through':
         this.#belongTo('pass-through');
-        this.#endpoint = `${decision.address}:${decision.port}`;
+        this.#endpoint = formatAddress(decision);
         this.#connect(decision);
         break;
       case 'load':
@@ -191,15 +192,16 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     return this.#service;
   }
 
-  /** False once all candidates have been tried. */
-  #connectToNext(): boolean {
-    const pick = this.#group && this.#around.balancer.pick(this.#group, this, performance.now());
-    if (pick === undefined) return false;
+  #connectToOneOf(group: EndpointGroup): void {
+    const pick = this.#around.balancer.pick(group, this, performance.now());
+    if (pick === undefined) {
+      this.refuse('connect-failed', this.#failure);
+      return;
+    }
     this.#load = pick.load;
     this.#endpoint = pick.candidate.id;
     pick.load.connectStarted();
     this.#connect(pick.candidate);
-    return true;
   }
 
   #connect(address: SocketAddress): void {
@@ -208,12 +210,12 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#backend = connectTcp(address, this);
   }
 
-  #retry(service: ServiceUse, code: string, nowMs: number): void {
-    const detail = `${this.#endpoint} did not answer (${code}).`;
+  /** On another endpoint, of those that are there by now. */
+  #retry(service: ServiceUse, nowMs: number): void {
     this.exclude = new Set([...this.exclude, this.#endpoint]);
-    if (this.#attempts >= this.#around.limits.connectAttempts) this.refuse('connect-failed', detail);
-    else if (!service.retryBudget.withdraw(nowMs)) this.refuse('retry-budget-exhausted', detail);
-    else if (!this.#connectToNext()) this.refuse('connect-failed', detail);
+    if (this.#attempts >= this.#around.limits.connectAttempts) this.refuse('connect-failed', this.#failure);
+    else if (!service.retryBudget.withdraw(nowMs)) this.refuse('retry-budget-exhausted', this.#failure);
+    else this.#perform(this.#around.routes.decide(this.#destination));
   }
 
   #end(ending: Ending, detail: string): void {

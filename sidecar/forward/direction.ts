@@ -1,5 +1,6 @@
 import { getSystemErrorName } from 'node:util';
-import type { BufferPool } from './buffer-pool.ts';
+import { type BufferPool, SMALLEST_BUFFER } from './buffer-pool.ts';
+import type { ReadBuffer } from './read-buffer.ts';
 import {
   type StreamReader,
   type StreamWriter,
@@ -7,24 +8,31 @@ import {
   WRITE_FINISHED,
   WRITE_PENDING,
 } from './tcp.ts';
+import type { Deferred, Turn } from './turn.ts';
 
-/** After this many reads in a row that would have fitted the smallest buffer, a grown one goes back. */
+/** After this many reads in a row that left a grown buffer nearly empty, it goes back. */
 const SMALL_READS_BEFORE_SHRINKING = 16;
-const SMALL_READ_BYTES = 4 * 1024;
+const SMALL_READ_BYTES = SMALLEST_BUFFER / 2;
 
 /** Who hears how a direction fares: the connection it belongs to. */
 export interface DirectionOwner {
-  /** All bytes of the source have been passed on, and its end too. */
+  /** All bytes of the source have been passed on, and there will be no more. */
   directionEnded(direction: Direction): void;
   /** `at` is the stream on which it failed. */
   directionFailed(at: TcpStream, code: string): void;
 }
 
+/** What the directions of all connections share. */
+export interface CopyResources {
+  readonly pool: BufferPool;
+  readonly turn: Turn;
+}
+
 /**
- * Copies one way from source to sink. At most one buffer is on its way: where a write does not finish at once,
- * nothing is read until it has, so a slow reader holds one buffer here and the rest stays with the sender.
+ * Copies one way from source to sink. Where a write does not finish at once nothing is read until it has, so
+ * that for a slow reader one buffer is held here and the rest stays with the sender.
  */
-export class Direction implements StreamReader, StreamWriter {
+export class Direction implements StreamReader, StreamWriter, Deferred {
   /** Bytes taken from the source so far. */
   bytes = 0;
   hasEnded = false;
@@ -32,73 +40,136 @@ export class Direction implements StreamReader, StreamWriter {
   hasMoved = true;
   readonly #source: TcpStream;
   readonly #sink: TcpStream;
-  readonly #pool: BufferPool;
+  readonly #resources: CopyResources;
   readonly #owner: DirectionOwner;
-  #buffer: Uint8Array;
-  /** The part of the buffer last written: messages of one size need no new view, and so leave no garbage. */
-  #view: Uint8Array;
+  /** What is read into. */
+  #buffer: ReadBuffer;
+  /** What has been read and is to be written at the end of the turn. */
+  #deferred: Uint8Array | undefined;
+  /** Where the deferred bytes are. */
+  #deferredBuffer: ReadBuffer | undefined;
+  /** The bytes of a pending write: they must neither move nor change. */
+  #pending: Uint8Array | undefined;
+  #isSourceAtEnd = false;
+  #isReleased = false;
   #smallReads = 0;
 
-  constructor(source: TcpStream, sink: TcpStream, pool: BufferPool, owner: DirectionOwner) {
+  constructor(source: TcpStream, sink: TcpStream, resources: CopyResources, owner: DirectionOwner) {
     this.#source = source;
     this.#sink = sink;
-    this.#pool = pool;
+    this.#resources = resources;
     this.#owner = owner;
-    this.#buffer = this.#view = pool.take();
-    source.attach(this, this.#buffer);
+    this.#buffer = resources.pool.take();
+    source.attach(this, this.#buffer.memory);
   }
 
   start(): void {
     this.#source.startReading();
   }
 
-  /** Only once both streams are closed: until then a write may still be reading the buffer. */
+  /** Only once both streams are closed: until then a write may be reading the buffers. */
   release(): void {
-    this.#pool.release(this.#buffer);
+    this.#isReleased = true;
+    this.#deferred = this.#pending = undefined;
+    this.#resources.pool.release(this.#buffer);
+    this.#releaseDeferred();
   }
 
   read(length: number): Uint8Array | undefined {
     this.bytes += length;
     this.hasMoved = true;
-    if (this.#view.length !== length) this.#view = new Uint8Array(this.#buffer.buffer, 0, length);
-    const written = this.#sink.write(this.#view, this);
-    if (written === WRITE_FINISHED) return this.#adapt(length);
-    if (written === WRITE_PENDING) this.#source.stopReading();
-    else this.#owner.directionFailed(this.#sink, getSystemErrorName(written));
-    return undefined;
+    const bytes = this.#buffer.first(length);
+    if (this.#deferred !== undefined) return this.#writeBoth(this.#deferred, bytes);
+    if (
+      length < SMALLEST_BUFFER &&
+      this.#buffer.size === SMALLEST_BUFFER &&
+      this.#resources.turn.defer(this)
+    ) {
+      return this.#defer(bytes);
+    }
+    this.#write(bytes);
+    return this.#pending === undefined && !this.#isReleased ? this.#adapt(length) : undefined;
   }
 
   readEnded(): void {
-    this.hasEnded = true;
-    this.#owner.directionEnded(this);
+    this.flush();
+    if (this.#isReleased) return;
+    this.#isSourceAtEnd = true;
+    if (this.#pending === undefined) this.#end();
   }
 
   readFailed(code: string): void {
     this.#owner.directionFailed(this.#source, code);
   }
 
+  flush(): void {
+    const deferred = this.#deferred;
+    if (deferred === undefined) return;
+    this.#deferred = undefined;
+    this.#write(deferred);
+    if (this.#pending === undefined) this.#releaseDeferred();
+  }
+
   writeFinished(): void {
     this.hasMoved = true;
-    this.#source.startReading();
+    this.#pending = undefined;
+    this.#releaseDeferred();
+    if (this.#isSourceAtEnd) this.#end();
+    else this.#source.startReading();
   }
 
   writeFailed(code: string): void {
     this.#owner.directionFailed(this.#sink, code);
   }
 
-  /** The buffer for the next read, where it is to be another. */
-  #adapt(length: number): Uint8Array | undefined {
-    const buffer = this.#buffer;
-    if (length === buffer.length) return this.#trade(this.#pool.grow(buffer));
-    if (length > SMALL_READ_BYTES) this.#smallReads = 0;
-    else if (++this.#smallReads % SMALL_READS_BEFORE_SHRINKING === 0)
-      return this.#trade(this.#pool.shrink(buffer));
-    return undefined;
+  #end(): void {
+    this.hasEnded = true;
+    this.#owner.directionEnded(this);
   }
 
-  #trade(buffer: Uint8Array): Uint8Array | undefined {
-    if (buffer === this.#buffer) return undefined;
-    this.#buffer = this.#view = buffer;
-    return buffer;
+  #write(bytes: Uint8Array): void {
+    const written = this.#sink.write(bytes, this);
+    if (written === WRITE_FINISHED) return;
+    if (written === WRITE_PENDING) {
+      this.#pending = bytes;
+      this.#source.stopReading();
+    } else {
+      this.#owner.directionFailed(this.#sink, getSystemErrorName(written));
+    }
+  }
+
+  /** The next read needs another buffer: a loop with very many ready connections reads twice in one turn. */
+  #defer(bytes: Uint8Array): Uint8Array {
+    this.#deferred = bytes;
+    this.#deferredBuffer = this.#buffer;
+    this.#buffer = this.#resources.pool.take();
+    return this.#buffer.memory;
+  }
+
+  /** That second read in one turn: rare enough to be copied. */
+  #writeBoth(deferred: Uint8Array, bytes: Uint8Array): undefined {
+    this.#deferred = undefined;
+    this.#write(Buffer.concat([deferred, bytes]));
+    this.#releaseDeferred();
+  }
+
+  #releaseDeferred(): void {
+    if (this.#deferredBuffer !== undefined) this.#resources.pool.release(this.#deferredBuffer);
+    this.#deferredBuffer = undefined;
+  }
+
+  /** The memory for the next read, where it is to be another. */
+  #adapt(length: number): Uint8Array | undefined {
+    const { pool } = this.#resources;
+    const { size } = this.#buffer;
+    if (length === size) {
+      this.#buffer = pool.grow(this.#buffer);
+    } else if (length > SMALL_READ_BYTES || size === SMALLEST_BUFFER) {
+      this.#smallReads = 0;
+    } else if (++this.#smallReads === SMALL_READS_BEFORE_SHRINKING) {
+      this.#smallReads = 0;
+      this.#buffer = pool.shrink(this.#buffer);
+    }
+    return this.#buffer.size === size ? undefined : this.#buffer.memory;
   }
 }

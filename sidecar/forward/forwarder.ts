@@ -6,6 +6,7 @@ import { Connection, type Surroundings } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ServiceUse } from './service-use.ts';
+import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
 import { type Acceptor, listenTcp, type SocketAddress, type TcpStream } from './tcp.ts';
 
@@ -39,6 +40,7 @@ export class Forwarder implements Surroundings {
   readonly routes: Routes;
   readonly balancer: Balancer;
   readonly pool = new BufferPool();
+  readonly turn = new Turn();
   readonly limits: Limits;
   readonly connectTimes = new ConnectTimes();
   readonly log: Logger;
@@ -46,7 +48,7 @@ export class Forwarder implements Surroundings {
   readonly #connections = new Set<Connection>();
   readonly #services = new Map<string, ServiceUse>();
   readonly #timer: NodeJS.Timeout;
-  #allEnded: (() => void) | undefined;
+  #allEnded: PromiseWithResolvers<void> | undefined;
 
   constructor({ routes, balancer, log, limits = {} }: ForwarderOptions) {
     this.routes = routes;
@@ -97,7 +99,7 @@ export class Forwarder implements Surroundings {
 
   ended(connection: Connection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size === 0) this.#allEnded?.();
+    if (this.#connections.size === 0) this.#allEnded?.resolve();
   }
 
   #acceptorOf(listener: Listener): Acceptor {
@@ -122,14 +124,11 @@ export class Forwarder implements Surroundings {
     };
   }
 
-  #lastConnection(limitMs: number): Promise<void> {
-    return new Promise((resolve) => {
-      const limit = setTimeout(() => this.#abortAll(), limitMs);
-      this.#allEnded = () => {
-        clearTimeout(limit);
-        resolve();
-      };
-    });
+  async #lastConnection(limitMs: number): Promise<void> {
+    const limit = setTimeout(() => this.#abortAll(), limitMs);
+    this.#allEnded ??= Promise.withResolvers();
+    await this.#allEnded.promise;
+    clearTimeout(limit);
   }
 
   #abortAll(): void {

@@ -67,7 +67,13 @@ interface StreamWrap {
   readonly kLastWriteWasAsync: number;
 }
 
-const { binding } = process as unknown as { binding(this: void, name: string): unknown };
+function binding(name: string): unknown {
+  const { binding: load } = process as unknown as { binding?: (this: void, name: string) => unknown };
+  if (load === undefined)
+    throw new Error(`Node ${process.version} has no process.binding: run with Node 26.`);
+  return load(name);
+}
+
 const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap') as TcpWrap;
 const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding(
   'stream_wrap',
@@ -80,6 +86,11 @@ const BACKLOG = 4096;
 export interface SocketAddress {
   readonly address: string;
   readonly port: number;
+}
+
+/** `address:port`, IPv6 in brackets. */
+export function formatAddress({ address, port }: SocketAddress): string {
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Who hears of the bytes of one stream. `read` is the hot path: called once for each read. */

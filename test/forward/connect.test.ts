@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { networkInterfaces } from 'node:os';
 import test from 'ava';
 import type { Decision, Routes } from '../../sidecar/services/decision.ts';
 import {
@@ -76,6 +77,21 @@ test('retries end with the budget', async (t) => {
   while (forwarder.serviceUse(SERVICE).retryBudget.withdraw(later));
   t.is(await endOf(client()), 'ECONNRESET');
   t.like(await log.nextOutcome(), { ending: 'retry-budget-exhausted', connectAttempts: 1 });
+});
+
+test('endpoints that change meanwhile: the retry goes to one that is there now', async (t) => {
+  const [gone, arrived] = [await closedPort(), await startBackend(t, echo)];
+  const groups = [groupOf([gone]), groupOf([arrived])];
+  const { client, log } = startForwarder(t, {
+    routes: {
+      ...balanceOver([gone]),
+      decide: () => ({ action: 'balance', group: groups.shift() ?? groupOf([arrived]) }),
+    },
+  });
+  const socket = client();
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
+  t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 2, endpoint: `${HOST}:${arrived}` });
 });
 
 test('a refused destination: the client is reset, counted by reason, and the log says why', async (t) => {
@@ -173,6 +189,11 @@ test('pass-through to an address that is none: refused, nothing thrown', async (
 });
 
 test('IPv6 on both sides', async (t) => {
+  if (!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))) {
+    t.log('Skipped: this machine has no IPv6 loopback address.');
+    t.pass();
+    return;
+  }
   const backend = await startBackend(t, echo, '::1');
   const { client } = startForwarder(t, {
     routes: always({ action: 'balance', group: groupOf([backend], '::1') }),
@@ -247,4 +268,16 @@ test('more connections than allowed: the new one is reset and counted, the old o
   t.is(forwarder.serviceUse(SERVICE).counters.closed['too-many-connections'], 1);
   first.end('two');
   t.is(await readAll(first), 'two');
+});
+
+test('two drains at once both end', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client, forwarder } = startForwarder(t, { routes: balanceOver([backend]) });
+  const socket = client();
+  socket.write('one');
+  await once(socket, 'data');
+  const patient = forwarder.drain(60_000);
+  await forwarder.drain(0);
+  await patient;
+  t.is(forwarder.connections.size, 0);
 });

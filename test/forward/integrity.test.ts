@@ -1,9 +1,11 @@
+import { fork } from 'node:child_process';
 import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { balanceOver, startBackend, startForwarder } from './harness.ts';
+import { CLIENTS } from './crowd.ts';
+import { balanceOver, echo, startBackend, startForwarder } from './harness.ts';
 
 const BYTES = 60 * 1024 * 1024;
 const LARGEST_CHUNK = 512 * 1024;
@@ -53,4 +55,44 @@ test('three connections at once, 60 MB both ways each, arrive byte for byte', as
   for (const _ of sockets) {
     t.like(await log.nextOutcome(), { ending: 'complete', sentBytes: BYTES, receivedBytes: BYTES });
   }
+});
+
+test('one connection that turns from bulk to small messages and back, echoed byte for byte', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client } = startForwarder(t, { routes: balanceOver([backend]) });
+  const socket = client();
+  const reader = socket.iterator({ destroyOnReturn: false });
+  const exchange = async (size: number): Promise<boolean> => {
+    const sent = randomBytes(size);
+    socket.write(sent);
+    const received: Buffer[] = [];
+    for (let missing = size; missing > 0;) {
+      const { value } = (await reader.next()) as { value: Buffer };
+      received.push(value);
+      missing -= value.length;
+    }
+    return sent.equals(Buffer.concat(received));
+  };
+  for (let round = 0; round < 4; round++) {
+    t.true(await exchange(4 * 1024 * 1024));
+    // Enough of them that a grown buffer is given back.
+    for (let message = 0; message < 40; message++) t.true(await exchange(randomInt(1, 1_000)));
+  }
+});
+
+test('more busy connections than the event loop takes events at a time', async (t) => {
+  const crowd = fork(new URL('crowd.ts', import.meta.url), ['crowd']);
+  const exited = once(crowd, 'exit');
+  const intact = Promise.withResolvers<number>();
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  crowd.on('message', (message: { port?: number; standStill?: boolean; intact?: number }) => {
+    if (message.port !== undefined) {
+      crowd.send(startForwarder(t, { routes: balanceOver([message.port]) }).port);
+    }
+    // Meanwhile the bytes of all connections arrive.
+    if (message.standStill) Atomics.wait(sleeper, 0, 0, 100);
+    if (message.intact !== undefined) intact.resolve(message.intact);
+  });
+  t.is(await intact.promise, CLIENTS);
+  await exited;
 });
