@@ -1,0 +1,192 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { DeltaDiscoveryResponseSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
+import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import { subscribeRequest } from './delta-messages.ts';
+import type { DeltaResponse } from './delta-messages.ts';
+import type { Pace } from './delta-stream.ts';
+import { DeltaStream, expectTypes } from './delta-stream.ts';
+import { dataFrames, openCall } from './http2-frames.ts';
+import { answerCommands } from './process-pair.ts';
+import { usage } from './server-process.ts';
+
+// The clients of the benchmark: a process that holds many streams and does as little as it can for each.
+
+const DELTA_ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+const WINDOW: Readonly<Record<Pace, number>> = { full: 65_535, slow: 1_024, stopped: 65_535 };
+const RETRY_MS = 100;
+
+export interface ConnectRequest {
+  readonly port: number;
+  readonly streams: number;
+  readonly pace: Pace;
+  /** Subscribe to all Services; a stream is complete when it has that many. 0: don't. */
+  readonly services: number;
+  /** Subscribe to this name of Endpoints, which stands for one resource; empty: don't. */
+  readonly endpoints: string;
+  /** Say what is held already, as `learn` found it, and wait only until the server has accepted all. */
+  readonly resume: boolean;
+}
+
+export interface ConnectReport {
+  readonly seconds: number;
+  /** Streams that the server ended before they had everything; each was opened anew. */
+  readonly refusals: number;
+  readonly refusalReasons: readonly string[];
+}
+
+export interface Received {
+  readonly responses: number;
+  readonly resources: number;
+  readonly resourceBytes: number;
+  /** Streams that ended although they had everything. */
+  readonly lost: number;
+}
+
+let received = { responses: 0, resources: 0, resourceBytes: 0, lost: 0 };
+let versions: Record<string, Record<string, string>> = {};
+let group: StreamGroup | undefined;
+
+/** Streams of one plan. */
+class StreamGroup {
+  readonly #request: ConnectRequest;
+  readonly #opening: Buffer;
+  readonly #started = process.hrtime.bigint();
+  readonly #streams = new Map<DeltaStream, { services: number; endpoints: number; complete: boolean }>();
+  readonly #refusals = new Map<string, number>();
+  #incomplete: number;
+  #finish: (report: ConnectReport) => void = () => {};
+  #marker: Buffer | undefined;
+  #waitingForMarker = new Set<DeltaStream>();
+  #landed: (at: bigint) => void = () => {};
+  readonly connected: Promise<ConnectReport>;
+
+  constructor(request: ConnectRequest) {
+    this.#request = request;
+    this.#opening = opening(request);
+    this.#incomplete = request.streams;
+    this.connected = new Promise((resolve) => (this.#finish = resolve));
+    for (let i = 0; i < request.streams; i += 1) this.#open();
+  }
+
+  /** Resolves with the time at which the last stream has received the marker. */
+  arm(marker: string): Promise<bigint> {
+    this.#marker = Buffer.from(marker);
+    this.#waitingForMarker = new Set(this.#streams.keys());
+    return new Promise((resolve) => (this.#landed = resolve));
+  }
+
+  close(): void {
+    for (const stream of this.#streams.keys()) stream.close();
+    this.#streams.clear();
+  }
+
+  #open(): void {
+    const { port, pace } = this.#request;
+    const stream = new DeltaStream({ port, pace, opening: this.#opening, window: WINDOW[pace] }, this);
+    this.#streams.set(stream, { services: 0, endpoints: 0, complete: false });
+  }
+
+  onAccepted(): void {
+    if (this.#request.resume) this.#complete();
+  }
+
+  onResponse(stream: DeltaStream, response: DeltaResponse, bytes: Buffer, start: number, end: number): void {
+    received.responses += 1;
+    received.resources += response.resources;
+    received.resourceBytes += response.resourceBytes;
+    const state = this.#streams.get(stream)!;
+    if (!state.complete) {
+      if (response.typeUrl === SERVICE_TYPE_URL) state.services += response.resources;
+      else state.endpoints += response.resources;
+      const { services, endpoints, pace, resume } = this.#request;
+      state.complete = state.services >= services && state.endpoints >= (endpoints === '' ? 0 : 1);
+      if (state.complete && !resume) this.#complete();
+      if (state.complete && pace === 'stopped') stream.stop();
+    }
+    if (this.#marker !== undefined && this.#waitingForMarker.has(stream)) this.#look(stream, bytes, start, end);
+  }
+
+  onEnded(stream: DeltaStream, reason: string): void {
+    const wasComplete = this.#streams.get(stream)?.complete;
+    this.#streams.delete(stream);
+    if (wasComplete === true) {
+      received.lost += 1;
+      return;
+    }
+    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
+    setTimeout(() => this.#open(), RETRY_MS);
+  }
+
+  #look(stream: DeltaStream, bytes: Buffer, start: number, end: number): void {
+    if (!bytes.subarray(start, end).includes(this.#marker!)) return;
+    this.#waitingForMarker.delete(stream);
+    if (this.#waitingForMarker.size > 0) return;
+    this.#marker = undefined;
+    this.#landed(process.hrtime.bigint());
+  }
+
+  #complete(): void {
+    this.#incomplete -= 1;
+    if (this.#incomplete > 0) return;
+    this.#finish({
+      seconds: Number(process.hrtime.bigint() - this.#started) / 1e9,
+      refusals: this.#refusals.values().reduce((sum, count) => sum + count, 0),
+      refusalReasons: [...this.#refusals].map(([reason, count]) => `${count} × ${reason}`),
+    });
+  }
+}
+
+function opening({ pace, services, endpoints, resume }: ConnectRequest): Buffer {
+  const held = (typeUrl: string) => (resume ? (versions[typeUrl] ?? {}) : {});
+  const requests: Buffer[] = [];
+  if (services > 0) requests.push(subscribeRequest(SERVICE_TYPE_URL, ['*'], held(SERVICE_TYPE_URL)));
+  if (endpoints !== '') {
+    requests.push(subscribeRequest(ENDPOINTS_TYPE_URL, [endpoints], held(ENDPOINTS_TYPE_URL)));
+  }
+  const body = Buffer.concat(requests.map(dataFrames));
+  if (body.length > 65_535) {
+    throw new Error(`first requests of ${body.length} bytes exceed the first flow-control window: fewer Services, please`);
+  }
+  return Buffer.concat([openCall(DELTA_ADS, WINDOW[pace]), body]);
+}
+
+/** Remembers the version of everything that one stream is given. */
+async function learn(request: ConnectRequest): Promise<void> {
+  versions = {};
+  let missing = request.services + 1;
+  await new Promise<void>((resolve, reject) => {
+    const plan = { port: request.port, pace: 'full', opening: opening(request), window: WINDOW.full } as const;
+    const stream = new DeltaStream(plan, {
+      onAccepted: () => {},
+      onEnded: (_, reason) => reject(new Error(reason)),
+      onResponse: (_, { typeUrl }, bytes, start, end) => {
+        const { resources } = fromBinary(DeltaDiscoveryResponseSchema, bytes.subarray(start, end));
+        const known = (versions[typeUrl] ??= {});
+        for (const { name, version } of resources) known[name] = version;
+        missing -= resources.length;
+        if (missing > 0) return;
+        stream.close();
+        resolve();
+      },
+    });
+  });
+}
+
+expectTypes([SERVICE_TYPE_URL, ENDPOINTS_TYPE_URL]);
+let landed: Promise<bigint> | undefined;
+
+answerCommands({
+  learn,
+  connect: (request: ConnectRequest) => {
+    group = new StreamGroup(request);
+    received = { responses: 0, resources: 0, resourceBytes: 0, lost: 0 };
+    return group.connected;
+  },
+  arm: ({ marker }: { marker: string }) => {
+    landed = group!.arm(marker);
+  },
+  landed: async () => ({ at: String(await landed) }),
+  received: (): Received => received,
+  usage,
+  disconnect: () => group?.close(),
+});
