@@ -1,0 +1,168 @@
+import type { Address, IpFamily } from './address.ts';
+import { isUnspecified, parseAddress } from './address.ts';
+import { Field, Problems } from './field.ts';
+import { checkIdentity, dnsLabel } from './name.ts';
+import type { ObjectIdentity } from './object.ts';
+import type { Parsed } from './parsed.ts';
+import { parsed } from './parsed.ts';
+import type { Protocol } from './protocol.ts';
+import { carriedProtocol } from './protocol.ts';
+
+/** One EndpointSlice, as far as it concerns the mesh. */
+export interface EndpointSlice {
+  readonly namespace: string;
+  readonly name: string;
+  /** The Service it belongs to, in the same namespace; undefined: none. */
+  readonly service: string | undefined;
+  readonly family: IpFamily;
+  /** Shared by all endpoints. Their names join them to the Service's ports; the numbers may differ from slice to slice. */
+  readonly ports: readonly EndpointPort[];
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface EndpointPort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+export interface Endpoint {
+  readonly address: string;
+  readonly health: Health;
+  readonly hostname: string;
+  readonly node: string;
+  readonly zone: string;
+  /** Whose clients it is meant for (KEP-2433, KEP-3015), sorted; empty: everybody's. */
+  readonly zoneHints: readonly string[];
+  readonly nodeHints: readonly string[];
+  /** The pod behind the address, in the slice's namespace; empty: no pod. */
+  readonly pod: string;
+}
+
+export type Health = 'ready' | 'terminating' | 'not-ready';
+
+export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+
+const WRITTEN_FAMILY: Readonly<Record<IpFamily, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' };
+
+/** Reads a `discovery.k8s.io/v1 EndpointSlice` by the rules of the Kubernetes API. Never throws. */
+export function parseEndpointSlice(object: unknown, identity: ObjectIdentity): Parsed<EndpointSlice> {
+  const problems = new Problems();
+  const warnings = new Problems();
+  const root = new Field(object, '', problems);
+  checkIdentity(root, identity);
+  const family = parseFamily(root.at('addressType'));
+  const slice: EndpointSlice = {
+    namespace: identity.namespace,
+    name: identity.name,
+    service: parseService(root, warnings),
+    family: family ?? 'ipv4',
+    ports: parsePorts(root.at('ports'), warnings),
+    endpoints:
+      family === undefined
+        ? []
+        : root
+            .at('endpoints')
+            .list()
+            .map((field) => parseEndpoint(field, { namespace: identity.namespace, family, warnings })),
+  };
+  return parsed(slice, problems, warnings);
+}
+
+/** FQDN is a word of the Kubernetes API that was never given a meaning. */
+function parseFamily(field: Field): IpFamily | undefined {
+  if (field.isPresent && field.value !== 'FQDN')
+    return field.choice<IpFamily>({ IPv4: 'ipv4', IPv6: 'ipv6' });
+  const remedy = field.isPresent ? '; for a DNS name write a Service of type ExternalName' : '';
+  field.reject(`use IPv4 or IPv6${remedy}`);
+  return undefined;
+}
+
+function parseService(root: Field, warnings: Problems): string | undefined {
+  const label = root.at('metadata').at('labels').at(SERVICE_NAME_LABEL);
+  const name = dnsLabel(label);
+  if (name !== '') return name;
+  warnings.add(`${label.describe()}: no Service has these endpoints until the label names one`);
+  return undefined;
+}
+
+function parsePorts(list: Field, warnings: Problems): readonly EndpointPort[] {
+  const names = new Set<string>();
+  return list.list().flatMap((field) => {
+    const name = dnsLabel(field.at('name'));
+    if (names.has(name)) field.at('name').reject('two ports have this name: give each its own');
+    names.add(name);
+    const protocol = carriedProtocol(field.at('protocol'), warnings);
+    const number = field.at('port');
+    if (!number.isPresent) {
+      warnings.add(`${number.describe()}: without a number it leads nowhere; this port is left out`);
+      return [];
+    }
+    const port = number.integer(1, 65_535);
+    return protocol === undefined ? [] : [{ name, port, protocol }];
+  });
+}
+
+interface SliceContext {
+  readonly namespace: string;
+  readonly family: IpFamily;
+  readonly warnings: Problems;
+}
+
+function parseEndpoint(field: Field, { namespace, family, warnings }: SliceContext): Endpoint {
+  const hints = field.at('hints');
+  return {
+    address: parseEndpointAddress(field.at('addresses'), family, warnings),
+    health: parseHealth(field.at('conditions')),
+    hostname: dnsLabel(field.at('hostname')),
+    node: field.at('nodeName').text(),
+    zone: field.at('zone').text(),
+    zoneHints: parseHints(hints.at('forZones')),
+    nodeHints: parseHints(hints.at('forNodes')),
+    pod: parsePod(field.at('targetRef'), namespace),
+  };
+}
+
+/** Kubernetes says that the addresses of one endpoint are interchangeable and that clients use the first. */
+function parseEndpointAddress(list: Field, family: IpFamily, warnings: Problems): string {
+  const [first, ...others] = list.list();
+  if (first === undefined) {
+    if (!list.isPresent || Array.isArray(list.value)) list.reject('give the address of the endpoint');
+    return '';
+  }
+  if (others.length > 0) {
+    warnings.add(`${list.describe()}: only the first is used; list the others as endpoints of their own`);
+  }
+  const address = typeof first.value === 'string' ? parseAddress(first.value) : undefined;
+  const remedy = addressRemedy(address, family);
+  if (remedy !== undefined) first.reject(remedy);
+  return address?.text ?? '';
+}
+
+function addressRemedy(address: Address | undefined, family: IpFamily): string | undefined {
+  if (address === undefined) return `use an ${WRITTEN_FAMILY[family]} address`;
+  if (isUnspecified(address)) return 'use the address that clients can connect to';
+  if (address.family === family) return undefined;
+  return `addressType is ${WRITTEN_FAMILY[family]}: move it to a slice with addressType ${WRITTEN_FAMILY[address.family]}`;
+}
+
+/** KEP-1672. Unknown is taken as Kubernetes takes it: ready, serving as ready says, not terminating. */
+function parseHealth(conditions: Field): Health {
+  const ready = conditions.at('ready').flag(true);
+  const serving = conditions.at('serving').flag(ready);
+  const terminating = conditions.at('terminating').flag(false);
+  if (ready) return 'ready';
+  return serving && terminating ? 'terminating' : 'not-ready';
+}
+
+function parseHints(list: Field): readonly string[] {
+  const names = list.list().map((field) => field.at('name').text());
+  return names.filter((name) => name !== '').toSorted();
+}
+
+function parsePod(reference: Field, namespace: string): string {
+  const isPod = reference.at('kind').text() === 'Pod';
+  const podNamespace = reference.at('namespace').text();
+  const name = reference.at('name').text();
+  return isPod && (podNamespace === '' || podNamespace === namespace) ? name : '';
+}

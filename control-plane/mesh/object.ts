@@ -1,0 +1,83 @@
+import { Field, isObject, Problems, shown } from './field.ts';
+
+/** The kinds that the mesh is made of. */
+export type Kind = 'Service' | 'EndpointSlice';
+
+/** What tells one Kubernetes object from all others, whatever is in it. */
+export interface ObjectIdentity {
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+export type Identified =
+  | { readonly outcome: 'identified'; readonly identity: ObjectIdentity }
+  /** Not for the mesh; `reason` is a sentence. */
+  | { readonly outcome: 'skipped'; readonly reason: string }
+  /** Meant as a Kubernetes object and yet nobody can say which. */
+  | { readonly outcome: 'unidentified'; readonly problems: readonly string[] };
+
+const API_VERSIONS: Readonly<Record<Kind, string>> = {
+  Service: 'v1',
+  EndpointSlice: 'discovery.k8s.io/v1',
+};
+
+const ITEM_KINDS: Readonly<Record<string, Kind>> = {
+  ServiceList: 'Service',
+  EndpointSliceList: 'EndpointSlice',
+};
+
+/** `Service demo/hello`: how messages name an object, and the key it is kept under. */
+export function objectLabel({ kind, namespace, name }: ObjectIdentity): string {
+  return `${kind} ${namespace}/${name}`;
+}
+
+/** Which object this is. The namespace defaults to `default`, as with kubectl. */
+export function identify(object: unknown): Identified {
+  if (!isObject(object)) {
+    const problem = `the document is ${shown(object)}: write a Kubernetes object, with apiVersion, kind and metadata`;
+    return { outcome: 'unidentified', problems: [problem] };
+  }
+  const problems = new Problems();
+  const root = new Field(object, '', problems);
+  const kind = requiredText(root.at('kind'), 'say which kind of object this is, e.g. Service');
+  const apiVersion = requiredText(root.at('apiVersion'), 'say which version of the kind, e.g. v1');
+  if (!problems.isEmpty) return { outcome: 'unidentified', problems: problems.sentences };
+  if (!isKind(kind) || API_VERSIONS[kind] !== apiVersion) {
+    return { outcome: 'skipped', reason: notRead(apiVersion, kind) };
+  }
+  const metadata = root.at('metadata');
+  const name = requiredText(metadata.at('name'), `name the ${kind}`);
+  const namespace = metadata.at('namespace').text() || 'default';
+  if (!problems.isEmpty) return { outcome: 'unidentified', problems: problems.sentences };
+  return { outcome: 'identified', identity: { kind, namespace, name } };
+}
+
+/** The objects in a `v1 List`, or in the list of one kind, whose items need not repeat the kind; else the object itself. */
+export function unpackList(object: unknown): readonly unknown[] {
+  if (!isObject(object) || !Array.isArray(object['items'])) return [object];
+  const kind = object['kind'];
+  if (kind === 'List' && object['apiVersion'] === 'v1') return object['items'];
+  const itemKind = typeof kind === 'string' ? ITEM_KINDS[kind] : undefined;
+  if (itemKind === undefined || object['apiVersion'] !== API_VERSIONS[itemKind]) return [object];
+  const typed = { apiVersion: API_VERSIONS[itemKind], kind: itemKind };
+  return object['items'].map((item: unknown) => (isObject(item) ? { ...typed, ...item } : item));
+}
+
+function isKind(kind: string): kind is Kind {
+  return Object.hasOwn(API_VERSIONS, kind);
+}
+
+function notRead(apiVersion: string, kind: string): string {
+  const remedy =
+    kind === 'Endpoints' || kind === 'EndpointSlice'
+      ? 'write its addresses as a discovery.k8s.io/v1 EndpointSlice'
+      : 'the mesh reads v1 Service and discovery.k8s.io/v1 EndpointSlice';
+  return `${shown(`${apiVersion} ${kind}`).slice(1, -1)} is left out: ${remedy}`;
+}
+
+function requiredText(field: Field, remedy: string): string {
+  const text = field.text();
+  if (text === '' && (!field.isPresent || field.value === '')) field.reject(remedy);
+  return text;
+}

@@ -1,0 +1,247 @@
+/**
+ * An immutable map from strings: a hash trie whose leaves are small Maps. Setting one key copies the path to
+ * it and shares the rest with the map before, so that two versions of a map are told apart in time that grows
+ * with what differs between them, and not with their size.
+ */
+export interface PersistentMap<V> extends Iterable<readonly [string, V]> {
+  readonly size: number;
+  get(key: string): V | undefined;
+  has(key: string): boolean;
+  /** The same map where the value is there already. */
+  set(key: string, value: V): PersistentMap<V>;
+  /** The same map where there is no such key. */
+  delete(key: string): PersistentMap<V>;
+  keys(): Iterable<string>;
+  values(): Iterable<V>;
+  /** Many edits in one step: the same result as one by one, without a copy for each. */
+  edit(change: (draft: Draft<V>) => void): PersistentMap<V>;
+}
+
+export interface Draft<V> {
+  get(key: string): V | undefined;
+  set(key: string, value: V): void;
+  delete(key: string): void;
+}
+
+export function emptyMap<V>(): PersistentMap<V> {
+  return EMPTY;
+}
+
+/** Calls `visit` once for each key whose value is not the very same in both; subtrees that both share cost nothing. */
+export function difference<V>(before: PersistentMap<V>, after: PersistentMap<V>, visit: Visit<V>): void {
+  differ(rootOf(before), rootOf(after), visit);
+}
+
+type Visit<V> = (key: string, before: V | undefined, after: V | undefined) => void;
+
+/** What may edit a node in place: the draft that made it. */
+type Owner = object | undefined;
+
+interface Leaf<V> {
+  readonly kind: 'leaf';
+  readonly entries: Map<string, V>;
+  readonly owner: Owner;
+}
+
+interface Branch<V> {
+  readonly kind: 'branch';
+  readonly children: Node<V>[];
+  readonly owner: Owner;
+}
+
+type Node<V> = Leaf<V> | Branch<V>;
+
+const LEAF_ENTRIES = 32;
+const BITS = 4;
+const FAN_OUT = 1 << BITS;
+/** Below this depth the hash has no bits left: keys that share them all stay in one leaf. */
+const MAX_DEPTH = 32 / BITS;
+
+class Trie<V> implements PersistentMap<V> {
+  readonly root: Node<V>;
+  readonly size: number;
+
+  constructor(root: Node<V>, size: number) {
+    this.root = root;
+    this.size = size;
+  }
+
+  get(key: string): V | undefined {
+    return lookUp(this.root, key);
+  }
+
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  set(key: string, value: V): PersistentMap<V> {
+    return this.edit((draft) => draft.set(key, value));
+  }
+
+  delete(key: string): PersistentMap<V> {
+    return this.edit((draft) => draft.delete(key));
+  }
+
+  edit(change: (draft: Draft<V>) => void): PersistentMap<V> {
+    const draft = new TrieDraft(this.root, this.size);
+    change(draft);
+    if (draft.root === this.root) return this;
+    return draft.size === 0 ? emptyMap() : new Trie(draft.root, draft.size);
+  }
+
+  [Symbol.iterator](): Iterator<readonly [string, V]> {
+    return entriesOf(this.root);
+  }
+
+  *keys(): Iterable<string> {
+    for (const [key] of this) yield key;
+  }
+
+  *values(): Iterable<V> {
+    for (const [, value] of this) yield value;
+  }
+}
+
+class TrieDraft<V> implements Draft<V> {
+  root: Node<V>;
+  size: number;
+  readonly #owner = {};
+
+  constructor(root: Node<V>, size: number) {
+    this.root = root;
+    this.size = size;
+  }
+
+  get(key: string): V | undefined {
+    return lookUp(this.root, key);
+  }
+
+  set(key: string, value: V): void {
+    const before = this.get(key);
+    if (before === value) return;
+    this.root = insert(this.root, { key, value, hash: hashOf(key), owner: this.#owner }, 0);
+    if (before === undefined) this.size += 1;
+  }
+
+  delete(key: string): void {
+    if (this.get(key) === undefined) return;
+    this.root = remove(this.root, { key, hash: hashOf(key), owner: this.#owner }, 0);
+    this.size -= 1;
+  }
+}
+
+const EMPTY: PersistentMap<never> = new Trie<never>(
+  { kind: 'leaf', entries: new Map<string, never>(), owner: undefined },
+  0,
+);
+
+function rootOf<V>(map: PersistentMap<V>): Node<V> {
+  return (map as Trie<V>).root;
+}
+
+function leaf<V>(entries: Map<string, V>, owner: Owner): Leaf<V> {
+  return { kind: 'leaf', entries, owner };
+}
+
+function lookUp<V>(root: Node<V>, key: string): V | undefined {
+  if (root.kind === 'leaf') return root.entries.get(key);
+  const hash = hashOf(key);
+  let node: Node<V> = root;
+  for (let depth = 0; node.kind === 'branch'; depth += 1) {
+    const child: Node<V> | undefined = node.children[slot(hash, depth)];
+    if (child === undefined) return undefined;
+    node = child;
+  }
+  return node.entries.get(key);
+}
+
+interface Insertion<V> {
+  readonly key: string;
+  readonly value: V;
+  readonly hash: number;
+  readonly owner: Owner;
+}
+
+function insert<V>(node: Node<V>, insertion: Insertion<V>, depth: number): Node<V> {
+  const { key, value, hash, owner } = insertion;
+  if (node.kind === 'branch') {
+    const at = slot(hash, depth);
+    const branch = editable(node, owner);
+    branch.children[at] = insert(branch.children[at] as Node<V>, insertion, depth + 1);
+    return branch;
+  }
+  const grown = node.owner === owner ? node : leaf(new Map(node.entries), owner);
+  grown.entries.set(key, value);
+  return grown.entries.size > LEAF_ENTRIES && depth < MAX_DEPTH ? split(grown, depth) : grown;
+}
+
+function split<V>(node: Leaf<V>, depth: number): Branch<V> {
+  const leaves = Array.from({ length: FAN_OUT }, () => leaf(new Map<string, V>(), node.owner));
+  for (const [key, value] of node.entries) leaves[slot(hashOf(key), depth)]?.entries.set(key, value);
+  return { kind: 'branch', children: leaves, owner: node.owner };
+}
+
+interface Removal {
+  readonly key: string;
+  readonly hash: number;
+  readonly owner: Owner;
+}
+
+/** Branches stay when their leaves empty: a name that comes and goes moves one leaf only. */
+function remove<V>(node: Node<V>, removal: Removal, depth: number): Node<V> {
+  if (node.kind === 'branch') {
+    const at = slot(removal.hash, depth);
+    const branch = editable(node, removal.owner);
+    branch.children[at] = remove(branch.children[at] as Node<V>, removal, depth + 1);
+    return branch;
+  }
+  const shrunk = node.owner === removal.owner ? node : leaf(new Map(node.entries), removal.owner);
+  shrunk.entries.delete(removal.key);
+  return shrunk;
+}
+
+function editable<V>(branch: Branch<V>, owner: Owner): Branch<V> {
+  return branch.owner === owner ? branch : { kind: 'branch', children: branch.children.slice(), owner };
+}
+
+function* entriesOf<V>(node: Node<V>): Generator<readonly [string, V]> {
+  if (node.kind === 'leaf') yield* node.entries;
+  else for (const child of node.children) yield* entriesOf(child);
+}
+
+function differ<V>(before: Node<V>, after: Node<V>, visit: Visit<V>): void {
+  if (before === after) return;
+  if (before.kind === 'branch' && after.kind === 'branch') {
+    for (let at = 0; at < FAN_OUT; at += 1) {
+      differ(before.children[at] as Node<V>, after.children[at] as Node<V>, visit);
+    }
+    return;
+  }
+  differEntries(collect(before), collect(after), visit);
+}
+
+function differEntries<V>(before: Map<string, V>, after: Map<string, V>, visit: Visit<V>): void {
+  for (const [key, value] of after) {
+    const was = before.get(key);
+    if (was !== value) visit(key, was, value);
+  }
+  for (const [key, value] of before) if (!after.has(key)) visit(key, value, undefined);
+}
+
+/** Where one side has split and the other has not, both are laid flat. */
+function collect<V>(node: Node<V>): Map<string, V> {
+  return node.kind === 'leaf' ? node.entries : new Map(entriesOf(node));
+}
+
+function slot(hash: number, depth: number): number {
+  return (hash >>> (depth * BITS)) & (FAN_OUT - 1);
+}
+
+/** FNV-1a over UTF-16 code units, then mixed so that the low bits depend on all. */
+function hashOf(key: string): number {
+  let hash = 0x811c9dc5;
+  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
+  hash ^= hash >>> 15;
+  hash = Math.imul(hash, 0x2c1b3c6d);
+  return (hash ^ (hash >>> 12)) >>> 0;
+}
