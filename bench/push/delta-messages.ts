@@ -27,19 +27,26 @@ const NONCE = 5;
 /** What a client of the benchmark wants to know of a DeltaDiscoveryResponse. Refilled for each. */
 export class DeltaResponse {
   typeUrl = '';
+  /** The message is `bytes[start, end)`, and only until the observer returns. */
+  bytes: Buffer = Buffer.alloc(0);
+  start = 0;
+  end = 0;
   nonceStart = 0;
   nonceEnd = 0;
   resources = 0;
   resourceBytes = 0;
   #at = 0;
+  readonly #types: readonly { readonly name: string; readonly bytes: Buffer }[];
 
   constructor(knownTypeUrls: readonly string[]) {
     this.#types = knownTypeUrls.map((name) => ({ name, bytes: Buffer.from(name) }));
   }
-  readonly #types: readonly { readonly name: string; readonly bytes: Buffer }[];
 
   /** Looks only at the fields of the outermost message. */
   read(bytes: Buffer, start: number, end: number): void {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
     this.resources = 0;
     this.resourceBytes = 0;
     this.nonceStart = 0;
@@ -71,7 +78,7 @@ export class DeltaResponse {
     for (const type of this.#types) {
       if (bytes.compare(type.bytes, 0, type.bytes.length, this.#at, end) === 0) return type.name;
     }
-    return bytes.toString("latin1", this.#at, end);
+    return bytes.toString('latin1', this.#at, end);
   }
 
   #varint(bytes: Buffer): number {
@@ -104,13 +111,13 @@ export class AckFrame {
     ]);
   }
 
-  /** `from[start, end)` is the nonce, of less than 128 bytes. */
-  of(from: Buffer, start: number, end: number): Buffer {
+  /** The nonce is shorter than 128 bytes. */
+  of({ bytes, nonceStart: start, nonceEnd: end }: DeltaResponse): Buffer {
     const head = this.#template.length;
     const frame = Buffer.allocUnsafe(head + end - start);
     this.#template.copy(frame);
     frame[head - 1] = end - start;
-    from.copy(frame, head, start, end);
+    bytes.copy(frame, head, start, end);
     frame.writeUIntBE(frame.length - 9, 0, 3);
     frame.writeUInt32BE(frame.length - DATA_HEADER, 10);
     return frame;

@@ -4,6 +4,7 @@ import { AckFrame, DeltaResponse } from './delta-messages.ts';
 import {
   ACK,
   END_STREAM,
+  FIRST_SEND_WINDOW,
   FRAME_HEADER,
   FrameType,
   GRPC_HEADER,
@@ -17,16 +18,17 @@ export type Pace = 'full' | 'slow' | 'stopped';
 
 export interface StreamPlan {
   readonly port: number;
-  /** All that is sent on connecting: preface, settings, headers, first requests. */
+  /** What is sent on connecting: preface, settings, headers. */
   readonly opening: Buffer;
+  /** The first requests, in DATA frames. */
+  readonly requests: readonly Buffer[];
   /** Receive window in bytes. */
   readonly window: number;
   readonly pace: Pace;
 }
 
 export interface StreamObserver {
-  /** Called for each response with the scanned fields and where in `bytes` the message is. */
-  onResponse(stream: DeltaStream, response: DeltaResponse, bytes: Buffer, start: number, end: number): void;
+  onResponse(stream: DeltaStream, response: DeltaResponse): void;
   /** The server's first frame is there: it has accepted the connection. */
   onAccepted(): void;
   /** Called once, when the call or its connection has ended without `close`. */
@@ -51,6 +53,8 @@ export class DeltaStream {
   readonly #socket: Socket;
   readonly #plan: StreamPlan;
   readonly #observer: StreamObserver;
+  #unsent: readonly Buffer[];
+  readonly #sendWindow = { connection: FIRST_SEND_WINDOW, stream: FIRST_SEND_WINDOW };
   #unparsed: Buffer | undefined;
   #message: Buffer | undefined;
   #filled = 0;
@@ -68,6 +72,8 @@ export class DeltaStream {
       onread: { buffer: readBuffer, callback: (length) => this.#read(length) },
     });
     this.#socket.write(plan.opening);
+    this.#unsent = plan.requests;
+    this.#sendRequests();
     this.#socket.on('error', (error) => this.#end(error.message));
     this.#socket.on('close', () => this.#end('connection closed'));
   }
@@ -105,13 +111,16 @@ export class DeltaStream {
       const start = at + FRAME_HEADER;
       const end = start + ((bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!);
       if (end > bytes.length) break;
-      this.#frame(bytes[at + 3]!, bytes[at + 4]!, bytes, start, end);
+      this.#frame(bytes, at, end);
       at = end;
     }
     return at;
   }
 
-  #frame(type: number, flags: number, bytes: Buffer, start: number, end: number): void {
+  #frame(bytes: Buffer, at: number, end: number): void {
+    const type = bytes[at + 3]!;
+    const flags = bytes[at + 4]!;
+    const start = at + FRAME_HEADER;
     if (type === FrameType.DATA) {
       this.#data(bytes, start, end);
       this.#giveBackWindow(end - start);
@@ -121,12 +130,28 @@ export class DeltaStream {
       this.#accepted = true;
     } else if (type === FrameType.PING && (flags & ACK) === 0) {
       this.#socket.write(pingAck(bytes.subarray(start, end)));
+    } else if (type === FrameType.WINDOW_UPDATE && this.#unsent.length > 0) {
+      this.#sendWindow[bytes.readUInt32BE(at + 5) === 0 ? 'connection' : 'stream'] +=
+        bytes.readUInt32BE(start);
+      this.#sendRequests();
     } else if (type === FrameType.GOAWAY) {
-      this.#end(`GOAWAY ${bytes.toString("latin1", start + 8, end)}`);
+      this.#end(`GOAWAY ${bytes.toString('latin1', start + 8, end)}`);
     } else if (type === FrameType.RST_STREAM) {
       this.#end(`RST_STREAM ${bytes.readUInt32BE(start)}`);
     } else if (type === FrameType.HEADERS && (flags & END_STREAM) !== 0) {
       this.#end('the call was ended');
+    }
+  }
+
+  #sendRequests(): void {
+    const window = this.#sendWindow;
+    for (let next = this.#unsent[0]; next !== undefined; next = this.#unsent[0]) {
+      const length = next.length - FRAME_HEADER;
+      if (length > Math.min(window.connection, window.stream)) return;
+      window.connection -= length;
+      window.stream -= length;
+      this.#socket.write(next);
+      this.#unsent = this.#unsent.slice(1);
     }
   }
 
@@ -177,8 +202,9 @@ export class DeltaStream {
   #response(bytes: Buffer, start: number, end: number): void {
     response.read(bytes, start, end);
     const ack = acks.get(response.typeUrl);
-    if (ack === undefined) throw new Error(`a response of the type ${response.typeUrl}, which nobody asked for`);
-    this.#socket.write(ack.of(bytes, response.nonceStart, response.nonceEnd));
-    this.#observer.onResponse(this, response, bytes, start, end);
+    if (ack === undefined)
+      throw new Error(`a response of the type ${response.typeUrl}, which nobody asked for`);
+    this.#socket.write(ack.of(response));
+    this.#observer.onResponse(this, response);
   }
 }

@@ -19,8 +19,14 @@ const RESUMING_REQUEST_BYTES = 4096;
 
 measure(async ({ resources }: MeshContent) => {
   const subscribed = new Set<Stream>();
-  const services = response(SERVICE_TYPE_URL, resources.filter(({ typeUrl }) => typeUrl === SERVICE_TYPE_URL));
-  let endpoints = response(ENDPOINTS_TYPE_URL, resources.filter(({ name }) => name === CHANGING_SLICE));
+  const services = response(
+    SERVICE_TYPE_URL,
+    resources.filter(({ typeUrl }) => typeUrl === SERVICE_TYPE_URL),
+  );
+  let endpoints = response(
+    ENDPOINTS_TYPE_URL,
+    resources.filter(({ name }) => name === CHANGING_SLICE),
+  );
 
   const serve = (stream: Stream) => {
     let servicesAsked = false;
@@ -47,7 +53,10 @@ measure(async ({ resources }: MeshContent) => {
 
   const server = new Server();
   const method = AggregatedDiscoveryService.method.deltaAggregatedResources;
-  server.addService({ deltaAggregatedResources: grpcMethod(method, rawCodec, rawCodec) }, { deltaAggregatedResources: serve });
+  server.addService(
+    { deltaAggregatedResources: grpcMethod(method, rawCodec, rawCodec) },
+    { deltaAggregatedResources: serve },
+  );
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) resolve(bound);

@@ -14,6 +14,9 @@ export const FrameType = {
   WINDOW_UPDATE: 8,
 } as const;
 
+/** Bytes of DATA that may be sent before the server has given any window. */
+export const FIRST_SEND_WINDOW = 65_535;
+
 export const END_STREAM = 1;
 export const ACK = 1;
 const END_HEADERS = 4;
@@ -32,16 +35,16 @@ export function openCall(path: string, window: number): Buffer {
   ]);
 }
 
-/** A gRPC message, in frames of 16 KiB: the smallest limit that a server may set. */
-export function dataFrames(message: Buffer): Buffer {
+/** A gRPC message, in frames of at most 16 KiB: the smallest limit that a server may set. */
+export function dataFrames(message: Buffer): Buffer[] {
   const header = Buffer.alloc(GRPC_HEADER);
   header.writeUInt32BE(message.length, 1);
   const payload = Buffer.concat([header, message]);
   const frames: Buffer[] = [];
-  for (let at = 0; at < payload.length; at += 16384) {
-    frames.push(frame(FrameType.DATA, 0, STREAM, payload.subarray(at, at + 16384)));
+  for (let at = 0; at < payload.length; at += 16_384) {
+    frames.push(frame(FrameType.DATA, 0, STREAM, payload.subarray(at, at + 16_384)));
   }
-  return Buffer.concat(frames);
+  return frames;
 }
 
 /** Gives back receive window, of the stream and of the connection. */
@@ -70,20 +73,17 @@ function frame(type: number, flags: number, stream: number, payload: Buffer): Bu
   return bytes;
 }
 
-// HPACK (RFC 7541): static table entries, else literals without indexing and without Huffman coding.
+// HPACK (RFC 7541): entries of the static table, else literals without indexing and without Huffman coding.
 function requestHeaders(path: string): Buffer {
-  const [METHOD_POST, SCHEME_HTTP, AUTHORITY, PATH, CONTENT_TYPE] = [[0x83], [0x86], [0x01], [0x04], [0x0f, 0x10]];
-  return Buffer.from([
-    ...METHOD_POST!,
-    ...SCHEME_HTTP!,
-    ...PATH!,
-    ...text(path),
-    ...AUTHORITY!,
-    ...text('localhost'),
-    ...CONTENT_TYPE!,
-    ...text('application/grpc'),
-    ...[0x00, ...text('te'), ...text('trailers')],
-  ]);
+  const methodPost = 0x83;
+  const schemeHttp = 0x86;
+  const fields = [
+    [0x04, ...text(path)],
+    [0x01, ...text('localhost')],
+    [0x0f, 0x10, ...text('application/grpc')], // content-type
+    [0x00, ...text('te'), ...text('trailers')],
+  ];
+  return Buffer.from([methodPost, schemeHttp, ...fields.flat()]);
 }
 
 function text(value: string): number[] {

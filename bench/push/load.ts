@@ -3,7 +3,7 @@ import { DeltaDiscoveryResponseSchema } from '../../gen/envoy/service/discovery/
 import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import { subscribeRequest } from './delta-messages.ts';
 import type { DeltaResponse } from './delta-messages.ts';
-import type { Pace } from './delta-stream.ts';
+import type { Pace, StreamPlan } from './delta-stream.ts';
 import { DeltaStream, expectTypes } from './delta-stream.ts';
 import { dataFrames, openCall } from './http2-frames.ts';
 import { answerCommands } from './process-pair.ts';
@@ -35,21 +35,20 @@ export interface ConnectReport {
 }
 
 export interface Received {
-  readonly responses: number;
   readonly resources: number;
   readonly resourceBytes: number;
   /** Streams that ended although they had everything. */
   readonly lost: number;
 }
 
-let received = { responses: 0, resources: 0, resourceBytes: 0, lost: 0 };
+let received = { resources: 0, resourceBytes: 0, lost: 0 };
 let versions: Record<string, Record<string, string>> = {};
 let group: StreamGroup | undefined;
 
 /** Streams of one plan. */
 class StreamGroup {
   readonly #request: ConnectRequest;
-  readonly #opening: Buffer;
+  readonly #plan: StreamPlan;
   readonly #started = process.hrtime.bigint();
   readonly #streams = new Map<DeltaStream, { services: number; endpoints: number; complete: boolean }>();
   readonly #refusals = new Map<string, number>();
@@ -62,7 +61,7 @@ class StreamGroup {
 
   constructor(request: ConnectRequest) {
     this.#request = request;
-    this.#opening = opening(request);
+    this.#plan = planOf(request);
     this.#incomplete = request.streams;
     this.connected = new Promise((resolve) => (this.#finish = resolve));
     for (let i = 0; i < request.streams; i += 1) this.#open();
@@ -81,8 +80,7 @@ class StreamGroup {
   }
 
   #open(): void {
-    const { port, pace } = this.#request;
-    const stream = new DeltaStream({ port, pace, opening: this.#opening, window: WINDOW[pace] }, this);
+    const stream = new DeltaStream(this.#plan, this);
     this.#streams.set(stream, { services: 0, endpoints: 0, complete: false });
   }
 
@@ -90,8 +88,7 @@ class StreamGroup {
     if (this.#request.resume) this.#complete();
   }
 
-  onResponse(stream: DeltaStream, response: DeltaResponse, bytes: Buffer, start: number, end: number): void {
-    received.responses += 1;
+  onResponse(stream: DeltaStream, response: DeltaResponse): void {
     received.resources += response.resources;
     received.resourceBytes += response.resourceBytes;
     const state = this.#streams.get(stream)!;
@@ -103,7 +100,7 @@ class StreamGroup {
       if (state.complete && !resume) this.#complete();
       if (state.complete && pace === 'stopped') stream.stop();
     }
-    if (this.#marker !== undefined && this.#waitingForMarker.has(stream)) this.#look(stream, bytes, start, end);
+    if (this.#marker !== undefined && this.#waitingForMarker.has(stream)) this.#look(stream, response);
   }
 
   onEnded(stream: DeltaStream, reason: string): void {
@@ -117,7 +114,7 @@ class StreamGroup {
     setTimeout(() => this.#open(), RETRY_MS);
   }
 
-  #look(stream: DeltaStream, bytes: Buffer, start: number, end: number): void {
+  #look(stream: DeltaStream, { bytes, start, end }: DeltaResponse): void {
     if (!bytes.subarray(start, end).includes(this.#marker!)) return;
     this.#waitingForMarker.delete(stream);
     if (this.#waitingForMarker.size > 0) return;
@@ -136,18 +133,20 @@ class StreamGroup {
   }
 }
 
-function opening({ pace, services, endpoints, resume }: ConnectRequest): Buffer {
-  const held = (typeUrl: string) => (resume ? (versions[typeUrl] ?? {}) : {});
-  const requests: Buffer[] = [];
-  if (services > 0) requests.push(subscribeRequest(SERVICE_TYPE_URL, ['*'], held(SERVICE_TYPE_URL)));
-  if (endpoints !== '') {
-    requests.push(subscribeRequest(ENDPOINTS_TYPE_URL, [endpoints], held(ENDPOINTS_TYPE_URL)));
-  }
-  const body = Buffer.concat(requests.map(dataFrames));
-  if (body.length > 65_535) {
-    throw new Error(`first requests of ${body.length} bytes exceed the first flow-control window: fewer Services, please`);
-  }
-  return Buffer.concat([openCall(DELTA_ADS, WINDOW[pace]), body]);
+function planOf({ port, pace, services, endpoints, resume }: ConnectRequest): StreamPlan {
+  const subscribe = (typeUrl: string, name: string) =>
+    dataFrames(subscribeRequest(typeUrl, [name], resume ? versions[typeUrl] : {}));
+  const window = WINDOW[pace];
+  return {
+    port,
+    pace,
+    window,
+    opening: openCall(DELTA_ADS, window),
+    requests: [
+      ...(services > 0 ? subscribe(SERVICE_TYPE_URL, '*') : []),
+      ...(endpoints === '' ? [] : subscribe(ENDPOINTS_TYPE_URL, endpoints)),
+    ],
+  };
 }
 
 /** Remembers the version of everything that one stream is given. */
@@ -155,11 +154,10 @@ async function learn(request: ConnectRequest): Promise<void> {
   versions = {};
   let missing = request.services + 1;
   await new Promise<void>((resolve, reject) => {
-    const plan = { port: request.port, pace: 'full', opening: opening(request), window: WINDOW.full } as const;
-    const stream = new DeltaStream(plan, {
+    const stream = new DeltaStream(planOf(request), {
       onAccepted: () => {},
       onEnded: (_, reason) => reject(new Error(reason)),
-      onResponse: (_, { typeUrl }, bytes, start, end) => {
+      onResponse: (_, { typeUrl, bytes, start, end }) => {
         const { resources } = fromBinary(DeltaDiscoveryResponseSchema, bytes.subarray(start, end));
         const known = (versions[typeUrl] ??= {});
         for (const { name, version } of resources) known[name] = version;
@@ -179,7 +177,7 @@ answerCommands({
   learn,
   connect: (request: ConnectRequest) => {
     group = new StreamGroup(request);
-    received = { responses: 0, resources: 0, resourceBytes: 0, lost: 0 };
+    received = { resources: 0, resourceBytes: 0, lost: 0 };
     return group.connected;
   },
   arm: ({ marker }: { marker: string }) => {

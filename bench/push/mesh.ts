@@ -1,9 +1,9 @@
-import { hash } from 'node:crypto';
-import { create, toBinary } from '@bufbuild/protobuf';
-import { EndpointsSchema, Health } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
-import { IpFamily, Protocol } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
-import { InternalTrafficPolicy, ServiceSchema, ServiceType } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
-import { ENDPOINTS_TYPE_URL, endpointsName, SERVICE_TYPE_URL, serviceName } from '../../wire/resource-kinds.ts';
+import { fromBinary } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { compile } from '../../control-plane/mesh/compile.ts';
+import { apply, EMPTY_STATE } from '../../control-plane/mesh/state.ts';
+import { anyOf } from '../../control-plane/xds/resource.ts';
+import { endpointsName, serviceName } from '../../wire/resource-kinds.ts';
 
 /** The mesh that is served: each Service with one EndpointSlice, all slices of the same size. */
 export interface MeshSize {
@@ -13,7 +13,7 @@ export interface MeshSize {
 
 /**
  * The same content twice: as the Kubernetes objects that our control plane reads, and as the resources that
- * come of them, for servers that know nothing of Kubernetes.
+ * come of them, byte for byte, for servers that know nothing of Kubernetes.
  */
 export interface MeshContent {
   readonly objects: readonly object[];
@@ -42,22 +42,37 @@ export const CHANGING_SLICE = endpointsName(CHANGING_SERVICE, 'service-0-slice')
 
 export function meshContent({ services, endpointsPerService }: MeshSize): MeshContent {
   const numbers = Array.from({ length: services }, (_, i) => i);
-  const slices = numbers.map((i) => changedSlice(i, endpointsPerService, address(i, 0)));
-  return {
-    objects: [...numbers.map(serviceObject), ...slices.map(({ object }) => object)],
-    resources: [...numbers.map(serviceResource), ...slices.map(({ resource }) => resource)],
-  };
+  const slices = numbers.map((i) => sliceObject(i, endpointsPerService, address(i, 0)));
+  const objects = [...numbers.map(serviceObject), ...slices];
+  return { objects, resources: compiled(objects) };
 }
 
-/** The `n`th change, from 1 on: the first endpoint of the first Service is replaced by one of address `marker(n)`. */
+/** The `n`th change, from 1 on: the first endpoint of the first Service moves to the address `marker(n)`. */
 export function meshChange(n: number, { endpointsPerService }: MeshSize): MeshChange {
-  return changedSlice(0, endpointsPerService, marker(n));
+  const object = sliceObject(0, endpointsPerService, marker(n));
+  const resource = compiled([serviceObject(0), object]).find(({ name }) => name === CHANGING_SLICE);
+  return { object, resource: resource! };
 }
 
 /** Text that a push carries with the `n`th change, and no other push does; n < 15,000. */
 export function marker(n: number): string {
   // Octets of three digits: no marker is the beginning of another.
   return `172.16.${100 + Math.floor(n / 100)}.${100 + (n % 100)}`;
+}
+
+function compiled(objects: readonly object[]): OpaqueResource[] {
+  const { state, dirty, rejections } = apply(
+    EMPTY_STATE,
+    objects.map((object) => ({ type: 'upsert', object })),
+  );
+  if (rejections.length > 0)
+    throw new Error(`the bench's own mesh is rejected: ${JSON.stringify(rejections[0])}`);
+  return compile(state, dirty).upserts.map((resource) => ({
+    typeUrl: resource.typeUrl,
+    name: resource.name,
+    version: resource.version,
+    value: Buffer.from(fromBinary(AnySchema, anyOf(resource)).value).toString('base64'),
+  }));
 }
 
 function serviceObject(i: number): object {
@@ -76,38 +91,8 @@ function serviceObject(i: number): object {
   };
 }
 
-function serviceResource(i: number): OpaqueResource {
-  const value = create(ServiceSchema, {
-    namespace: NAMESPACE,
-    name: `service-${i}`,
-    type: ServiceType.CLUSTER_IP,
-    clusterIps: [clusterIp(i)],
-    ipFamilies: [IpFamily.IPV4],
-    ports: [{ name: 'http', port: 80, protocol: Protocol.TCP }],
-    internalTrafficPolicy: InternalTrafficPolicy.CLUSTER,
-  });
-  return opaque(SERVICE_TYPE_URL, serviceName(NAMESPACE, `service-${i}`), toBinary(ServiceSchema, value));
-}
-
-function changedSlice(i: number, size: number, firstAddress: string): MeshChange {
+function sliceObject(i: number, size: number, firstAddress: string): object {
   const service = `service-${i}`;
-  const endpoints = Array.from({ length: size }, (_, j) => ({
-    address: j === 0 ? firstAddress : address(i, j),
-    node: `node-${(i + j) % 100}`,
-    zone: `zone-${'abc'[(i + j) % 3]}`,
-    pod: `${service}-7d4b9c6f5d-${String(j).padStart(5, 'x')}`,
-  }));
-  return { object: sliceObject(service, endpoints), resource: sliceResource(service, endpoints) };
-}
-
-interface BenchEndpoint {
-  readonly address: string;
-  readonly node: string;
-  readonly zone: string;
-  readonly pod: string;
-}
-
-function sliceObject(service: string, endpoints: readonly BenchEndpoint[]): object {
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
@@ -118,36 +103,13 @@ function sliceObject(service: string, endpoints: readonly BenchEndpoint[]): obje
     },
     addressType: 'IPv4',
     ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-    endpoints: endpoints.map(({ address: ip, node, zone, pod }) => ({
-      addresses: [ip],
+    endpoints: Array.from({ length: size }, (_, j) => ({
+      addresses: [j === 0 ? firstAddress : address(i, j)],
       conditions: { ready: true, serving: true, terminating: false },
-      nodeName: node,
-      zone,
-      targetRef: { kind: 'Pod', namespace: NAMESPACE, name: pod },
+      nodeName: `node-${(i + j) % 100}`,
+      zone: `zone-${(i + j) % 3}`,
+      targetRef: { kind: 'Pod', namespace: NAMESPACE, name: `${service}-7d4b9c6f5d-${100 + j}` },
     })),
-  };
-}
-
-function sliceResource(service: string, endpoints: readonly BenchEndpoint[]): OpaqueResource {
-  const slice = `${service}-slice`;
-  const value = create(EndpointsSchema, {
-    namespace: NAMESPACE,
-    service,
-    slice,
-    ipFamily: IpFamily.IPV4,
-    ports: [{ name: 'http', port: 8080, protocol: Protocol.TCP }],
-    endpoints: endpoints.map((endpoint) => ({ ...endpoint, health: Health.READY })),
-  });
-  const name = endpointsName(serviceName(NAMESPACE, service), slice);
-  return opaque(ENDPOINTS_TYPE_URL, name, toBinary(EndpointsSchema, value));
-}
-
-function opaque(typeUrl: string, name: string, bytes: Uint8Array): OpaqueResource {
-  return {
-    typeUrl,
-    name,
-    version: hash('sha256', bytes, 'hex').slice(0, 16),
-    value: Buffer.from(bytes).toString('base64'),
   };
 }
 

@@ -35,7 +35,9 @@ export class Peer {
       this.#waiting.shift()?.resolve(JSON.parse(line) as never);
     });
     child.once('error', (error) => this.#fail(error));
-    child.once('exit', (code, signal) => this.#fail(new Error(`${name} ended (${signal ?? code}), see above`)));
+    child.once('exit', (code, signal) =>
+      this.#fail(new Error(`${name} ended (${signal ?? code}), see above`)),
+    );
   }
 
   static start(command: string, ...args: string[]): Peer {
