@@ -88,6 +88,6 @@ test('what a change does not touch is shared with the map before', (t) => {
   t.deepEqual(differences(before, before.set('key-5', 0)), ['key-5: 5 → 0']);
   t.is(
     before.edit((draft) => [...before.keys()].forEach((name) => draft.delete(name))),
-    emptyMap(),
+    emptyMap<number>(),
   );
 });

@@ -29,10 +29,16 @@ export function createResource(typeUrl: string, name: string, value: Uint8Array)
   return { typeUrl, name, version, deltaEntry, sotwEntry: deltaEntry.subarray(-sotwLength) };
 }
 
-/** What a client says it holds and we cannot vouch for: a name at a version, without content. */
-export function claimedResource(typeUrl: string, name: string, version: string): Resource {
-  return { typeUrl, name, version, deltaEntry: NOTHING, sotwEntry: NOTHING };
+/** What a client says it holds, and we do not: a name at a version, without content. */
+export function claimedResource(name: string, version: string): Resource {
+  const known = VERSION.test(version) ? version : UNKNOWN_VERSION;
+  return { typeUrl: '', name, version: known, deltaEntry: NO_BYTES, sotwEntry: NO_BYTES };
 }
+
+/** Stands for a version that is none of ours, so that it never equals the current one. */
+export const UNKNOWN_VERSION = '0'.repeat(16);
+
+const VERSION = /^[0-9a-f]{16}$/u;
 
 /** The `google.protobuf.Any` of a resource, serialised; empty for a claimed one. */
 export function anyOf(resource: Resource): Uint8Array {
@@ -42,7 +48,7 @@ export function anyOf(resource: Resource): Uint8Array {
   return sotwEntry.subarray(start + 1);
 }
 
-const NOTHING = new Uint8Array(0);
+const NO_BYTES = new Uint8Array(0);
 
 /** The name is part of what is hashed: a sum of versions then tells sets of names apart as well. */
 function versionOf(name: string, value: Uint8Array): string {

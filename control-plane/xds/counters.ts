@@ -1,0 +1,36 @@
+/** What happened so far, as plain numbers; whoever exposes them reads them when asked. */
+export interface Counters {
+  /** Streams that are open, and those among them that have something to be written and cannot take it. */
+  streams: number;
+  streamsBehind: number;
+  streamsOpened: number;
+  admissionsRefused: number;
+  identitiesRefused: number;
+  requestsRefused: number;
+  oversizedResources: number;
+  readonly types: Map<string, TypeCounters>;
+}
+
+export interface TypeCounters {
+  pushes: number;
+  pushedBytes: number;
+  acks: number;
+  nacks: number;
+}
+
+export function createCounters(): Counters {
+  return {
+    streams: 0,
+    streamsBehind: 0,
+    streamsOpened: 0,
+    admissionsRefused: 0,
+    identitiesRefused: 0,
+    requestsRefused: 0,
+    oversizedResources: 0,
+    types: new Map(),
+  };
+}
+
+export function createTypeCounters(): TypeCounters {
+  return { pushes: 0, pushedBytes: 0, acks: 0, nacks: 0 };
+}

@@ -1,0 +1,144 @@
+import type { Claims } from './claims.ts';
+import { collectionOf, EMPTY_SET, withResources } from './resource-set.ts';
+import type { Collection, ResourceSet } from './resource-set.ts';
+import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
+import { answeredBy, settleNames } from './settle.ts';
+import {
+  allHeld,
+  named,
+  NO_SUBSCRIPTION,
+  subscribe,
+  UNANSWERED,
+  unsubscribe,
+  WILDCARD,
+} from './subscription.ts';
+import type { Subscription } from './subscription.ts';
+import type { Content, Target } from './target.ts';
+
+/** The part of a `DeltaDiscoveryRequest` that changes a subscription. */
+export interface DeltaChange {
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+}
+
+/** What to send next, and what the subscription is once that is written. */
+export interface Advance {
+  readonly subscription: Subscription;
+  readonly content: Content | undefined;
+}
+
+const EMPTY_CONTENT: Content = { upserts: [], removals: [] };
+
+/**
+ * The subscription that the first request of a stream for a type begins. A client that comes back says what
+ * it holds (`initial_resource_versions`) and is told only what is different by now.
+ */
+export function beginDelta(change: DeltaChange, claims: Claims, target: Target): Subscription {
+  const names = change.subscribe.filter((name) => name !== WILDCARD);
+  const wildcard = names.length < change.subscribe.length || change.subscribe.length === 0;
+  const fresh = { ...subscribe(NO_SUBSCRIPTION, names), wildcard };
+  if (claims.count === 0) return fresh;
+  const claimed = claims.resolve(target.set);
+  return wildcard ? resumeWildcard(fresh, claimed) : resumeNames(fresh, claimed, target.set);
+}
+
+/**
+ * Applies a later request. It counts whatever nonce it carries, since subscriptions are differences: one that
+ * was ignored would be lost. A name in both lists ends up subscribed.
+ */
+export function changeDelta(subscription: Subscription, change: DeltaChange): Subscription {
+  const removed = unsubscribeDelta(subscription, change.unsubscribe);
+  const names = change.subscribe.filter((name) => name !== WILDCARD);
+  const added = subscribe(removed, names);
+  return names.length < change.subscribe.length ? startWildcard(added) : added;
+}
+
+/** What a stream is to be sent next to come level with the target; additions first where removals have to wait. */
+export function nextDelta(subscription: Subscription, target: Target, additionsOnly: boolean): Advance {
+  const step = subscription.wildcard ? target.step(subscription.level, additionsOnly) : undefined;
+  if (step !== undefined) {
+    const due = answeredBy(subscription, step.after);
+    return { subscription: { ...subscription, level: step.after, due, owed: false }, content: step.content };
+  }
+  const { due, content } = settleNames(subscription, target, additionsOnly ? 'later' : 'send');
+  const removalsWait = subscription.wildcard && target.difference(subscription.level).removals.length > 0;
+  const level = removalsWait ? subscription.level : target.set;
+  return answerOwed({ subscription: { ...subscription, level, due }, content }, target);
+}
+
+/** A first request is answered even if there is nothing to say, once nothing else is left to say. */
+export function answerOwed({ subscription, content }: Advance, target: Target): Advance {
+  if (!subscription.owed) return { subscription, content };
+  const isDone = subscription.due.size === 0 && subscription.level === target.set;
+  if (content === undefined && !isDone) return { subscription, content };
+  return { subscription: { ...subscription, owed: false }, content: content ?? EMPTY_CONTENT };
+}
+
+function resumeWildcard(fresh: Subscription, claimed: ResourceSet): Subscription {
+  const due = fresh.due.edit((draft) => {
+    for (const name of fresh.names.keys()) if (named(claimed, name).size > 0) draft.delete(name);
+  });
+  return { ...fresh, level: claimed, due };
+}
+
+function resumeNames(fresh: Subscription, claimed: ResourceSet, current: ResourceSet): Subscription {
+  const due = fresh.due.edit((draft) => {
+    for (const name of fresh.names.keys()) {
+      const told = named(claimed, name);
+      if (told.size === 0) continue;
+      if (isSameCollection(told, named(current, name))) draft.delete(name);
+      else draft.set(name, { told, answer: false });
+    }
+  });
+  return { ...fresh, level: current, due };
+}
+
+function isSameCollection(one: Collection, other: Collection): boolean {
+  if (one.size !== other.size) return false;
+  for (const [name, { version }] of one) if (other.get(name)?.version !== version) return false;
+  return true;
+}
+
+/** A client that asks for everything is sent everything, and is told what it holds that is gone. */
+function startWildcard(subscription: Subscription): Subscription {
+  const forgotten = [...allHeld(subscription)].map(
+    ({ name }) => [name, claimedResource(name, UNKNOWN_VERSION)] as const,
+  );
+  const due = subscription.due.edit((draft) => {
+    for (const [name, { answer }] of subscription.due) {
+      if (answer) draft.set(name, UNANSWERED);
+      else draft.delete(name);
+    }
+  });
+  return { ...subscription, wildcard: true, level: withResources(EMPTY_SET, forgotten), due };
+}
+
+/**
+ * A name that is given up and still covered, by the wildcard or by its collection, is answered: the client
+ * cannot know whether it goes on holding it.
+ */
+function unsubscribeDelta(subscription: Subscription, names: readonly string[]): Subscription {
+  const remaining = names.includes(WILDCARD) ? endWildcard(subscription) : subscription;
+  const after = unsubscribe(remaining, names);
+  const covered = names.filter(
+    (name) =>
+      remaining.names.has(name) && (after.wildcard || after.names.has(`${collectionOf(name)}/${WILDCARD}`)),
+  );
+  if (covered.length === 0) return after;
+  const due = after.due.edit((draft) => {
+    for (const name of covered) draft.set(name, UNANSWERED);
+  });
+  return { ...after, due };
+}
+
+/** What names were told so far, the wildcard told them: from here on that is kept for each that is due. */
+function endWildcard(subscription: Subscription): Subscription {
+  const { names, level } = subscription;
+  const due = subscription.due.edit((draft) => {
+    for (const [name, { answer }] of subscription.due) {
+      if (names.has(name)) draft.set(name, { told: named(level, name), answer });
+      else draft.delete(name);
+    }
+  });
+  return { ...subscription, wildcard: false, due };
+}

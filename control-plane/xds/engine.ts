@@ -1,0 +1,251 @@
+import { status } from '@grpc/grpc-js';
+import type { Server } from '@grpc/grpc-js';
+import type { Logger } from '../../process/log.ts';
+import { grpcMethod, rawCodec } from '../../wire/grpc-service.ts';
+import { Admission } from './admission.ts';
+import { anybody } from './caller.ts';
+import type { Identified, Identify, RawCall } from './caller.ts';
+import { createCounters, createTypeCounters } from './counters.ts';
+import type { Counters, TypeCounters } from './counters.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import type { Limits } from './limits.ts';
+import type { Protocol } from './response.ts';
+import { CLUSTER_TYPE_URL, LISTENER_TYPE_URL } from './services.ts';
+import type { DiscoveryService } from './services.ts';
+import { resourcesOf } from './snapshot.ts';
+import type { SnapshotCell } from './snapshot.ts';
+import { XdsStream } from './stream.ts';
+import type { StreamHost, StreamKind } from './stream.ts';
+import { Target } from './target.ts';
+import { TypeServer } from './type-server.ts';
+
+export interface XdsEngineOptions {
+  readonly snapshots: SnapshotCell;
+  readonly logger: Logger;
+  /** Type URLs in the order in which a change to several of them is told; others come last. */
+  readonly order?: readonly string[];
+  /** Types whose state-of-the-world responses are complete, so that absence means deletion. */
+  readonly fullStateTypes?: readonly string[];
+  readonly limits?: Partial<Limits>;
+  readonly identify?: Identify;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** Evenly distributed in [0, 1). */
+  readonly random?: () => number;
+}
+
+/** Serves whatever the snapshots hold over xDS v3, to any number of streams. */
+export interface XdsEngine {
+  readonly counters: Counters;
+  /** The streams that are open now. */
+  streams(): Iterable<XdsStream>;
+  addTo(server: Server, services: readonly DiscoveryService[]): void;
+  /**
+   * Refuses new streams and ends the open ones one by one over this many milliseconds, so that their clients do
+   * not all turn to another replica at once. Resolves when none is left. Shut the server down at the same time:
+   * it tells clients to make their next stream on another connection.
+   */
+  drain(windowMs: number): Promise<void>;
+  /** Ends everything now. */
+  close(): void;
+}
+
+export function createXdsEngine(options: XdsEngineOptions): XdsEngine {
+  return new Engine(options);
+}
+
+/** How many streams are written to before sockets and requests get their turn. */
+const FAN_OUT_SLICE = 64;
+const SWEEP_MS = 1000;
+const KEPT_TYPES = 64;
+/** Counts for types that are neither served nor in the order, which clients may make up. */
+const OTHER_TYPES = 'other';
+
+class Engine implements XdsEngine, StreamHost {
+  readonly counters: Counters = createCounters();
+  readonly limits: Limits;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly #snapshots: SnapshotCell;
+  readonly #identify: Identify;
+  readonly #random: () => number;
+  readonly #ranks: ReadonlyMap<string, number>;
+  readonly #fullStateTypes: ReadonlySet<string>;
+  readonly #admission: Admission;
+  readonly #servers = new Map<string, TypeServer>();
+  /** With the time at which each is to end. */
+  readonly #streams = new Map<XdsStream, number>();
+  readonly #unsubscribe: () => void;
+  readonly #sweeper: NodeJS.Timeout;
+  #waiting: XdsStream[] = [];
+  #accepting = true;
+  #lastId = 0;
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(options: XdsEngineOptions) {
+    this.#snapshots = options.snapshots;
+    this.logger = options.logger;
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.now = options.now ?? Date.now;
+    this.#random = options.random ?? Math.random;
+    this.#identify = options.identify ?? anybody;
+    this.#ranks = new Map((options.order ?? []).map((typeUrl, at) => [typeUrl, at]));
+    this.#fullStateTypes = new Set(options.fullStateTypes ?? [CLUSTER_TYPE_URL, LISTENER_TYPE_URL]);
+    const { newStreamsPerSecond, newStreamsBurst } = this.limits;
+    this.#admission = new Admission(newStreamsPerSecond, newStreamsBurst, this.now());
+    this.#unsubscribe = this.#snapshots.subscribe(() => this.#onSnapshot());
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
+  }
+
+  streams(): Iterable<XdsStream> {
+    return this.#streams.keys();
+  }
+
+  addTo(server: Server, services: readonly DiscoveryService[]): void {
+    for (const { service, typeUrl } of services) {
+      const definition = Object.fromEntries(
+        service.methods.map((method) => [method.localName, grpcMethod(method, rawCodec, rawCodec)]),
+      );
+      const handlers = Object.fromEntries(
+        service.methods.map((method) => {
+          const protocol: Protocol = method.input.name === 'DeltaDiscoveryRequest' ? 'delta' : 'sotw';
+          return [method.localName, (call: RawCall) => void this.#open(call, { protocol, typeUrl })];
+        }),
+      );
+      server.addService(definition, handlers);
+    }
+  }
+
+  rank = (typeUrl: string): number => this.#ranks.get(typeUrl) ?? this.#ranks.size;
+
+  serverOf = (typeUrl: string, protocol: Protocol): TypeServer => {
+    const key = `${protocol} ${typeUrl}`;
+    let server = this.#servers.get(key);
+    if (server === undefined) {
+      const target = new Target(resourcesOf(this.#snapshots.current, typeUrl), this.limits.responseBytes);
+      const fullState = this.#fullStateTypes.has(typeUrl);
+      const counters = this.#typeCounters(typeUrl);
+      server = new TypeServer({ typeUrl, protocol, fullState, counters }, target, () => (this.#lastId += 1));
+      this.#servers.set(key, server);
+    }
+    return server;
+  };
+
+  behind = (streams: 1 | -1): void => {
+    this.counters.streamsBehind += streams;
+  };
+
+  refused = (): void => {
+    this.counters.requestsRefused += 1;
+  };
+
+  ended = (stream: XdsStream): void => {
+    if (!this.#streams.delete(stream)) return;
+    this.counters.streams -= 1;
+    if (this.#streams.size === 0) this.#whenEmpty?.();
+  };
+
+  async drain(windowMs: number): Promise<void> {
+    this.#accepting = false;
+    if (this.#streams.size === 0) return;
+    const start = this.now();
+    const step = windowMs / this.#streams.size;
+    let at = 0;
+    for (const stream of this.#streams.keys()) this.#streams.set(stream, start + step * at++);
+    const timer = setInterval(() => this.#sweep(), Math.max(1, Math.min(50, windowMs / 20)));
+    await new Promise<void>((resolve) => {
+      this.#whenEmpty = resolve;
+      this.#sweep();
+    });
+    clearInterval(timer);
+  }
+
+  close(): void {
+    this.#accepting = false;
+    clearInterval(this.#sweeper);
+    this.#unsubscribe();
+    for (const stream of this.streams()) stream.end(status.UNAVAILABLE, GOING_AWAY);
+  }
+
+  async #open(call: RawCall, kind: StreamKind): Promise<void> {
+    if (!this.#accepting) return refuse(call, status.UNAVAILABLE, GOING_AWAY);
+    if (!this.#admission.admit(this.now())) {
+      this.counters.admissionsRefused += 1;
+      return refuse(call, status.UNAVAILABLE, TOO_MANY_NEW_STREAMS);
+    }
+    const identified = await this.#identifyCaller(call);
+    if (call.cancelled) return undefined;
+    if ('rejected' in identified) {
+      this.counters.identitiesRefused += 1;
+      return refuse(call, identified.rejected.code, identified.rejected.details);
+    }
+    const stream = new XdsStream(call, identified.ok, kind, this);
+    const jitter = 0.9 + 0.2 * this.#random();
+    this.#streams.set(stream, this.now() + this.limits.streamAgeMs * jitter);
+    this.counters.streams += 1;
+    this.counters.streamsOpened += 1;
+  }
+
+  async #identifyCaller(call: RawCall): Promise<Identified> {
+    try {
+      return await this.#identify(call);
+    } catch (error) {
+      this.logger.error('could not identify a caller', { peer: call.getPeer(), error });
+      return { rejected: { code: status.INTERNAL, details: 'The caller could not be identified.' } };
+    }
+  }
+
+  /** All types first, so that no stream sees one of them new and another one old. */
+  #onSnapshot(): void {
+    for (const server of this.#servers.values()) {
+      server.replace(resourcesOf(this.#snapshots.current, server.typeUrl));
+    }
+    const isRunning = this.#waiting.length > 0;
+    this.#waiting = [...this.#streams.keys()];
+    if (!isRunning) this.#fanOut();
+  }
+
+  #fanOut(): void {
+    for (const stream of this.#waiting.splice(0, FAN_OUT_SLICE)) stream.pump();
+    if (this.#waiting.length > 0) setImmediate(() => this.#fanOut());
+  }
+
+  #sweep(): void {
+    this.#forgetUnusedTypes();
+    const now = this.now();
+    for (const [stream, endsAt] of this.#streams) {
+      if (now >= endsAt) {
+        stream.end(status.UNAVAILABLE, this.#accepting ? STREAM_TOO_OLD : GOING_AWAY);
+      } else if (stream.sessions.length === 0 && now >= stream.openedAt + this.limits.firstRequestMs) {
+        stream.end(status.DEADLINE_EXCEEDED, `No request came within ${this.limits.firstRequestMs} ms.`);
+      }
+    }
+  }
+
+  #typeCounters(typeUrl: string): TypeCounters {
+    const isServed = this.#snapshots.current.types.has(typeUrl) || this.#ranks.has(typeUrl);
+    const key = isServed ? typeUrl : OTHER_TYPES;
+    const known = this.counters.types.get(key);
+    if (known !== undefined) return known;
+    const counters = createTypeCounters();
+    this.counters.types.set(key, counters);
+    return counters;
+  }
+
+  /** Clients may name any type: those that nobody is subscribed to any more are forgotten. */
+  #forgetUnusedTypes(): void {
+    if (this.#servers.size <= KEPT_TYPES) return;
+    const used = new Set<TypeServer>();
+    for (const stream of this.streams()) for (const { server } of stream.sessions) used.add(server);
+    for (const [key, server] of this.#servers) if (!used.has(server)) this.#servers.delete(key);
+  }
+}
+
+const GOING_AWAY = 'This control plane is shutting down: connect to another one.';
+const STREAM_TOO_OLD = 'The stream reached its maximum age: open another one.';
+const TOO_MANY_NEW_STREAMS =
+  'Too many new streams at once (limits.newStreamsPerSecond, limits.newStreamsBurst): try again after a moment.';
+
+function refuse(call: RawCall, code: status, details: string): void {
+  call.emit('error', Object.assign(new Error(details), { code, details }));
+}

@@ -1,0 +1,35 @@
+/** What one client may cost. Sizes are bytes, times milliseconds. */
+export interface Limits {
+  /** Resource types that one stream may subscribe to. */
+  readonly types: number;
+  /** Names and collections that one stream may subscribe to, all types together. */
+  readonly subscriptions: number;
+  /** Their length together. */
+  readonly subscriptionBytes: number;
+  /** The serialised node that a client introduces itself with. */
+  readonly nodeBytes: number;
+  /** Beyond this much a response is split, where its type allows it. */
+  readonly responseBytes: number;
+  /** What a client must be able to receive; a single resource above it is sent all the same, and logged. */
+  readonly clientReceiveBytes: number;
+  /** New streams a second, lastingly, and how many at once after quiet. */
+  readonly newStreamsPerSecond: number;
+  readonly newStreamsBurst: number;
+  /** A stream that has not asked for anything by then is closed. */
+  readonly firstRequestMs: number;
+  /** Streams end after this long, give or take a tenth, so that replicas come to share the load anew. */
+  readonly streamAgeMs: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  types: 64,
+  subscriptions: 8192,
+  subscriptionBytes: 1 << 20,
+  nodeBytes: 64 << 10,
+  responseBytes: 64 << 10,
+  clientReceiveBytes: 4 << 20,
+  newStreamsPerSecond: 1000,
+  newStreamsBurst: 5000,
+  firstRequestMs: 10_000,
+  streamAgeMs: 30 * 60_000,
+};

@@ -1,0 +1,106 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import type { Status } from '../../gen/google/rpc/status_pb.ts';
+import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
+import { claimsOf } from './claims.ts';
+import type { Claims } from './claims.ts';
+
+/** What both kinds of request have. */
+export interface Request {
+  /** `envoy.config.core.v3.Node`, serialised; only the first request of a stream has to carry it. */
+  readonly node: Uint8Array | undefined;
+  readonly typeUrl: string;
+  /** The response that this acknowledges or rejects; empty for none. */
+  readonly nonce: string;
+  /** Present: the response was rejected. */
+  readonly error: Status | undefined;
+}
+
+export interface DeltaRequest extends Request {
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+  readonly claims: Claims;
+}
+
+export interface SotwRequest extends Request {
+  readonly names: readonly string[];
+}
+
+/**
+ * Reads a `DeltaDiscoveryRequest`; throws where the bytes are none. Written by hand because nearly every
+ * request is an acknowledgement of two short strings, and the claims of a client that comes back need not
+ * become strings at all. Unknown fields are skipped.
+ */
+export function readDeltaRequest(bytes: Buffer): DeltaRequest {
+  const fields = new Fields(bytes);
+  return {
+    node: fields.bytes(1),
+    typeUrl: fields.text(2),
+    subscribe: fields.texts(3),
+    unsubscribe: fields.texts(4),
+    claims: claimsOf(fields.all(5)),
+    nonce: fields.text(6),
+    error: readStatus(fields.bytes(7)),
+  };
+}
+
+/** Reads a `DiscoveryRequest`; throws where the bytes are none. */
+export function readSotwRequest(bytes: Buffer): SotwRequest {
+  const fields = new Fields(bytes);
+  return {
+    node: fields.bytes(2),
+    names: fields.texts(3),
+    typeUrl: fields.text(4),
+    nonce: fields.text(5),
+    error: readStatus(fields.bytes(6)),
+  };
+}
+
+function readStatus(bytes: Uint8Array | undefined): Status | undefined {
+  return bytes === undefined ? undefined : fromBinary(StatusSchema, bytes);
+}
+
+const NONE: readonly Buffer[] = [];
+
+/** The length-delimited fields of one message, by number. */
+class Fields {
+  readonly #values: (Buffer[] | undefined)[] = [];
+
+  constructor(message: Buffer) {
+    const reader = new BinaryReader(message);
+    while (reader.pos < reader.len) {
+      const [field, wireType] = reader.tag();
+      if (wireType !== WireType.LengthDelimited || field > LAST_FIELD) {
+        reader.skip(wireType, field);
+        continue;
+      }
+      const length = reader.uint32();
+      const start = reader.pos;
+      if (start + length > reader.len) throw new RangeError(`field ${field} is longer than its message`);
+      reader.pos = start + length;
+      // Repeated fields are kept as bytes: most requests carry none that anybody will ask for.
+      (this.#values[field] ??= []).push(message.subarray(start, start + length));
+    }
+  }
+
+  all(field: number): readonly Buffer[] {
+    return this.#values[field] ?? NONE;
+  }
+
+  /** Of a field that is there several times, the last counts. */
+  bytes(field: number): Buffer | undefined {
+    return this.all(field).at(-1);
+  }
+
+  text(field: number): string {
+    return this.bytes(field)?.toString() ?? '';
+  }
+
+  texts(field: number): readonly string[] {
+    const values = this.all(field);
+    return values.length === 0 ? NO_TEXTS : values.map((value) => value.toString());
+  }
+}
+
+const LAST_FIELD = 7;
+const NO_TEXTS: readonly string[] = [];

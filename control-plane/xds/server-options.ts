@@ -1,0 +1,14 @@
+import type { ServerOptions } from '@grpc/grpc-js';
+
+/** How a gRPC server should be set up for many long streams. */
+export const XDS_SERVER_OPTIONS: ServerOptions = {
+  // Channelz keeps a record per connection and call, and nobody can read it here.
+  'grpc.enable_channelz': 0,
+  // A peer that vanished is noticed within this time, though nothing changes and nothing is sent.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 10_000,
+  // One client needs a stream per type at most, and a proxy in front of us may bundle a few.
+  'grpc.max_concurrent_streams': 100,
+  // A client that comes back names all that it holds: 4 MiB is some fifty thousand resources.
+  'grpc.max_receive_message_length': 4 << 20,
+};

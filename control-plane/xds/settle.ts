@@ -1,0 +1,140 @@
+import { difference } from './persistent-map.ts';
+import { findResource } from './resource-set.ts';
+import type { Collection, ResourceSet } from './resource-set.ts';
+import type { Resource } from './resource.ts';
+import { named, NOTHING } from './subscription.ts';
+import type { Due, Subscription } from './subscription.ts';
+import type { Content, Target } from './target.ts';
+
+/** What is to become of a removal: told now, told in a later response, or not told in this protocol. */
+export type Removals = 'send' | 'later' | 'never';
+
+/**
+ * Answers the names of a subscription that are due and, off the wildcard, those that changed: as many as fit
+ * into one response. The rest stays due.
+ */
+export function settleNames(
+  subscription: Subscription,
+  target: Target,
+  removals: Removals,
+): { readonly due: Subscription['due']; readonly content: Content | undefined } {
+  const names = subscription.wildcard ? [...subscription.due.keys()] : changedNames(subscription, target);
+  if (names.length === 0) return { due: subscription.due, content: undefined };
+  const response = new Filling(target.stepBytes, removals);
+  const due = subscription.due.edit((draft) => {
+    for (const name of names) {
+      const before = draft.get(name) ?? { told: named(subscription.level, name), answer: false };
+      const rest = response.settle(name, before, named(target.set, name));
+      if (rest === undefined) draft.delete(name);
+      else draft.set(name, rest);
+    }
+  });
+  return { due, content: response.content(target) };
+}
+
+/** The names that have to be looked at: found by walking over the change or over the names, whichever is less. */
+export function changedNames(subscription: Subscription, target: Target): string[] {
+  const { names, due, level } = subscription;
+  if (level === target.set) return [...due.keys()];
+  const { touched } = target.difference(level);
+  const found =
+    touched.size <= names.size
+      ? [...touched].filter((name) => names.has(name))
+      : [...names.keys()].filter((name) => touched.has(name));
+  if (due.size === 0) return found;
+  return [...new Set([...due.keys(), ...found])];
+}
+
+/** What is still due once a wildcard has told what leads from the level to `after`. */
+export function answeredBy({ level, due }: Subscription, after: ResourceSet): Subscription['due'] {
+  if (due.size === 0) return due;
+  return due.edit((draft) => {
+    for (const name of due.keys()) {
+      const isNew = named(level, name).size === 0 && named(after, name).size > 0;
+      const was = findResource(level, name)?.version;
+      const is = findResource(after, name)?.version;
+      if (isNew || (is !== undefined && was !== is)) draft.delete(name);
+    }
+  });
+}
+
+/** One response that is being filled. */
+class Filling {
+  readonly #upserts = new Map<string, Resource>();
+  readonly #removals = new Set<string>();
+  readonly #removalMode: Removals;
+  #room: number;
+
+  constructor(room: number, removals: Removals) {
+    this.#room = room;
+    this.#removalMode = removals;
+  }
+
+  /** Returns what is still due for this name. */
+  settle(name: string, before: Due, now: Collection): Due | undefined {
+    const { due, gone } = compare(name, before, now);
+    if (due.length + gone.length === 0) return undefined;
+    const sent = due.filter((resource) => this.#add(resource));
+    const removed = gone.length === 0 || this.#remove(gone);
+    if (sent.length === due.length && removed) return undefined;
+    if (now.size === 0) return before;
+    return { told: toldAfter(before, now, { sent, removed }), answer: false };
+  }
+
+  content(target: Target): Content | undefined {
+    if (this.#upserts.size + this.#removals.size === 0) return undefined;
+    return target.intern([...this.#upserts.values()], [...this.#removals]);
+  }
+
+  #add(resource: Resource): boolean {
+    if (this.#upserts.has(resource.name)) return true;
+    const isFirst = this.#upserts.size + this.#removals.size === 0;
+    if (!isFirst && resource.deltaEntry.length > this.#room) return false;
+    this.#upserts.set(resource.name, resource);
+    this.#room -= resource.deltaEntry.length;
+    return true;
+  }
+
+  #remove(names: readonly string[]): boolean {
+    if (this.#removalMode !== 'send') return this.#removalMode === 'never';
+    const bytes = names.reduce((sum, name) => sum + 3 * name.length, 0);
+    const isFirst = this.#upserts.size + this.#removals.size === 0;
+    if (!isFirst && bytes > this.#room) return false;
+    for (const name of names) this.#removals.add(name);
+    this.#room -= bytes;
+    return true;
+  }
+}
+
+/** What a name that was told something is to be told now; a collection that is empty goes by its own name. */
+function compare(
+  name: string,
+  { told, answer }: Due,
+  now: Collection,
+): { readonly due: Resource[]; readonly gone: string[] } {
+  const due: Resource[] = answer ? [...now.values()] : [];
+  const gone: string[] = [];
+  difference(told, now, (at, was, is) => {
+    if (is === undefined) gone.push(at);
+    else if (!answer && was?.version !== is.version) due.push(is);
+  });
+  const isSilent = now.size > 0 || (told.size === 0 && !answer);
+  if (!isSilent && !gone.includes(name)) gone.push(name);
+  return { due, gone };
+}
+
+/** Of a name that could not be told everything: what it was told, without anything that it has to be told again. */
+function toldAfter(
+  { told, answer }: Due,
+  now: Collection,
+  { sent, removed }: { readonly sent: readonly Resource[]; readonly removed: boolean },
+): Collection {
+  return (answer ? NOTHING : told).edit((draft) => {
+    for (const [name, resource] of told) {
+      if (now.has(name)) continue;
+      if (removed) draft.delete(name);
+      else draft.set(name, resource);
+    }
+    for (const resource of sent) draft.set(resource.name, resource);
+  });
+}

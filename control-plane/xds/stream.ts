@@ -1,0 +1,284 @@
+import { status } from '@grpc/grpc-js';
+import type { Logger } from '../../process/log.ts';
+import type { Caller, RawCall } from './caller.ts';
+import { beginDelta, changeDelta } from './delta-subscription.ts';
+import type { Limits } from './limits.ts';
+import { nodeOf } from './node.ts';
+import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
+import { readDeltaRequest, readSotwRequest } from './request.ts';
+import type { DeltaRequest, Request, SotwRequest } from './request.ts';
+import type { Protocol } from './response.ts';
+import { changeSotw } from './sotw-subscription.ts';
+import type { Content } from './target.ts';
+import type { TypeServer } from './type-server.ts';
+import { TypeSession } from './type-session.ts';
+
+/** What a stream needs of the engine that it belongs to. */
+export interface StreamHost {
+  readonly limits: Limits;
+  readonly logger: Logger;
+  readonly now: () => number;
+  /** Where a type stands in the order in which changes of several are told. */
+  readonly rank: (typeUrl: string) => number;
+  readonly serverOf: (typeUrl: string, protocol: Protocol) => TypeServer;
+  readonly behind: (streams: 1 | -1) => void;
+  readonly refused: () => void;
+  readonly ended: (stream: XdsStream) => void;
+}
+
+export interface StreamKind {
+  readonly protocol: Protocol;
+  /** The one type it carries; undefined: any. */
+  readonly typeUrl: string | undefined;
+}
+
+/**
+ * One client's stream. It keeps no queue: what it is sent next is computed when it can be written, from what it
+ * was sent last and what is current then. So a slow reader gets fewer, merged responses, and holds up nobody.
+ */
+export class XdsStream {
+  readonly caller: Caller;
+  readonly openedAt: number;
+  readonly #call: RawCall;
+  readonly #kind: StreamKind;
+  readonly #host: StreamHost;
+  /** In the order in which changes are told. */
+  readonly #sessions: TypeSession[] = [];
+  #node: Buffer | undefined;
+  #state: 'open' | 'half-closed' | 'ended' = 'open';
+  #behind = false;
+  #writes = 0;
+
+  constructor(call: RawCall, caller: Caller, kind: StreamKind, host: StreamHost) {
+    this.#call = call;
+    this.caller = caller;
+    this.#kind = kind;
+    this.#host = host;
+    this.openedAt = host.now();
+    call.on('data', (bytes: Buffer) => this.#receive(bytes));
+    call.on('end', () => this.#halfClose());
+    call.on('cancelled', () => this.#leave());
+  }
+
+  get sessions(): readonly TypeSession[] {
+    return this.#sessions;
+  }
+
+  get protocol(): Protocol {
+    return this.#kind.protocol;
+  }
+
+  /** What the client says of itself: to be displayed, never to be believed. */
+  get node(): Node | undefined {
+    return nodeOf(this.#node);
+  }
+
+  /** Writes what is due, if the connection took all before; else it is looked at again when it has. */
+  pump(): void {
+    if (this.#state === 'ended') return;
+    if (this.#writes > 0) {
+      this.#setBehind(true);
+      return;
+    }
+    let room = this.#host.limits.responseBytes;
+    while (room > 0) {
+      const next = this.#next();
+      if (next === undefined) {
+        this.#setBehind(false);
+        if (this.#state === 'half-closed' && this.#writes === 0) this.#finish();
+        return;
+      }
+      room -= this.#write(next.session, next.content);
+    }
+    this.#setBehind(true);
+  }
+
+  /** Ends the stream with a gRPC status. What was written before still arrives. */
+  end(code: status, details: string): void {
+    if (this.#state === 'ended') return;
+    this.#leave();
+    this.#call.pause();
+    this.#call.emit('error', Object.assign(new Error(details), { code, details }));
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#state !== 'open') return;
+    let request: DeltaRequest | SotwRequest;
+    try {
+      request = this.protocol === 'delta' ? readDeltaRequest(bytes) : readSotwRequest(bytes);
+    } catch (cause) {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      this.#refuse(status.INVALID_ARGUMENT, `This is no discovery request: ${message}`);
+      return;
+    }
+    if (this.#introduce(request) && this.#apply(request) && this.#isWithinLimits()) this.pump();
+  }
+
+  /** Only the first request has to say which node it comes from; a later one may repeat it. */
+  #introduce({ node }: Request): boolean {
+    if (this.#node !== undefined || node === undefined) return true;
+    if (node.length > this.#host.limits.nodeBytes) {
+      return this.#refuse(
+        status.RESOURCE_EXHAUSTED,
+        `The node takes ${node.length} bytes, more than limits.nodeBytes (${this.#host.limits.nodeBytes}) allows: send less metadata or raise it.`,
+      );
+    }
+    // A copy, so that the rest of the request can be forgotten.
+    this.#node = Buffer.from(node);
+    return true;
+  }
+
+  #apply(request: DeltaRequest | SotwRequest): boolean {
+    const typeUrl = request.typeUrl || this.#kind.typeUrl;
+    if (typeUrl === undefined) {
+      return this.#refuse(
+        status.INVALID_ARGUMENT,
+        'type_url is empty: an aggregated stream has to name the type.',
+      );
+    }
+    if (this.#kind.typeUrl !== undefined && typeUrl !== this.#kind.typeUrl) {
+      return this.#refuse(
+        status.INVALID_ARGUMENT,
+        `This service serves ${this.#kind.typeUrl} and not ${typeUrl}: use the aggregated one for any type.`,
+      );
+    }
+    const session = this.#sessions.find((known) => known.typeUrl === typeUrl);
+    if (session === undefined) this.#begin(typeUrl, request);
+    else this.#change(session, request);
+    return true;
+  }
+
+  #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
+    const server = this.#host.serverOf(typeUrl, this.protocol);
+    const subscription =
+      'subscribe' in request
+        ? beginDelta(request, request.claims, server.target)
+        : changeSotw(undefined, request.names);
+    this.#sessions.push(new TypeSession(server, subscription));
+    this.#sessions.sort((one, other) => this.#host.rank(one.typeUrl) - this.#host.rank(other.typeUrl));
+  }
+
+  #change(session: TypeSession, request: DeltaRequest | SotwRequest): void {
+    const { nonce, error } = request;
+    if (nonce !== '') {
+      session.answer(nonce, error, this.#host.now());
+      if (error !== undefined) this.#logRejection(session, nonce, error.message);
+    }
+    if ('subscribe' in request) {
+      session.subscription = changeDelta(session.subscription, request);
+      return;
+    }
+    const isStale = nonce !== '' && nonce !== session.lastNonce;
+    if (!isStale) session.subscription = changeSotw(session.subscription, request.names);
+  }
+
+  #isWithinLimits(): boolean {
+    let names = 0;
+    let bytes = 0;
+    for (const { subscription } of this.#sessions) {
+      names += subscription.names.size;
+      bytes += subscription.nameLength;
+    }
+    return (
+      this.#isWithin('types', this.#sessions.length, 'types are subscribed') &&
+      this.#isWithin('subscriptions', names, 'names are subscribed') &&
+      this.#isWithin('subscriptionBytes', bytes, 'characters of names are subscribed')
+    );
+  }
+
+  #isWithin(limit: 'types' | 'subscriptions' | 'subscriptionBytes', value: number, what: string): boolean {
+    const allowed = this.#host.limits[limit];
+    if (value <= allowed) return true;
+    return this.#refuse(
+      status.RESOURCE_EXHAUSTED,
+      `${value} ${what} on this stream and limits.${limit} allows ${allowed}: subscribe to less, by a wildcard or a collection, or raise the limit.`,
+    );
+  }
+
+  /**
+   * What to write next. Where several types are behind, all additions come first, in the types' order, and
+   * then the removals in the opposite order, so that nothing is gone while something still refers to it.
+   */
+  #next(): { readonly session: TypeSession; readonly content: Content } | undefined {
+    const behind = this.#sessions.filter((session) => !session.isLevel());
+    if (behind.length > 1) {
+      for (const session of behind) {
+        const content = session.advance(true);
+        if (content !== undefined) return { session, content };
+      }
+    }
+    for (const session of behind.toReversed()) {
+      const content = session.advance(false);
+      if (content !== undefined) return { session, content };
+    }
+    return undefined;
+  }
+
+  #write(session: TypeSession, content: Content): number {
+    const { bytes } = session.send(content, this.#host.now());
+    const { clientReceiveBytes } = this.#host.limits;
+    if (bytes.length > clientReceiveBytes) this.#logOversized(session, content, bytes.length);
+    this.#writes += 1;
+    this.#call.write(bytes, this.#written);
+    return bytes.length;
+  }
+
+  /** The connection took one response. */
+  readonly #written = (): void => {
+    this.#writes -= 1;
+    if (this.#writes === 0 && (this.#behind || this.#state === 'half-closed')) this.pump();
+  };
+
+  #setBehind(behind: boolean): void {
+    if (behind === this.#behind) return;
+    this.#behind = behind;
+    this.#host.behind(behind ? 1 : -1);
+  }
+
+  /** The client will ask for nothing more: it still gets what it asked for. */
+  #halfClose(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'half-closed';
+    this.pump();
+  }
+
+  #finish(): void {
+    this.#leave();
+    this.#call.end();
+  }
+
+  #leave(): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#setBehind(false);
+    this.#host.ended(this);
+  }
+
+  #refuse(code: status, details: string): false {
+    this.#host.refused();
+    this.#host.logger.warn('refused a request, the stream ends', { ...this.#who(), details });
+    this.end(code, details);
+    return false;
+  }
+
+  #logRejection(session: TypeSession, nonce: string, reason: string): void {
+    this.#host.logger.warn('a client rejected resources', {
+      ...this.#who(),
+      type: session.typeUrl,
+      nonce,
+      reason,
+    });
+  }
+
+  #logOversized(session: TypeSession, content: Content, bytes: number): void {
+    this.#host.logger.warn('a response is larger than clients can be expected to receive', {
+      type: session.typeUrl,
+      bytes,
+      resources: content.upserts.slice(0, 3).map(({ name }) => name),
+    });
+  }
+
+  #who(): Record<string, unknown> {
+    return { node: this.node?.id ?? '', caller: this.caller.name };
+  }
+}

@@ -1,0 +1,62 @@
+import type { TypeCounters } from './counters.ts';
+import type { ResourceSet } from './resource-set.ts';
+import { renonce, serialise } from './response.ts';
+import type { Protocol, Response } from './response.ts';
+import { Target } from './target.ts';
+import type { Content } from './target.ts';
+
+/** Serves one resource type in one protocol: holds what its streams are to become level with, and shares what they are sent. */
+export class TypeServer {
+  readonly typeUrl: string;
+  readonly protocol: Protocol;
+  readonly fullState: boolean;
+  readonly counters: TypeCounters;
+  readonly #nextId: () => number;
+  #target: Target;
+  #responses = new WeakMap<Content, Response>();
+
+  constructor(
+    type: {
+      readonly typeUrl: string;
+      readonly protocol: Protocol;
+      readonly fullState: boolean;
+      readonly counters: TypeCounters;
+    },
+    target: Target,
+    nextId: () => number,
+  ) {
+    this.typeUrl = type.typeUrl;
+    this.protocol = type.protocol;
+    this.fullState = type.fullState;
+    this.counters = type.counters;
+    this.#target = target;
+    this.#nextId = nextId;
+  }
+
+  get target(): Target {
+    return this.#target;
+  }
+
+  replace(set: ResourceSet): void {
+    if (set === this.#target.set) return;
+    this.#target = new Target(set, this.#target.stepBytes);
+    this.#responses = new WeakMap();
+  }
+
+  /**
+   * The one response for this content. Its nonce is new to a stream whose last one was an earlier; else the
+   * stream gets a copy under a nonce of its own.
+   */
+  response(content: Content, lastId: number): Response {
+    let response = this.#responses.get(content);
+    if (response === undefined) {
+      response = serialise(
+        { typeUrl: this.typeUrl, protocol: this.protocol, set: this.#target.set },
+        content,
+        this.#nextId(),
+      );
+      this.#responses.set(content, response);
+    }
+    return response.id > lastId ? response : renonce(response, this.#nextId());
+  }
+}
