@@ -20,7 +20,11 @@ const protos = loadSync(
     'envoy/extensions/filters/http/router/v3/router.proto',
     'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
   ],
-  { includeDirs: ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map((root) => join(originals, root)) },
+  {
+    includeDirs: ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map((root) =>
+      join(originals, root),
+    ),
+  },
 );
 
 export const LISTENER = 'envoy.config.listener.v3.Listener';

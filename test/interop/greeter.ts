@@ -5,8 +5,8 @@ export const greet: MethodDefinition<string, string> = {
   path: '/interop.Greeter/Greet',
   requestStream: false,
   responseStream: false,
-  requestSerialize: Buffer.from,
+  requestSerialize: (text) => Buffer.from(text),
   requestDeserialize: String,
-  responseSerialize: Buffer.from,
+  responseSerialize: (text) => Buffer.from(text),
   responseDeserialize: String,
 };

@@ -98,7 +98,7 @@ class XdsClient {
   }
 
   async greet(): Promise<unknown> {
-    this.#child.stdin!.write('\n');
+    this.#child.stdin!.write('hello\n');
     const { value, done } = await this.#answers.next();
     if (done === true) throw new Error('the client ended without an answer');
     return JSON.parse(value);
@@ -126,7 +126,11 @@ function startClient(t: ExecutionContext, controlPlanePort: number): XdsClient {
     node: { id: 'interop', locality: {} },
   };
   const child = spawn(process.execPath, [join(import.meta.dirname, 'grpc-js-xds-client.ts')], {
-    env: { ...process.env, GRPC_XDS_BOOTSTRAP: undefined, GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap) },
+    env: {
+      ...process.env,
+      GRPC_XDS_BOOTSTRAP: undefined,
+      GRPC_XDS_BOOTSTRAP_CONFIG: JSON.stringify(bootstrap),
+    },
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   t.teardown(async () => {
