@@ -9,6 +9,8 @@ import { createCounters, createTypeCounters } from './counters.ts';
 import type { Counters, TypeCounters } from './counters.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
+import { readDeltaRequest, readSotwRequest, RequestReader } from './request.ts';
+import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
 import { CLUSTER_TYPE_URL, LISTENER_TYPE_URL } from './services.ts';
 import type { DiscoveryService } from './services.ts';
@@ -72,6 +74,8 @@ class Engine implements XdsEngine, StreamHost {
   readonly #ranks: ReadonlyMap<string, number>;
   readonly #fullStateTypes: ReadonlySet<string>;
   readonly #admission: Admission;
+  readonly #deltaRequests = new RequestReader(readDeltaRequest);
+  readonly #sotwRequests = new RequestReader(readSotwRequest);
   readonly #servers = new Map<string, TypeServer>();
   /** With the time at which each is to end. */
   readonly #streams = new Map<XdsStream, number>();
@@ -130,6 +134,9 @@ class Engine implements XdsEngine, StreamHost {
     }
     return server;
   };
+
+  read = (bytes: Buffer, protocol: Protocol): DeltaRequest | SotwRequest =>
+    protocol === 'delta' ? this.#deltaRequests.read(bytes) : this.#sotwRequests.read(bytes);
 
   behind = (streams: 1 | -1): void => {
     this.counters.streamsBehind += streams;

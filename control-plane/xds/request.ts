@@ -44,6 +44,34 @@ export function readDeltaRequest(bytes: Buffer): DeltaRequest {
   };
 }
 
+/**
+ * Reads requests and remembers the last few small ones: a response that went to many streams comes back as many
+ * acknowledgements that are the same to the byte.
+ */
+export class RequestReader<R extends Request> {
+  readonly #read: (bytes: Buffer) => R;
+  readonly #recent: { readonly bytes: Buffer; readonly request: R }[] = [];
+  #oldest = 0;
+
+  constructor(read: (bytes: Buffer) => R) {
+    this.#read = read;
+  }
+
+  read(bytes: Buffer): R {
+    if (bytes.length > SMALL_REQUEST) return this.#read(bytes);
+    for (const known of this.#recent) if (known.bytes.equals(bytes)) return known.request;
+    // A copy, since what was read refers to it and would keep the connection's whole buffer.
+    const copy = Buffer.from(bytes);
+    const request = this.#read(copy);
+    this.#recent[this.#oldest] = { bytes: copy, request };
+    this.#oldest = (this.#oldest + 1) % RECENT_REQUESTS;
+    return request;
+  }
+}
+
+const SMALL_REQUEST = 256;
+const RECENT_REQUESTS = 4;
+
 /** Reads a `DiscoveryRequest`; throws where the bytes are none. */
 export function readSotwRequest(bytes: Buffer): SotwRequest {
   const fields = new Fields(bytes);

@@ -5,6 +5,7 @@ import type { Content } from './target.ts';
 /** One response, serialised, its nonce last. */
 export interface Response {
   readonly id: number;
+  readonly nonce: string;
   readonly bytes: Buffer;
   /** All but the nonce: what is the same for whoever is sent this. */
   readonly body: Buffer;
@@ -18,11 +19,6 @@ const VERSION = 1;
 const TYPE_URL = 4;
 const NONCE = 5;
 const REMOVED = 6;
-
-/** The nonce of the response with this id. */
-export function nonceOf(id: number): string {
-  return id.toString(36);
-}
 
 /** Serialises a response of one type at one version, to be shared by all streams that are sent this content. */
 export function serialise(
@@ -48,7 +44,11 @@ export function renonce({ body }: Response, id: number): Response {
 }
 
 function withNonce(body: Buffer, id: number): Response {
-  const nonce = stringField(NONCE, nonceOf(id));
-  const bytes = Buffer.concat([body, nonce]);
-  return { id, bytes, body: bytes.subarray(0, body.length) };
+  const nonce = nonceOf(id);
+  const bytes = Buffer.concat([body, stringField(NONCE, nonce)]);
+  return { id, nonce, bytes, body: bytes.subarray(0, body.length) };
+}
+
+function nonceOf(id: number): string {
+  return id.toString(36);
 }

@@ -4,7 +4,7 @@ import type { Collection, ResourceSet } from './resource-set.ts';
 import type { Resource } from './resource.ts';
 import { named, NOTHING } from './subscription.ts';
 import type { Due, Subscription } from './subscription.ts';
-import type { Content, Target } from './target.ts';
+import type { Content, Settled, Target } from './target.ts';
 
 /** What is to become of a removal: told now, told in a later response, or not told in this protocol. */
 export type Removals = 'send' | 'later' | 'never';
@@ -13,13 +13,24 @@ export type Removals = 'send' | 'later' | 'never';
  * Answers the names of a subscription that are due and, off the wildcard, those that changed: as many as fit
  * into one response. The rest stays due.
  */
-export function settleNames(
+export function settleNames(subscription: Subscription, target: Target, removals: Removals): Settled {
+  const { wildcard, due, level } = subscription;
+  const names = wildcard ? [...due.keys()] : changedNames(subscription, target);
+  if (names.length === 0) return { due, content: undefined };
+  // With nothing due, streams on the same level whose names are touched alike are told the same.
+  if (due.size > 0 || names.length > SHARED_NAMES) return fill(subscription, names, { target, removals });
+  return target.settled(level, `${removals} ${names.join('\n')}`, () =>
+    fill(subscription, names, { target, removals }),
+  );
+}
+
+const SHARED_NAMES = 8;
+
+function fill(
   subscription: Subscription,
-  target: Target,
-  removals: Removals,
-): { readonly due: Subscription['due']; readonly content: Content | undefined } {
-  const names = subscription.wildcard ? [...subscription.due.keys()] : changedNames(subscription, target);
-  if (names.length === 0) return { due: subscription.due, content: undefined };
+  names: readonly string[],
+  { target, removals }: { readonly target: Target; readonly removals: Removals },
+): Settled {
   const response = new Filling(target.stepBytes, removals);
   const due = subscription.due.edit((draft) => {
     for (const name of names) {

@@ -5,7 +5,6 @@ import { beginDelta, changeDelta } from './delta-subscription.ts';
 import type { Limits } from './limits.ts';
 import { nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
-import { readDeltaRequest, readSotwRequest } from './request.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
 import { changeSotw } from './sotw-subscription.ts';
@@ -20,6 +19,8 @@ export interface StreamHost {
   readonly now: () => number;
   /** Where a type stands in the order in which changes of several are told. */
   readonly rank: (typeUrl: string) => number;
+  /** Throws where the bytes are no request. */
+  readonly read: (bytes: Buffer, protocol: Protocol) => DeltaRequest | SotwRequest;
   readonly serverOf: (typeUrl: string, protocol: Protocol) => TypeServer;
   readonly behind: (streams: 1 | -1) => void;
   readonly refused: () => void;
@@ -105,13 +106,13 @@ export class XdsStream {
     if (this.#state !== 'open') return;
     let request: DeltaRequest | SotwRequest;
     try {
-      request = this.protocol === 'delta' ? readDeltaRequest(bytes) : readSotwRequest(bytes);
+      request = this.#host.read(bytes, this.protocol);
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
       this.#refuse(status.INVALID_ARGUMENT, `This is no discovery request: ${message}`);
       return;
     }
-    if (this.#introduce(request) && this.#apply(request) && this.#isWithinLimits()) this.pump();
+    if (this.#introduce(request)) this.#apply(request);
   }
 
   /** Only the first request has to say which node it comes from; a later one may repeat it. */
@@ -128,24 +129,20 @@ export class XdsStream {
     return true;
   }
 
-  #apply(request: DeltaRequest | SotwRequest): boolean {
+  #apply(request: DeltaRequest | SotwRequest): void {
     const typeUrl = request.typeUrl || this.#kind.typeUrl;
     if (typeUrl === undefined) {
-      return this.#refuse(
-        status.INVALID_ARGUMENT,
-        'type_url is empty: an aggregated stream has to name the type.',
-      );
-    }
-    if (this.#kind.typeUrl !== undefined && typeUrl !== this.#kind.typeUrl) {
-      return this.#refuse(
+      this.#refuse(status.INVALID_ARGUMENT, 'type_url is empty: an aggregated stream has to name the type.');
+    } else if (this.#kind.typeUrl !== undefined && typeUrl !== this.#kind.typeUrl) {
+      this.#refuse(
         status.INVALID_ARGUMENT,
         `This service serves ${this.#kind.typeUrl} and not ${typeUrl}: use the aggregated one for any type.`,
       );
+    } else {
+      const session = this.#sessionOf(typeUrl);
+      if (session === undefined) this.#begin(typeUrl, request);
+      else this.#change(session, request);
     }
-    const session = this.#sessions.find((known) => known.typeUrl === typeUrl);
-    if (session === undefined) this.#begin(typeUrl, request);
-    else this.#change(session, request);
-    return true;
   }
 
   #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
@@ -156,6 +153,7 @@ export class XdsStream {
         : changeSotw(undefined, request.names);
     this.#sessions.push(new TypeSession(server, subscription));
     this.#sessions.sort((one, other) => this.#host.rank(one.typeUrl) - this.#host.rank(other.typeUrl));
+    if (this.#isWithinLimits()) this.pump();
   }
 
   #change(session: TypeSession, request: DeltaRequest | SotwRequest): void {
@@ -164,12 +162,19 @@ export class XdsStream {
       session.answer(nonce, error, this.#host.now());
       if (error !== undefined) this.#logRejection(session, nonce, error.message);
     }
+    const before = session.subscription;
     if ('subscribe' in request) {
-      session.subscription = changeDelta(session.subscription, request);
-      return;
+      session.subscription = changeDelta(before, request);
+    } else if (nonce === '' || nonce === session.lastNonce) {
+      session.subscription = changeSotw(before, request.names);
     }
-    const isStale = nonce !== '' && nonce !== session.lastNonce;
-    if (!isStale) session.subscription = changeSotw(session.subscription, request.names);
+    // Most requests are answers to a response and change nothing else.
+    if (session.subscription !== before && this.#isWithinLimits()) this.pump();
+  }
+
+  #sessionOf(typeUrl: string): TypeSession | undefined {
+    for (const session of this.#sessions) if (session.typeUrl === typeUrl) return session;
+    return undefined;
   }
 
   #isWithinLimits(): boolean {
@@ -200,6 +205,7 @@ export class XdsStream {
    * then the removals in the opposite order, so that nothing is gone while something still refers to it.
    */
   #next(): { readonly session: TypeSession; readonly content: Content } | undefined {
+    if (this.#isLevel()) return undefined;
     const behind = this.#sessions.filter((session) => !session.isLevel());
     if (behind.length > 1) {
       for (const session of behind) {
@@ -212,6 +218,11 @@ export class XdsStream {
       if (content !== undefined) return { session, content };
     }
     return undefined;
+  }
+
+  #isLevel(): boolean {
+    for (const session of this.#sessions) if (!session.isLevel()) return false;
+    return true;
   }
 
   #write(session: TypeSession, content: Content): number {

@@ -1,6 +1,8 @@
 import { differenceOfSets, EMPTY_SET, allResources, collectionOf, withResources } from './resource-set.ts';
 import type { ResourceSet } from './resource-set.ts';
 import type { Resource } from './resource.ts';
+import type { Due } from './subscription.ts';
+import type { PersistentMap } from './persistent-map.ts';
 
 /** What one response carries. The same object stands for the same content, so that it is serialised once. */
 export interface Content {
@@ -21,6 +23,12 @@ export interface Difference {
   readonly touched: ReadonlySet<string>;
 }
 
+/** What a response says of explicit names, and which of them are still due after it. */
+export interface Settled {
+  readonly due: PersistentMap<Due>;
+  readonly content: Content | undefined;
+}
+
 /**
  * The set that streams of one type are to be brought level with, and everything that was computed for those on
  * their way: streams that were sent the same are told the same, so that a thousand of them cost one difference
@@ -33,6 +41,7 @@ export class Target {
   readonly #whole = new WeakMap<ResourceSet, Step>();
   readonly #additions = new WeakMap<ResourceSet, Step>();
   readonly #retaining = new WeakMap<ResourceSet, ResourceSet>();
+  readonly #settled = new WeakMap<ResourceSet, Map<string, Settled>>();
   readonly #full = new WeakMap<ResourceSet, Content>();
   #interned = new Map<string, Content>();
   #internedBytes = 0;
@@ -80,6 +89,14 @@ export class Target {
   /** All that is in a set that lies on the way, for types whose responses are always complete. */
   full(set: ResourceSet): Content {
     return memo(this.#full, set, () => ({ upserts: [...allResources(set)], removals: [] }));
+  }
+
+  /** What `compute` makes of the way from `from`, once for each key. */
+  settled(from: ResourceSet, key: string, compute: () => Settled): Settled {
+    const byKey = memo(this.#settled, from, () => new Map<string, Settled>());
+    const known = byKey.get(key) ?? compute();
+    byKey.set(key, known);
+    return known;
   }
 
   /** The one object for this content. */

@@ -11,7 +11,6 @@ import { nextDelta } from './delta-subscription.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { rejectedResources } from './rejection.ts';
 import type { Response } from './response.ts';
-import { nonceOf } from './response.ts';
 import { nextSotw } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import type { Content, Target } from './target.ts';
@@ -23,6 +22,7 @@ export class TypeSession {
   subscription: Subscription;
   acknowledgements: Acknowledgements;
   #lastId = 0;
+  #lastNonce = '';
 
   constructor(server: TypeServer, subscription: Subscription) {
     this.server = server;
@@ -43,7 +43,7 @@ export class TypeSession {
   }
 
   get lastNonce(): string {
-    return this.#lastId === 0 ? '' : nonceOf(this.#lastId);
+    return this.#lastNonce;
   }
 
   isLevel(): boolean {
@@ -66,7 +66,8 @@ export class TypeSession {
   send(content: Content, at: number): Response {
     const response = this.server.response(content, this.#lastId);
     this.#lastId = response.id;
-    const pending = { nonce: nonceOf(response.id), after: this.subscription, content };
+    this.#lastNonce = response.nonce;
+    const pending = { nonce: response.nonce, after: this.subscription, content };
     this.acknowledgements = recordSent(this.acknowledgements, pending, at);
     this.counters.pushes += 1;
     this.counters.pushedBytes += response.bytes.length;

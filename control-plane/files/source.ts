@@ -1,0 +1,202 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '../../process/log.ts';
+import type { Rejection } from '../mesh/rejection.ts';
+import { formatRejection } from '../mesh/rejection.ts';
+import type { MeshEvent } from '../mesh/state.ts';
+import { explain, listDirectory } from './directory.ts';
+import type { Listing } from './directory.ts';
+import { DirectoryWatch } from './directory-watch.ts';
+import { FileContents } from './file-contents.ts';
+import { limited } from './limits.ts';
+import { readText } from './read-file.ts';
+import type { Settled } from './settling.ts';
+import { Settling } from './settling.ts';
+
+export interface FilesSourceOptions {
+  readonly directory: string;
+  readonly logger: Logger;
+  /** What changed in the files since the last call; also all of it at the start. */
+  readonly onEvents: (events: readonly MeshEvent[]) => void;
+  /** Called once, after the events of everything that was there at the start. */
+  readonly onSynced: () => void;
+  /** How long a file has to stay as it is before it is read. Default 50 ms. */
+  readonly settleMs?: number;
+  /** The same for a file of no bytes. Default 2 s. */
+  readonly emptySettleMs?: number;
+  /** How often to look without being told. Default 10 s. */
+  readonly rescanMs?: number;
+  /** Of one file. Default 16 MiB. */
+  readonly mostBytes?: number;
+  /** Of all files together. Default 64 MiB. */
+  readonly mostBytesTogether?: number;
+}
+
+export interface FilesSource {
+  /** Begins to read and to watch; what was found arrives later, by `onEvents` and `onSynced`. Never rejects. */
+  start(): Promise<Started>;
+  /** Resolves when nothing is read or watched any more; no callback is called after that. */
+  close(): Promise<void>;
+  /** What stands in the way of some file or object just now; of what an object says, the mesh is the judge. */
+  rejections(): readonly Rejection[];
+}
+
+export type Started =
+  | { readonly outcome: 'started' }
+  /** `problem` is a sentence for whoever named the directory. */
+  | { readonly outcome: 'failed'; readonly problem: string };
+
+/** A directory of Kubernetes YAML and JSON, those below it included, as a source of the mesh. */
+export function createFilesSource(options: FilesSourceOptions): FilesSource {
+  return new DirectorySource(options);
+}
+
+const DEFAULTS = {
+  settleMs: 50,
+  emptySettleMs: 2_000,
+  rescanMs: 10_000,
+  mostBytes: 16 * 1024 * 1024,
+  mostBytesTogether: 64 * 1024 * 1024,
+} as const;
+
+/** Many reports come at once when a file is saved; one look answers them all. */
+const LOOK_DELAY_MS = 5;
+/** A directory that is gone cannot be watched. */
+const MISSING_RESCAN_MS = 500;
+
+class DirectorySource implements FilesSource {
+  readonly #options: Required<FilesSourceOptions>;
+  readonly #settling: Settling;
+  readonly #contents: FileContents;
+  readonly #watch: DirectoryWatch;
+  #timer: NodeJS.Timeout | undefined;
+  #timerDue = Infinity;
+  #look: Promise<void> | undefined;
+  #directoryProblems: readonly Rejection[] = [];
+  #rejections: readonly Rejection[] = [];
+  #isSynced = false;
+  #isClosed = false;
+
+  constructor(options: FilesSourceOptions) {
+    this.#options = { ...DEFAULTS, ...options };
+    this.#settling = new Settling(this.#options);
+    this.#contents = new FileContents(options.directory, options.logger);
+    this.#watch = new DirectoryWatch(
+      () => this.#lookWithin(LOOK_DELAY_MS),
+      (directory, error) =>
+        options.logger.warn('Cannot watch a directory; its changes are found by looking from time to time', {
+          directory,
+          error: error.message,
+          everyMs: this.#options.rescanMs,
+        }),
+    );
+  }
+
+  async start(): Promise<Started> {
+    const { directory } = this.#options;
+    try {
+      const found = await stat(directory);
+      if (!found.isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
+    } catch (error) {
+      return { outcome: 'failed', problem: `The directory ${directory} ${explain(error)}` };
+    }
+    this.#lookWithin(0);
+    return { outcome: 'started' };
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#watch.close();
+    await this.#look;
+  }
+
+  rejections(): readonly Rejection[] {
+    return this.#rejections;
+  }
+
+  /** Looks after so many milliseconds at the latest. */
+  #lookWithin(milliseconds: number): void {
+    const due = now() + milliseconds;
+    if (this.#isClosed || due >= this.#timerDue) return;
+    clearTimeout(this.#timer);
+    this.#timerDue = due;
+    this.#timer = setTimeout(() => {
+      this.#timerDue = Infinity;
+      // A look that is under way may have passed by what has changed: another one follows it.
+      this.#look = (this.#look ?? Promise.resolve()).then(async () => this.#lookOnce());
+    }, milliseconds);
+  }
+
+  async #lookOnce(): Promise<void> {
+    if (this.#isClosed) return;
+    let nextMs = this.#options.rescanMs;
+    try {
+      const listing = await listDirectory(this.#options.directory);
+      this.#notice(listing);
+      if (listing === undefined) nextMs = Math.min(nextMs, MISSING_RESCAN_MS);
+      else await this.#takeIn(listing);
+    } catch (error) {
+      this.#options.logger.error('Looking through the files failed; the last good state stays', { error });
+    }
+    this.#lookWithin(Math.min(nextMs, Math.max(0, (this.#settling.nextRest ?? Infinity) - now())));
+  }
+
+  /** A directory that is gone or cannot be read is no empty one: what was read from it before stays. */
+  #notice(listing: Listing | undefined): void {
+    const { directory } = this.#options;
+    const missing = new Map([['', 'does not exist any more: put it back']]);
+    this.#directoryProblems = [...(listing?.unreadable ?? missing)].map(([path, problem]) => ({
+      object: path === '' ? `Directory ${directory}` : `File ${join(directory, path)}`,
+      origin: undefined,
+      problems: [`${problem}; what was read there before stays`],
+    }));
+    if (listing === undefined) this.#report();
+  }
+
+  async #takeIn(listing: Listing): Promise<void> {
+    if (this.#watch.follow(listing.directories)) this.#lookWithin(LOOK_DELAY_MS);
+    const hidden = [...listing.unreadable.keys()];
+    this.#settling.look(
+      limited(listing.files, this.#options),
+      (path) => hidden.some((place) => place === '' || path === place || path.startsWith(`${place}/`)),
+      now(),
+    );
+    for (const settled of this.#settling.take(now())) await this.#read(settled);
+    if (this.#isClosed) return;
+    const events = this.#contents.takeEvents();
+    if (events.length > 0) this.#options.onEvents(events);
+    this.#report();
+    if (this.#isSynced || !this.#settling.isComplete || hidden.includes('')) return;
+    this.#isSynced = true;
+    this.#options.onSynced();
+  }
+
+  async #read({ path, file }: Settled): Promise<void> {
+    if (file === undefined) {
+      this.#contents.remove(path);
+      return;
+    }
+    const onDisk = join(this.#options.directory, path);
+    const read = await readText(onDisk, file);
+    if (read.outcome === 'read') this.#contents.set(path, read.text);
+    else if (read.outcome === 'changed') this.#settling.putBack(path, now());
+    else {
+      this.#contents.fail(path, read.problem);
+      if (read.mayPass) this.#settling.retry(path, now() + this.#options.rescanMs);
+    }
+  }
+
+  #report(): void {
+    const before = new Set(this.#rejections.map(formatRejection));
+    this.#rejections = [...this.#directoryProblems, ...this.#contents.rejections];
+    for (const rejection of this.#rejections) {
+      if (!before.has(formatRejection(rejection))) this.#options.logger.warn('Rejected', { ...rejection });
+    }
+  }
+}
+
+/** Milliseconds since 1970, as files tell time, and yet never going back. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
+}
