@@ -15,7 +15,7 @@ import { measure } from './server-process.ts';
 type Stream = ServerDuplexStream<Buffer, Buffer>;
 
 // What a first request that resumes is told apart by: it carries the versions of the whole mesh.
-const RESUMING_REQUEST_BYTES = 4096;
+const RESUMING_REQUEST_BYTES = 512;
 
 measure(async ({ resources }: MeshContent) => {
   const subscribed = new Set<Stream>();

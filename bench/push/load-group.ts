@@ -20,11 +20,7 @@ export class LoadGroup {
         return peer.ask<ConnectReport>('connect', { ...request, streams });
       }),
     );
-    return {
-      seconds: Math.max(...reports.map(({ seconds }) => seconds)),
-      refusals: sum(reports.map(({ refusals }) => refusals)),
-      refusalReasons: reports.flatMap(({ refusalReasons }) => refusalReasons),
-    };
+    return { seconds: Math.max(...reports.map(({ seconds }) => seconds)) };
   }
 
   /** Has every process remember the versions that a stream of this kind is given. */
@@ -48,6 +44,7 @@ export class LoadGroup {
     return {
       resources: sum(all.map(({ resources }) => resources)),
       resourceBytes: sum(all.map(({ resourceBytes }) => resourceBytes)),
+      refusals: all.flatMap(({ refusals }) => refusals),
       lost: sum(all.map(({ lost }) => lost)),
     };
   }

@@ -29,19 +29,19 @@ export interface ConnectRequest {
 
 export interface ConnectReport {
   readonly seconds: number;
-  /** Streams that the server ended before they had everything; each was opened anew. */
-  readonly refusals: number;
-  readonly refusalReasons: readonly string[];
 }
 
+/** Since the last connect. */
 export interface Received {
   readonly resources: number;
   readonly resourceBytes: number;
-  /** Streams that ended although they had everything. */
+  /** Why streams were ended by the server before they had everything; each was opened anew. */
+  readonly refusals: readonly string[];
+  /** Streams that the server ended although they had everything. */
   readonly lost: number;
 }
 
-let received = { resources: 0, resourceBytes: 0, lost: 0 };
+let received = nothingReceived();
 let versions: Record<string, Record<string, string>> = {};
 let group: StreamGroup | undefined;
 
@@ -51,10 +51,9 @@ class StreamGroup {
   readonly #plan: StreamPlan;
   readonly #started = process.hrtime.bigint();
   readonly #streams = new Map<DeltaStream, { services: number; endpoints: number; complete: boolean }>();
-  readonly #refusals = new Map<string, number>();
   #incomplete: number;
   #finish: (report: ConnectReport) => void = () => {};
-  #marker: Buffer | undefined;
+  #marker = Buffer.alloc(0);
   #waitingForMarker = new Set<DeltaStream>();
   #landed: (at: bigint) => void = () => {};
   readonly connected: Promise<ConnectReport>;
@@ -100,7 +99,7 @@ class StreamGroup {
       if (state.complete && !resume) this.#complete();
       if (state.complete && pace === 'stopped') stream.stop();
     }
-    if (this.#marker !== undefined && this.#waitingForMarker.has(stream)) this.#look(stream, response);
+    if (this.#waitingForMarker.has(stream)) this.#look(stream, response);
   }
 
   onEnded(stream: DeltaStream, reason: string): void {
@@ -108,29 +107,32 @@ class StreamGroup {
     this.#streams.delete(stream);
     if (wasComplete === true) {
       received.lost += 1;
+      if (this.#waitingForMarker.has(stream)) this.#found(stream);
       return;
     }
-    this.#refusals.set(reason, (this.#refusals.get(reason) ?? 0) + 1);
+    received.refusals.push(reason);
     setTimeout(() => this.#open(), RETRY_MS);
   }
 
   #look(stream: DeltaStream, { bytes, start, end }: DeltaResponse): void {
-    if (!bytes.subarray(start, end).includes(this.#marker!)) return;
+    if (bytes.subarray(start, end).includes(this.#marker)) this.#found(stream);
+  }
+
+  #found(stream: DeltaStream): void {
     this.#waitingForMarker.delete(stream);
     if (this.#waitingForMarker.size > 0) return;
-    this.#marker = undefined;
     this.#landed(process.hrtime.bigint());
   }
 
   #complete(): void {
     this.#incomplete -= 1;
     if (this.#incomplete > 0) return;
-    this.#finish({
-      seconds: Number(process.hrtime.bigint() - this.#started) / 1e9,
-      refusals: this.#refusals.values().reduce((sum, count) => sum + count, 0),
-      refusalReasons: [...this.#refusals].map(([reason, count]) => `${count} × ${reason}`),
-    });
+    this.#finish({ seconds: Number(process.hrtime.bigint() - this.#started) / 1e9 });
   }
+}
+
+function nothingReceived() {
+  return { resources: 0, resourceBytes: 0, refusals: [] as string[], lost: 0 };
 }
 
 function planOf({ port, pace, services, endpoints, resume }: ConnectRequest): StreamPlan {
@@ -176,8 +178,8 @@ let landed: Promise<bigint> | undefined;
 answerCommands({
   learn,
   connect: (request: ConnectRequest) => {
+    received = nothingReceived();
     group = new StreamGroup(request);
-    received = { resources: 0, resourceBytes: 0, lost: 0 };
     return group.connected;
   },
   arm: ({ marker }: { marker: string }) => {

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Contestant } from './contestants.ts';
 import { LoadGroup } from './load-group.ts';
 import type { ConnectRequest } from './load.ts';
 import type { MeshContent } from './mesh.ts';
@@ -23,24 +24,17 @@ export interface RunResult {
   readonly rssBytesPerStream: number;
   readonly storm: {
     readonly seconds: number;
-    readonly refusals: number;
-    readonly refusalReasons: readonly string[];
+    readonly refusals: readonly string[];
     readonly peakRssBytes: number;
     readonly cpuSeconds: number;
   };
   readonly reconnect: {
     readonly resources: number;
     readonly resourceBytes: number;
+    readonly refusals: readonly string[];
     readonly cpuSeconds: number;
   };
   readonly lost: number;
-}
-
-/** A server under measurement: how to start it, and what stands for the Endpoints of a Service there. */
-export interface Contestant {
-  readonly name: string;
-  start(): Peer;
-  readonly endpointsSubscription: string;
 }
 
 /** All measurements of one server once. */
@@ -78,24 +72,26 @@ async function measureSteady(bench: Bench, options: Options): Promise<Omit<RunRe
   const before = await server.ask<Usage>('usage');
   await load.connect({ ...request, resume: true });
   const after = await bench.quiet();
-  const { resources, resourceBytes } = await load.received();
+  const { resources, resourceBytes, refusals } = await load.received();
   // Shows that all are subscribed as before; a stream that is not would be waited for in vain.
   await changes(bench, options, 1);
   return {
     push,
     disturbed,
     rssBytesPerStream: (rssAfter - rssBefore) / options.streams,
-    reconnect: { resources, resourceBytes, cpuSeconds: (after.cpuMicros - before.cpuMicros) / 1e6 },
+    reconnect: { resources, resourceBytes, refusals, cpuSeconds: (after.cpuMicros - before.cpuMicros) / 1e6 },
     lost,
   };
 }
 
 async function measureStorm(bench: Bench, options: Options): Promise<RunResult['storm']> {
   const before = await bench.settledUsage();
-  const report = await bench.load.connect({ ...bench.request(options.streams), endpoints: '' });
+  const { seconds } = await bench.load.connect({ ...bench.request(options.streams), endpoints: '' });
   const after = await bench.quiet();
+  const { refusals } = await bench.load.received();
   return {
-    ...report,
+    seconds,
+    refusals,
     peakRssBytes: after.peakRssBytes,
     cpuSeconds: (after.cpuMicros - before.cpuMicros) / 1e6,
   };

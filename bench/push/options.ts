@@ -17,11 +17,14 @@ export interface Options {
 }
 
 export const USAGE = `npm run bench:push -- [flags]
+  Needs nothing but this repository, and about a minute a run and server; go-control-plane takes part where
+  Go is installed. Nothing else should run on the machine.
   --streams 1000  --services 1000  --endpoints 10 (per Service)  --changes 200 (per phase)
   --pause 50 (ms between changes)  --runs 3  --loads 1 (load processes)
   --servers cortexflow,floor,go-control-plane   --profile DIR (a .cpuprofile of our server)`;
 
-export function parseOptions(args: readonly string[]): Options {
+/** Undefined: only the usage was asked for. Throws a sentence for each flag that can't be used. */
+export function parseOptions(args: readonly string[]): Options | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -34,8 +37,10 @@ export function parseOptions(args: readonly string[]): Options {
       loads: { type: 'string', default: '1' },
       servers: { type: 'string', default: 'cortexflow,floor,go-control-plane' },
       profile: { type: 'string' },
+      help: { type: 'boolean' },
     },
   });
+  if (values.help === true) return undefined;
   return {
     streams: positive(values.streams),
     size: { services: positive(values.services), endpointsPerService: positive(values.endpoints) },

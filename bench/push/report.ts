@@ -17,8 +17,9 @@ const METRICS: readonly Metric[] = [
   metric('stormSeconds', 'storm: until all have all, s', (run) => run.storm.seconds, 2),
   metric('stormCpu', 'storm: server CPU, s', (run) => run.storm.cpuSeconds, 2),
   metric('stormPeak', 'storm: peak RSS, MB', (run) => run.storm.peakRssBytes / MB, 0),
-  metric('stormRefusals', 'storm: refusals', (run) => run.storm.refusals, 0),
+  metric('stormRefusals', 'storm: refusals', (run) => run.storm.refusals.length, 0),
   metric('reconnectBytes', 'reconnect: resource bytes', (run) => run.reconnect.resourceBytes, 0),
+  metric('reconnectRefusals', 'reconnect: refusals', (run) => run.reconnect.refusals.length, 0),
   metric('reconnectCpu', 'reconnect: server CPU, s', (run) => run.reconnect.cpuSeconds, 2),
   metric('lost', 'streams lost', (run) => run.lost, 0),
 ];
@@ -38,19 +39,21 @@ export function report(
   }));
   const { streams, size, changes, runs, pause, loads } = options;
   const [ours, ...peers] = names;
-  const header = ['', ...names, ...peers.map((peer) => `${ours} / ${peer}`)];
+  const header = ['', ...names, ...peers.map((peer) => `÷ ${peer}`)];
   const rows = summaries.map(({ label, digits, values }) => [
     label,
     ...names.map((name) => shown(values.get(name)!, digits)),
     ...peers.map((peer) => ratio(values.get(ours!)!.median, values.get(peer)!.median)),
   ]);
-  const refusals = [...results.values()].flat().flatMap((run) => run.storm.refusalReasons);
+  const refusals = new Set(
+    [...results.values()].flat().flatMap(({ storm, reconnect }) => storm.refusals.concat(reconnect.refusals)),
+  );
   return [
     `${streams} streams, ${size.services} Services of ${size.endpointsPerService} endpoints, ${changes} changes with ${pause} ms between, ${loads} load process(es)`,
     `median of ${runs} interleaved runs (lowest – highest); ${machine}`,
     '',
     ...table([header, ...rows]),
-    ...refusals.map((reason) => `refused: ${reason}`),
+    ...[...refusals].map((reason) => `refused: ${reason}`),
     '',
     JSON.stringify({
       bench: 'push',
@@ -101,7 +104,7 @@ function shown({ median, lowest, highest }: Summary, digits: number): string {
 }
 
 function ratio(ours: number, theirs: number): string {
-  return theirs === 0 ? (ours === 0 ? '=' : '–') : `${(ours / theirs).toFixed(2)} ×`;
+  return theirs === 0 ? (ours === 0 ? '=' : '–') : (ours / theirs).toFixed(2);
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {
