@@ -37,12 +37,14 @@ export interface EndpointGroup {
   readonly candidates: readonly Candidate[];
 }
 
-export type RefusalReason = 'unknown-service' | 'unknown-port' | 'no-endpoints' | 'external-name';
+/** `not-ready`: no control plane has told this sidecar yet, and the wait for it is over. */
+export type RefusalReason =
+  'unknown-service' | 'unknown-port' | 'no-endpoints' | 'external-name' | 'not-ready';
 
 /** What to do with one connection. */
 export type Decision =
   | { readonly action: 'balance'; readonly group: EndpointGroup }
-  /** The Service exists and its endpoints are not here yet: load them, then decide again. */
+  /** Not told yet: use the Service until it is `known` and decide again; after that wait it is not `load`. */
   | { readonly action: 'load'; readonly service: ServiceKey }
   | { readonly action: 'pass-through'; readonly address: string; readonly port: number }
   /** `detail` is a sentence that names the Service and what is wrong with it. */

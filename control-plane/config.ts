@@ -1,0 +1,80 @@
+import { type Address, Environment } from '../process/environment.ts';
+import { type Level, LEVELS, type LogFormat } from '../process/log.ts';
+
+export interface ControlPlaneConfig {
+  /** The folder of Kubernetes YAML that is served. */
+  readonly directory: string;
+  /** xDS for sidecars. */
+  readonly xds: Address;
+  /** Inspection without credentials: reflection, health, CSDS, read-only xDS. */
+  readonly inspection: Address;
+  /** /healthz /readyz /metrics. */
+  readonly admin: Address;
+  readonly log: { readonly level: Level; readonly format: LogFormat | 'auto' };
+  readonly push: {
+    /** Changes that follow one another closer than this go out together. */
+    readonly windowMs: number;
+    /** However many follow one another, none waits longer than this. */
+    readonly maxWindowMs: number;
+  };
+  readonly streams: {
+    /** About how long a stream lives before its client is sent to reconnect, to another replica maybe. */
+    readonly maxAgeMs: number;
+    /** New streams admitted a second, after a first burst. */
+    readonly newPerSecond: number;
+    readonly burst: number;
+  };
+  /** How long an orderly end may take, and how long of it streams are spread over. */
+  readonly shutdownMs: number;
+  readonly drainMs: number;
+}
+
+export type ConfigResult = { readonly config: ControlPlaneConfig } | { readonly problems: readonly string[] };
+
+/** Reads the whole configuration from environment variables; `lookup` answers undefined where one is unset. */
+export function readConfig(lookup: (name: string) => string | undefined): ConfigResult {
+  const environment = new Environment(lookup);
+  const directory = environment.string('CORTEXFLOW_DIRECTORY', '');
+  if (!directory) {
+    environment.problems.push('CORTEXFLOW_DIRECTORY is not set: name the folder of Kubernetes YAML to serve');
+  }
+  const config: ControlPlaneConfig = {
+    directory,
+    xds: environment.address('CORTEXFLOW_XDS_ADDRESS', '127.0.0.1:18000'),
+    inspection: environment.address('CORTEXFLOW_INSPECTION_ADDRESS', '127.0.0.1:18001'),
+    admin: environment.address('CORTEXFLOW_ADMIN_ADDRESS', '127.0.0.1:18080'),
+    log: {
+      level: environment.choice('CORTEXFLOW_LOG_LEVEL', LEVELS, 'info'),
+      format: environment.choice('CORTEXFLOW_LOG_FORMAT', ['auto', 'json', 'text'], 'auto'),
+    },
+    push: readPush(environment),
+    streams: readStreams(environment),
+    shutdownMs: environment.integer('CORTEXFLOW_SHUTDOWN_MS', { min: 0, max: 3_600_000 }, 15_000),
+    drainMs: environment.integer('CORTEXFLOW_DRAIN_MS', { min: 0, max: 3_600_000 }, 2_000),
+  };
+  return environment.problems.length > 0 ? { problems: environment.problems } : { config };
+}
+
+function readPush(environment: Environment): ControlPlaneConfig['push'] {
+  const range = { min: 0, max: 60_000 };
+  const windowMs = environment.integer('CORTEXFLOW_PUSH_WINDOW_MS', range, 20);
+  const maxWindowMs = environment.integer('CORTEXFLOW_PUSH_MAX_WINDOW_MS', range, 200);
+  if (maxWindowMs < windowMs) {
+    environment.problems.push(
+      `CORTEXFLOW_PUSH_MAX_WINDOW_MS is "${maxWindowMs}": use at least CORTEXFLOW_PUSH_WINDOW_MS, ${windowMs}`,
+    );
+  }
+  return { windowMs, maxWindowMs };
+}
+
+function readStreams(environment: Environment): ControlPlaneConfig['streams'] {
+  return {
+    maxAgeMs: environment.integer(
+      'CORTEXFLOW_STREAM_MAX_AGE_MS',
+      { min: 1_000, max: 604_800_000 },
+      1_800_000,
+    ),
+    newPerSecond: environment.integer('CORTEXFLOW_NEW_STREAMS_PER_SECOND', { min: 1, max: 100_000 }, 500),
+    burst: environment.integer('CORTEXFLOW_NEW_STREAMS_BURST', { min: 1, max: 1_000_000 }, 2_000),
+  };
+}

@@ -1,0 +1,69 @@
+import test from 'ava';
+import { Counter, Registry } from 'prom-client';
+import { startAdmin, text } from './admin.ts';
+import { LogLevel } from './log.ts';
+import { Readiness } from './readiness.ts';
+
+async function started(t: { teardown: (fn: () => Promise<void>) => void }) {
+  const readiness = new Readiness();
+  const registry = new Registry();
+  const level = new LogLevel('info');
+  const admin = await startAdmin({
+    host: '127.0.0.1',
+    port: 0,
+    readiness,
+    registry,
+    level,
+    routes: {
+      'GET /config': () => text(200, 'config'),
+      'GET /broken': () => {
+        throw new Error('the table is on fire');
+      },
+    },
+  });
+  t.teardown(() => admin.close());
+  const ask = async (path: string, init?: RequestInit) => {
+    const response = await fetch(`http://127.0.0.1:${admin.port}${path}`, init);
+    return { status: response.status, body: await response.text() };
+  };
+  return { ask, readiness, registry, level };
+}
+
+test('health, and readiness with its reasons', async (t) => {
+  const { ask, readiness } = await started(t);
+  t.deepEqual(await ask('/healthz'), { status: 200, body: 'ok\n' });
+  const lift = readiness.block('waiting for the first list of Services');
+  t.deepEqual(await ask('/readyz'), {
+    status: 503,
+    body: 'not ready: waiting for the first list of Services\n',
+  });
+  lift();
+  t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready\n' });
+});
+
+test('metrics of the registry', async (t) => {
+  const { ask, registry } = await started(t);
+  new Counter({ name: 'cortexflow_tries_total', help: 'Tries.', registers: [registry] }).inc(3);
+  const { status, body } = await ask('/metrics');
+  t.is(status, 200);
+  t.regex(body, /^cortexflow_tries_total 3$/m);
+});
+
+test('the log level can be read and set, and a mistake says what there is', async (t) => {
+  const { ask, level } = await started(t);
+  t.is((await ask('/log-level')).body, 'info\n');
+  t.is((await ask('/log-level?level=debug', { method: 'PUT' })).status, 200);
+  t.is(level.current, 'debug');
+  t.deepEqual(await ask('/log-level?level=loud', { method: 'PUT' }), {
+    status: 400,
+    body: 'level is "loud": use ?level= with error, warn, info, debug\n',
+  });
+});
+
+test('a page that fails answers 500, an unknown one 404, and the rest goes on', async (t) => {
+  const { ask } = await started(t);
+  t.deepEqual(await ask('/broken'), { status: 500, body: 'the table is on fire\n' });
+  t.is((await ask('/nowhere')).status, 404);
+  t.is((await ask('/config', { method: 'HEAD' })).body, '');
+  t.is((await ask('/config')).body, 'config\n');
+});

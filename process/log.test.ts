@@ -1,0 +1,53 @@
+import test from 'ava';
+import { createLogger, LogLevel, type LogFormat } from './log.ts';
+
+function recorded(format: LogFormat, level = new LogLevel('info')) {
+  const lines: string[] = [];
+  const logger = createLogger({
+    format,
+    level: () => level.current,
+    write: (line) => lines.push(line),
+    now: () => new Date('2026-01-02T03:04:05.678Z'),
+  });
+  return { lines, logger, level };
+}
+
+test('json: one object a line, fields beside the message', (t) => {
+  const { lines, logger } = recorded('json');
+  logger.with({ room: 'xds' }).warn('A client rejected a resource', { node: 'a', bytes: 12n });
+  t.deepEqual(
+    lines.map((line) => JSON.parse(line)),
+    [
+      {
+        time: '2026-01-02T03:04:05.678Z',
+        level: 'warn',
+        message: 'A client rejected a resource',
+        room: 'xds',
+        node: 'a',
+        bytes: '12',
+      },
+    ],
+  );
+});
+
+test('text: what a peer wrote cannot forge a second line', (t) => {
+  const { lines, logger } = recorded('text');
+  logger.info('Rejected', {
+    service: 'demo/hello',
+    reason: 'x\n03:04:05 ERROR forged',
+    error: new Error('no route'),
+    left: undefined,
+  });
+  t.deepEqual(lines, [
+    '03:04:05.678 INFO  Rejected service=demo/hello reason="x\\n03:04:05 ERROR forged" error="no route"',
+  ]);
+});
+
+test('the level is asked at every line', (t) => {
+  const { lines, logger, level } = recorded('text');
+  logger.debug('unseen');
+  level.current = 'debug';
+  logger.debug('seen');
+  t.true(logger.isEnabled('debug'));
+  t.is(lines.length, 1);
+});

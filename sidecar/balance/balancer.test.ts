@@ -1,0 +1,70 @@
+import test from 'ava';
+import type { EndpointGroup } from '../services/decision.ts';
+import type { Service, ServicePort } from '../services/service.ts';
+import { Balancer, type Policy } from './balancer.ts';
+
+const PORT: ServicePort = { name: '', port: 80, protocol: 'tcp', appProtocol: '' };
+const REQUEST = { clientAddress: '192.0.2.1', exclude: new Set<string>() };
+
+function service(affinityTimeoutMs: number | undefined): Service {
+  return {
+    key: 'demo/hello',
+    namespace: 'demo',
+    name: 'hello',
+    type: 'cluster-ip',
+    clusterIps: ['10.96.0.1'],
+    ipFamilies: ['ipv4'],
+    externalName: undefined,
+    ports: [PORT],
+    affinityTimeoutMs,
+    trafficDistribution: 'cluster-wide',
+    internalTrafficPolicy: 'cluster',
+  };
+}
+
+function group(addresses: readonly string[], affinityTimeoutMs?: number): EndpointGroup {
+  const candidates = addresses.map((address) => ({
+    id: `${address}:80`,
+    address,
+    port: 80,
+    zone: '',
+    node: '',
+  }));
+  return { service: service(affinityTimeoutMs), port: PORT, candidates };
+}
+
+const POLICIES: readonly Policy[] = ['least-latency', 'round-robin', 'least-request', 'consistent-hash'];
+for (const policy of POLICIES) {
+  test(`${policy}: loads survive a change of the group`, (t) => {
+    const balancer = new Balancer({ random: Math.random, policyOf: () => policy });
+    balancer.pick(group(['10.0.0.1']), REQUEST, 0)?.load.connectStarted();
+    t.is(balancer.pick(group(['10.0.0.1']), REQUEST, 0)?.load.active, 1);
+  });
+}
+
+test('the same group keeps its picker: round robin goes on', (t) => {
+  const balancer = new Balancer({ random: () => 0, policyOf: () => 'round-robin' });
+  const three = group(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
+  const picked = Array.from({ length: 4 }, () => balancer.pick(three, REQUEST, 0)?.candidate.address);
+  t.deepEqual(picked, ['10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.1']);
+});
+
+test('session affinity comes before the policy and survives a change of the group', (t) => {
+  const balancer = new Balancer({ random: Math.random, policyOf: () => 'round-robin' });
+  const addresses = Array.from({ length: 20 }, (_, index) => `10.0.0.${index}`);
+  const first = balancer.pick(group(addresses.slice(0, 2), 1_000), REQUEST, 0)?.candidate.id;
+  for (let round = 0; round < 10; round++) {
+    t.is(balancer.pick(group(addresses, 1_000), REQUEST, 500)?.candidate.id, first);
+  }
+});
+
+test('a forgotten Service starts anew, also for a group seen before', (t) => {
+  const balancer = new Balancer({ random: Math.random });
+  const one = group(['10.0.0.1']);
+  balancer.pick(one, REQUEST, 0)?.load.connectStarted();
+  t.is([...balancer.loads('demo/hello')].length, 1);
+  balancer.forget('demo/hello');
+  t.deepEqual([...balancer.loads('demo/hello')], []);
+  t.is(balancer.pick(one, REQUEST, 0)?.load.active, 0);
+  t.is([...balancer.loads('demo/hello')].length, 1);
+});

@@ -1,0 +1,87 @@
+import type { EndpointGroup } from '../services/decision.ts';
+import type { Service } from '../services/service.ts';
+import { AffinityBook, AffinityPicker } from './affinity.ts';
+import { type Contender, type PickRequest, contendersOf } from './contender.ts';
+import { LeastRequestPicker } from './least-request.ts';
+import { type EndpointLoad, LoadBook } from './load.ts';
+import type { Picker, Random } from './picker.ts';
+import { PowerOfTwoPicker } from './power-of-two.ts';
+import { RendezvousHashPicker } from './rendezvous-hash.ts';
+import { RoundRobinPicker } from './round-robin.ts';
+
+export type Policy = 'least-latency' | 'round-robin' | 'least-request' | 'consistent-hash';
+
+const PICKERS: Readonly<Record<Policy, (contenders: readonly Contender[], random: Random) => Picker>> = {
+  'least-latency': (contenders, random) => new PowerOfTwoPicker(contenders, random),
+  'round-robin': (contenders, random) => new RoundRobinPicker(contenders, random),
+  'least-request': (contenders, random) => new LeastRequestPicker(contenders, random),
+  'consistent-hash': (contenders) => new RendezvousHashPicker(contenders),
+};
+
+export interface BalancerOptions {
+  readonly random: Random;
+  /** Which policy a Service wants; session affinity comes before it. Default: least latency. */
+  readonly policyOf?: (service: Service) => Policy;
+}
+
+/** What outlives every picker of one Service port. */
+interface Books {
+  readonly loads: LoadBook;
+  readonly affinity: AffinityBook;
+}
+
+/** Chooses endpoints for connections and keeps account of their load. */
+export class Balancer {
+  readonly #random: Random;
+  readonly #policyOf: (service: Service) => Policy;
+  #pickers = new WeakMap<EndpointGroup, Picker>();
+  readonly #books = new Map<string, Map<string, Books>>();
+
+  constructor({ random, policyOf = () => 'least-latency' }: BalancerOptions) {
+    this.#random = random;
+    this.#policyOf = policyOf;
+  }
+
+  /** Undefined once every candidate is excluded. */
+  pick(group: EndpointGroup, request: PickRequest, nowMs: number): Contender | undefined {
+    const picker = this.#pickers.get(group) ?? this.#adopt(group);
+    return picker.pick(request, nowMs);
+  }
+
+  /** The loads of one Service's endpoints; an endpoint that serves several ports comes once for each. */
+  *loads(service: string): Iterable<EndpointLoad> {
+    for (const { loads } of this.#books.get(service)?.values() ?? []) yield* loads.all();
+  }
+
+  /** Drops what is remembered about a Service that is no longer used. */
+  forget(service: string): void {
+    // Pickers hold on to their loads: those of forgotten books must not be used again.
+    if (this.#books.delete(service)) this.#pickers = new WeakMap();
+  }
+
+  #adopt(group: EndpointGroup): Picker {
+    const books = this.#booksOf(group);
+    books.loads.retain(group.candidates);
+    const picker = this.#build(group, books);
+    this.#pickers.set(group, picker);
+    return picker;
+  }
+
+  #build({ service, candidates }: EndpointGroup, books: Books): Picker {
+    const contenders = contendersOf(candidates, books.loads);
+    if (service.affinityTimeoutMs === undefined)
+      return PICKERS[this.#policyOf(service)](contenders, this.#random);
+    const inner = new RendezvousHashPicker(contenders);
+    return new AffinityPicker(inner, contenders, books.affinity, service.affinityTimeoutMs);
+  }
+
+  #booksOf({ service, port }: EndpointGroup): Books {
+    let ports = this.#books.get(service.key);
+    if (ports === undefined) this.#books.set(service.key, (ports = new Map()));
+    const key = `${port.port}/${port.protocol}`;
+    let books = ports.get(key);
+    if (books === undefined)
+      ports.set(key, (books = { loads: new LoadBook(), affinity: new AffinityBook() }));
+    return books;
+  }
+}

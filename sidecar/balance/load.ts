@@ -1,0 +1,90 @@
+import type { Candidate } from '../services/decision.ts';
+
+/** How long an endpoint that failed to connect is nobody's first choice. */
+const AVOID_AFTER_FAILURE_MS = 5_000;
+
+/** The time in which an old connect time loses all but 1/e of its weight. */
+const LATENCY_DECAY_MS = 10_000;
+
+/**
+ * What this sidecar knows about the load of one endpoint, kept across changes of its group. Whoever opens a
+ * connection reports on the record itself, so the report finds its way even after the endpoint has left.
+ * Times are milliseconds of a monotonic clock.
+ */
+export class EndpointLoad {
+  readonly id: string;
+  /** Connections being opened or open. */
+  active = 0;
+  /** Connections opened since the sidecar first saw the endpoint. */
+  opened = 0;
+  #avoidUntilMs = Number.NEGATIVE_INFINITY;
+  #peakMs = 0;
+  #peakAtMs = 0;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  connectStarted(): void {
+    this.active++;
+  }
+
+  connectSucceeded(durationMs: number, nowMs: number): void {
+    this.opened++;
+    this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
+    this.#observe(durationMs, nowMs);
+  }
+
+  /** Takes back the connection that `connectStarted` announced. */
+  connectFailed(durationMs: number, nowMs: number): void {
+    this.active--;
+    this.#avoidUntilMs = nowMs + AVOID_AFTER_FAILURE_MS;
+    this.#observe(durationMs, nowMs);
+  }
+
+  closed(): void {
+    this.active--;
+  }
+
+  isAvoided(nowMs: number): boolean {
+    return nowMs < this.#avoidUntilMs;
+  }
+
+  /** Peak-EWMA of the connect time: jumps up at once, comes down slowly, also while nothing is measured. */
+  latencyMs(nowMs: number): number {
+    return this.#peakMs * Math.exp((this.#peakAtMs - nowMs) / LATENCY_DECAY_MS);
+  }
+
+  #observe(durationMs: number, nowMs: number): void {
+    const past = this.latencyMs(nowMs);
+    const weight = Math.exp((this.#peakAtMs - nowMs) / LATENCY_DECAY_MS);
+    this.#peakMs = durationMs > past ? durationMs : past * weight + durationMs * (1 - weight);
+    this.#peakAtMs = nowMs;
+  }
+}
+
+/** The loads of one Service port's endpoints. */
+export class LoadBook {
+  readonly #loads = new Map<string, EndpointLoad>();
+
+  of(candidate: Candidate): EndpointLoad {
+    let load = this.#loads.get(candidate.id);
+    if (load === undefined) {
+      load = new EndpointLoad(candidate.id);
+      this.#loads.set(candidate.id, load);
+    }
+    return load;
+  }
+
+  /** Forgets endpoints that have left, except those whose connections are still open. */
+  retain(candidates: readonly Candidate[]): void {
+    const present = new Set(candidates.map((candidate) => candidate.id));
+    for (const load of this.#loads.values()) {
+      if (load.active === 0 && !present.has(load.id)) this.#loads.delete(load.id);
+    }
+  }
+
+  all(): Iterable<EndpointLoad> {
+    return this.#loads.values();
+  }
+}

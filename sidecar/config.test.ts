@@ -1,0 +1,188 @@
+import test from 'ava';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LoadedConfig, SidecarConfig } from './config.ts';
+import { describeMistakes, loadConfig } from './config.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cortexflow-config-'));
+test.after.always(() => {
+  rmSync(folder, { recursive: true });
+});
+
+let files = 0;
+function fileOf(content: unknown, extension = 'json'): string {
+  files += 1;
+  const path = join(folder, `bootstrap-${files}.${extension}`);
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+}
+
+function load(environment: Record<string, string>): LoadedConfig {
+  return loadConfig((name) => environment[name]);
+}
+
+function configOf(loaded: LoadedConfig): SidecarConfig {
+  if (!loaded.ok) {
+    throw new Error(describeMistakes(loaded.mistakes));
+  }
+  return loaded.config;
+}
+
+function mistakesOf(loaded: LoadedConfig): string[] {
+  return loaded.ok ? [] : loaded.mistakes.map(({ where, what }) => `${where} ${what}`);
+}
+
+test('nothing at all is a sidecar with defaults, frozen through and through', (t) => {
+  const config = configOf(load({}));
+  t.deepEqual(config, {
+    node: { id: hostname(), cluster: '', zone: '', nodeName: '', namespace: '' },
+    controlPlane: { addresses: ['127.0.0.1:18000'] },
+    upstreams: [],
+    admin: { host: '127.0.0.1', port: 5058 },
+    lastGoodFile: undefined,
+    log: { level: 'info', format: 'auto' },
+    limits: {
+      maxConnections: 10_000,
+      connectTimeoutMs: 5000,
+      idleTimeoutMs: 3_600_000,
+      endpointsWaitMs: 2000,
+    },
+    endpointsIdleMs: 300_000,
+    drainMs: 30_000,
+  });
+  t.true(Object.isFrozen(config.limits) && Object.isFrozen(config.upstreams));
+});
+
+test('a JSON file says it all', (t) => {
+  const path = fileOf({
+    node: { id: 'edge-1', zone: 'eu-1a' },
+    controlPlane: { addresses: ['[::1]:18000', 'control-plane.cortexflow.svc:18000'] },
+    upstreams: [
+      { listen: '127.0.0.1:8080', service: 'hello.demo:80' },
+      { listen: '[::1]:8081', service: 'db.demo.svc.cluster.local:5432/tcp', balance: 'consistent-hash' },
+    ],
+    lastGoodFile: '/var/lib/cortexflow/last-good',
+  });
+  const config = configOf(load({ CORTEXFLOW_BOOTSTRAP: path }));
+  t.is(config.node.id, 'edge-1');
+  t.deepEqual(config.upstreams, [
+    {
+      listen: { host: '127.0.0.1', port: 8080 },
+      service: 'demo/hello',
+      port: 80,
+      protocol: 'tcp',
+      balance: 'least-latency',
+    },
+    {
+      listen: { host: '::1', port: 8081 },
+      service: 'demo/db',
+      port: 5432,
+      protocol: 'tcp',
+      balance: 'consistent-hash',
+    },
+  ]);
+});
+
+test('a YAML file is read as one', (t) => {
+  const path = fileOf('upstreams:\n  - listen: 127.0.0.1:8080\n    service: hello.demo:80\n', 'yaml');
+  t.is(configOf(load({ CORTEXFLOW_BOOTSTRAP: path })).upstreams[0]?.service, 'demo/hello');
+});
+
+test('the environment wins over the file, and an empty variable is none', (t) => {
+  const path = fileOf({ node: { zone: 'from-file', id: 'from-file' }, drainMs: 1 });
+  const config = configOf(
+    load({
+      CORTEXFLOW_BOOTSTRAP: path,
+      CORTEXFLOW_ZONE: 'from-environment',
+      CORTEXFLOW_NODE_ID: '',
+      CORTEXFLOW_DRAIN_MS: '2',
+      CORTEXFLOW_ADMIN_ADDRESS: '[::1]:0',
+      CORTEXFLOW_CONTROL_PLANE: 'a:1, b:2',
+      CORTEXFLOW_UPSTREAMS: '127.0.0.1:8080=hello.demo:80,127.0.0.1:8081=db.demo:5432',
+    }),
+  );
+  t.deepEqual(
+    [config.node.zone, config.node.id, config.drainMs, config.admin, config.controlPlane.addresses],
+    ['from-environment', 'from-file', 2, { host: '::1', port: 0 }, ['a:1', 'b:2']],
+  );
+  t.deepEqual(
+    config.upstreams.map(({ listen, service, port }) => `${listen.port} ${service} ${port}`),
+    ['8080 demo/hello 80', '8081 demo/db 5432'],
+  );
+});
+
+test('every mistake is told at once, with where, what and what to do', (t) => {
+  const path = fileOf({
+    nod: {},
+    node: { zones: 'x', id: 7 },
+    controlPlane: { addresses: ['nowhere', '::1:18000'] },
+    upstreams: [
+      { listen: '8080', service: 'hello' },
+      { listen: '127.0.0.1:1', service: 'dns.demo:53/udp', balance: 'random' },
+      { service: 'hello.demo:80', colour: 'blue' },
+    ],
+    limits: { maxConnections: 0 },
+    log: 'loud',
+  });
+  const loaded = load({
+    CORTEXFLOW_BOOTSTRAP: path,
+    CORTEXFLOW_DRAIN_MS: 'soon',
+    CORTEXFLOW_LOG_LEVEL: 'all',
+  });
+  const expected = [
+    `${path} nod is no field there: did you mean node?`,
+    `${path} node.zones is no field there: did you mean zone?`,
+    `${path} upstreams[2].colour is no field there: the fields are listen, service, balance`,
+    `${path} node.id must be text, and is 7`,
+    `${path} controlPlane.addresses[0] must be host:port, such as 127.0.0.1:18000 or [::1]:18000, and is "nowhere"`,
+    `${path} controlPlane.addresses[1] must be host:port, such as 127.0.0.1:18000 or [::1]:18000, and is "::1:18000"`,
+    `${path} upstreams[0].listen must be the local address to listen on, such as 127.0.0.1:8080 or [::1]:8080, and is "8080"`,
+    `${path} upstreams[0].service must be name.namespace:port, such as hello.demo:80, and is "hello"`,
+    `${path} upstreams[1].service asks for UDP ("dns.demo:53/udp"), which upstreams do not carry yet: leave it out until they do`,
+    `${path} upstreams[1].balance must be one of least-latency, round-robin, least-request, ring-hash, and is "random"`,
+    `${path} limits.maxConnections must be a whole number from 1 to 1000000, and is 0`,
+    `CORTEXFLOW_DRAIN_MS must be a whole number of milliseconds from 1 to 86400000, and is "soon"`,
+  ];
+  const mistakes = mistakesOf(loaded);
+  for (const mistake of expected) {
+    t.true(mistakes.includes(mistake), `${mistake}\nis not among\n${mistakes.join('\n')}`);
+  }
+  t.true(mistakes.some((mistake) => mistake.startsWith(`${path} upstreams[2].listen `)));
+  t.true(mistakes.some((mistake) => mistake.startsWith(`${path} log must be an object`)));
+  t.is(mistakes.length, 14);
+});
+
+test('two upstreams on one address are a mistake', (t) => {
+  const upstream = { listen: '127.0.0.1:8080', service: 'hello.demo:80' };
+  const path = fileOf({ upstreams: [upstream, upstream] });
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: path })), [
+    `${path} upstreams listen on one address more than once: give each upstream its own`,
+  ]);
+});
+
+test('a mistake in a variable names the variable and how it is written', (t) => {
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_UPSTREAMS: '127.0.0.1:8080=hello' })), [
+    'CORTEXFLOW_UPSTREAMS [0].service (listen=service, …) must be name.namespace:port, such as hello.demo:80, and is "hello"',
+  ]);
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_ADMIN_ADDRESS: 'here' })), [
+    'CORTEXFLOW_ADMIN_ADDRESS port (host:port) must be a port number from 0 to 65535, and is "here"',
+  ]);
+});
+
+test('a file that is missing, broken or no object is one mistake', (t) => {
+  t.regex(
+    mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: '/nowhere' }))[0] ?? '',
+    /^CORTEXFLOW_BOOTSTRAP names a file/u,
+  );
+  for (const [content, extension] of [
+    ['{"node":', 'json'],
+    ['node: [', 'yml'],
+    ['[1]', 'json'],
+  ] as const) {
+    const path = fileOf(content, extension);
+    const mistakes = mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: path, CORTEXFLOW_ZONE: 'z' }));
+    t.is(mistakes.length, 1, content);
+    t.true(mistakes[0]?.startsWith(path), mistakes[0]);
+  }
+});

@@ -1,0 +1,180 @@
+import { isIP } from 'node:net';
+import * as v from 'valibot';
+
+/** `host:port`, an IPv6 address in brackets. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A local address whose connections go to a Service. */
+export interface Upstream {
+  readonly listen: HostPort;
+  /** `namespace/name`. */
+  readonly service: string;
+  readonly port: number;
+  readonly protocol: 'tcp';
+  readonly balance: (typeof BALANCES)[number];
+}
+
+/** `least-latency`: power of two choices over peak EWMA latency times load. */
+const BALANCES = ['least-latency', 'round-robin', 'least-request', 'consistent-hash'] as const;
+
+const HOST_PORT = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:[\]/\s]+)):(?<port>\d{1,5})$/u;
+const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/iu;
+/** name.namespace[.svc[.cluster.local]]:port */
+const SERVICE =
+  /^(?<name>[a-z0-9-]+)\.(?<namespace>[a-z0-9-]+)(?:\.svc(?:\.[a-z0-9.-]+)?)?:(?<port>\d{1,5})(?:\/(?<protocol>\w+))?$/u;
+
+export function parseHostPort(text: string): HostPort | undefined {
+  const { v6, host, port } = HOST_PORT.exec(text)?.groups ?? {};
+  const name = v6 ?? host;
+  if (name === undefined || !isPort(Number(port), 0)) {
+    return undefined;
+  }
+  const sound = v6 === undefined ? isIP(name) === 4 || DNS_NAME.test(name) : isIP(v6) === 6;
+  return sound ? { host: name, port: Number(port) } : undefined;
+}
+
+function isPort(port: number, lowest: 0 | 1): boolean {
+  return port >= lowest && port <= 65_535;
+}
+
+const received = (input: unknown): string => JSON.stringify(input) ?? 'nothing';
+
+const text = v.string(({ input }) => `must be text, and is ${received(input)}`);
+
+function whole(lowest: number, highest: number, unit: string) {
+  const message = ({ input }: { readonly input: unknown }): string =>
+    `must be a ${unit} from ${lowest} to ${highest}, and is ${received(input)}`;
+  return v.pipe(
+    v.number(message),
+    v.check((value) => Number.isInteger(value) && value >= lowest && value <= highest, message),
+  );
+}
+
+const portNumber = whole(0, 65_535, 'port number');
+const milliseconds = whole(1, 86_400_000, 'whole number of milliseconds');
+
+function oneOf<const Options extends readonly string[]>(options: Options) {
+  return v.picklist(
+    options,
+    ({ input }) => `must be one of ${options.join(', ')}, and is ${received(input)}`,
+  );
+}
+
+const controlPlaneAddress = v.pipe(
+  text,
+  v.check(
+    (input) => (parseHostPort(input)?.port ?? 0) > 0,
+    ({ input }) => `must be host:port, such as 127.0.0.1:18000 or [::1]:18000, and is ${received(input)}`,
+  ),
+);
+
+const listenAddress = v.pipe(
+  text,
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const address = parseHostPort(dataset.value);
+    if (address === undefined) {
+      addIssue({
+        message: `must be the local address to listen on, such as 127.0.0.1:8080 or [::1]:8080, and is ${received(dataset.value)}`,
+      });
+      return NEVER;
+    }
+    return address;
+  }),
+);
+
+const serviceAddress = v.pipe(
+  text,
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const { name, namespace, port, protocol } = SERVICE.exec(dataset.value)?.groups ?? {};
+    if (protocol === 'udp') {
+      addIssue({
+        message: `asks for UDP (${received(dataset.value)}), which upstreams do not carry yet: leave it out until they do`,
+      });
+      return NEVER;
+    }
+    if (!isPort(Number(port), 1) || (protocol ?? 'tcp') !== 'tcp') {
+      addIssue({
+        message: `must be name.namespace:port, such as hello.demo:80, and is ${received(dataset.value)}`,
+      });
+      return NEVER;
+    }
+    return { service: `${namespace}/${name}`, port: Number(port), protocol: 'tcp' as const };
+  }),
+);
+
+function section<Entries extends v.ObjectEntries>(entries: Entries) {
+  return v.object(entries, ({ input }) => `must be an object with fields, and is ${received(input)}`);
+}
+
+function list<Item extends v.GenericSchema>(item: Item) {
+  return v.array(item, ({ input }) => `must be a list, and is ${received(input)}`);
+}
+
+/** The file, field by field. What the file leaves out has the default that stands here. */
+export const BootstrapSchema = section({
+  node: v.optional(
+    section({
+      /** Who this sidecar is in the control plane's view; the host's name where it is left out. */
+      id: v.optional(text),
+      cluster: v.optional(text, ''),
+      zone: v.optional(text, ''),
+      nodeName: v.optional(text, ''),
+      namespace: v.optional(text, ''),
+    }),
+    {},
+  ),
+  controlPlane: v.optional(
+    section({
+      addresses: v.optional(
+        v.pipe(list(controlPlaneAddress), v.minLength(1, 'must name at least one control plane')),
+        ['127.0.0.1:18000'],
+      ),
+    }),
+    {},
+  ),
+  upstreams: v.optional(
+    v.pipe(
+      list(
+        section({
+          listen: listenAddress,
+          service: serviceAddress,
+          balance: v.optional(oneOf(BALANCES), 'least-latency'),
+        }),
+      ),
+      v.check(
+        (upstreams) =>
+          new Set(upstreams.map(({ listen }) => `${listen.host} ${listen.port}`)).size === upstreams.length,
+        'listen on one address more than once: give each upstream its own',
+      ),
+    ),
+    [],
+  ),
+  admin: v.optional(section({ host: v.optional(text, '127.0.0.1'), port: v.optional(portNumber, 5058) }), {}),
+  /** Where the last good table is kept; nowhere where it is left out. */
+  lastGoodFile: v.optional(v.pipe(text, v.nonEmpty('must be the path of a file, and is empty'))),
+  log: v.optional(
+    section({
+      level: v.optional(oneOf(['error', 'warn', 'info', 'debug']), 'info'),
+      /** `auto`: text on a terminal, else json. */
+      format: v.optional(oneOf(['auto', 'json', 'text']), 'auto'),
+    }),
+    {},
+  ),
+  limits: v.optional(
+    section({
+      maxConnections: v.optional(whole(1, 1_000_000, 'whole number'), 10_000),
+      connectTimeoutMs: v.optional(milliseconds, 5000),
+      idleTimeoutMs: v.optional(milliseconds, 3_600_000),
+      /** How long a connection waits for the first word of a Service. */
+      endpointsWaitMs: v.optional(milliseconds, 2000),
+    }),
+    {},
+  ),
+  /** How long a Service's endpoints are held after their last use. */
+  endpointsIdleMs: v.optional(milliseconds, 300_000),
+  /** How long connections may go on after the sidecar was told to end. */
+  drainMs: v.optional(milliseconds, 30_000),
+});

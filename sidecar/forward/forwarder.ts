@@ -1,0 +1,161 @@
+import type { Logger } from '../../process/log.ts';
+import type { Balancer } from '../balance/balancer.ts';
+import type { Destination, Routes } from '../services/decision.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { Connection, type Surroundings } from './connection.ts';
+import { ConnectTimes } from './counters.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { ServiceUse } from './service-use.ts';
+import { Warnings } from './warnings.ts';
+import { type Acceptor, listenTcp, type SocketAddress, type TcpStream } from './tcp.ts';
+
+/** Where connections come from and how to tell where they want to go. */
+export interface Listener {
+  /** For messages to people, as `hello.demo:80`. */
+  readonly name: string;
+  /** An IP address to listen on; port 0 lets the kernel choose. */
+  readonly address: SocketAddress;
+  destinationOf(client: TcpStream): Destination;
+}
+
+export type Listening =
+  | { readonly ok: true; readonly address: SocketAddress; close(): void }
+  /** `message` says which listener, what is wrong and what to do. */
+  | { readonly ok: false; readonly code: string; readonly message: string };
+
+export interface ForwarderOptions {
+  readonly routes: Routes;
+  readonly balancer: Balancer;
+  readonly log: Logger;
+  readonly limits?: Partial<Limits>;
+}
+
+/** Connections are looked after this many times within the shortest of their time limits. */
+const TICKS_PER_LIMIT = 8;
+const LONGEST_TICK_MS = 1_000;
+
+/** Accepts connections and carries each to an endpoint of its Service. */
+export class Forwarder implements Surroundings {
+  readonly routes: Routes;
+  readonly balancer: Balancer;
+  readonly pool = new BufferPool();
+  readonly limits: Limits;
+  readonly connectTimes = new ConnectTimes();
+  readonly log: Logger;
+  readonly #listeners = new Set<{ close(): void }>();
+  readonly #connections = new Set<Connection>();
+  readonly #services = new Map<string, ServiceUse>();
+  readonly #timer: NodeJS.Timeout;
+  #allEnded: (() => void) | undefined;
+
+  constructor({ routes, balancer, log, limits = {} }: ForwarderOptions) {
+    this.routes = routes;
+    this.balancer = balancer;
+    this.log = log;
+    this.limits = { ...DEFAULT_LIMITS, ...limits };
+    const shortest = Math.min(this.limits.connectTimeoutMs, this.limits.idleTimeoutMs);
+    this.#timer = setInterval(() => this.#tick(), Math.min(LONGEST_TICK_MS, shortest / TICKS_PER_LIMIT));
+    this.#timer.unref();
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  get services(): Iterable<ServiceUse> {
+    return this.#services.values();
+  }
+
+  listen(listener: Listener): Listening {
+    const result = listenTcp(listener.address, this.#acceptorOf(listener));
+    if (!result.ok) return { ...result, message: explain(listener, result.code) };
+    const socket = result.listener;
+    this.#listeners.add(socket);
+    const close = (): void => {
+      if (this.#listeners.delete(socket)) socket.close();
+    };
+    return { ok: true, address: socket.address, close };
+  }
+
+  /** Accepts nothing more, waits for open connections up to the limit, and resets what is left. */
+  async drain(limitMs: number): Promise<void> {
+    for (const listener of this.#listeners) listener.close();
+    this.#listeners.clear();
+    if (this.#connections.size > 0) await this.#lastConnection(limitMs);
+    clearInterval(this.#timer);
+    for (const service of this.#services.values()) service.release();
+  }
+
+  serviceUse(name: string): ServiceUse {
+    let service = this.#services.get(name);
+    if (service === undefined) {
+      service = new ServiceUse(name, performance.now());
+      this.#services.set(name, service);
+    }
+    return service;
+  }
+
+  ended(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#allEnded?.();
+  }
+
+  #acceptorOf(listener: Listener): Acceptor {
+    const warnings = new Warnings();
+    return {
+      accepted: (client) => {
+        const connection = new Connection(client, listener.destinationOf(client), this);
+        const { maxConnections } = this.limits;
+        if (this.#connections.size < maxConnections) {
+          this.#connections.add(connection);
+          connection.start();
+        } else {
+          connection.refuse(
+            'too-many-connections',
+            `${maxConnections} connections are open, the most allowed.`,
+          );
+        }
+      },
+      acceptFailed: (code) => {
+        warnings.say(this.log, 'Could not accept a connection.', { listener: listener.name, code });
+      },
+    };
+  }
+
+  #lastConnection(limitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const limit = setTimeout(() => this.#abortAll(), limitMs);
+      this.#allEnded = () => {
+        clearTimeout(limit);
+        resolve();
+      };
+    });
+  }
+
+  #abortAll(): void {
+    for (const connection of this.#connections) connection.abort('drained');
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    for (const connection of this.#connections) connection.tick(nowMs);
+    for (const service of this.#services.values()) {
+      if (service.releaseIfIdle(nowMs)) this.balancer.forget(service.name);
+    }
+  }
+}
+
+function explain({ name, address }: Listener, code: string): string {
+  const where = `${address.address} port ${address.port}`;
+  switch (code) {
+    case 'EADDRINUSE':
+      return `Upstream ${name}: ${where} is taken by another program. Stop it or choose another port.`;
+    case 'EADDRNOTAVAIL':
+    case 'EINVAL':
+      return `Upstream ${name}: ${address.address} is not an address of this machine. Use one that is, as 127.0.0.1.`;
+    case 'EACCES':
+      return `Upstream ${name}: listening on ${where} needs a privilege. Choose a port above 1023.`;
+    default:
+      return `Upstream ${name}: cannot listen on ${where} (${code}).`;
+  }
+}

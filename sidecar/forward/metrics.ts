@@ -1,0 +1,165 @@
+import { Counter, Gauge, type Histogram, type Registry, type RegistryContentType } from 'prom-client';
+import type { ConnectTimes } from './counters.ts';
+import type { Forwarder } from './forwarder.ts';
+
+type AnyRegistry = Registry<RegistryContentType>;
+
+/** Endpoints of one Service that get a series of their own; the rest is summed up as `other`. */
+const ENDPOINTS_SHOWN = 100;
+
+/** Shows the forwarder's plain numbers to Prometheus. They are only gathered when somebody scrapes. */
+export function exposeForwarding(registry: AnyRegistry, forwarder: Forwarder): void {
+  exposeConnections(registry, forwarder);
+  exposeBytes(registry, forwarder);
+  exposeConnects(registry, forwarder);
+  exposeEndpoints(registry, forwarder);
+}
+
+function exposeConnections(registry: AnyRegistry, forwarder: Forwarder): void {
+  const registers = [registry];
+  counter(registry, {
+    name: 'cortexflow_tcp_connections_opened_total',
+    help: 'Connections accepted from clients, also those refused afterwards.',
+    labelNames: ['service'],
+    collect(metric) {
+      for (const { name, counters } of forwarder.services) metric.inc({ service: name }, counters.opened);
+    },
+  });
+  counter(registry, {
+    name: 'cortexflow_tcp_connections_closed_total',
+    help: 'Connections that have ended, by how: complete, reset by a side, timed out, or why they were refused.',
+    labelNames: ['service', 'outcome'],
+    collect(metric) {
+      for (const { name, counters } of forwarder.services) {
+        for (const [outcome, count] of Object.entries(counters.closed)) {
+          if (count > 0) metric.inc({ service: name, outcome }, count);
+        }
+      }
+    },
+  });
+  void new Gauge({
+    name: 'cortexflow_tcp_open_connections',
+    help: 'Connections accepted from clients and not ended.',
+    registers,
+    collect() {
+      this.set(forwarder.connections.size);
+    },
+  });
+}
+
+function exposeBytes(registry: AnyRegistry, forwarder: Forwarder): void {
+  const count = (metric: Counter, field: 'sentBytes' | 'receivedBytes'): void => {
+    for (const { name, counters } of forwarder.services) metric.inc({ service: name }, counters[field]);
+    for (const connection of forwarder.connections) {
+      if (connection.service !== '') metric.inc({ service: connection.service }, connection[field]);
+    }
+  };
+  counter(registry, {
+    name: 'cortexflow_tcp_sent_bytes_total',
+    help: 'Bytes that clients of this sidecar sent to the service.',
+    labelNames: ['service'],
+    collect: (metric) => count(metric, 'sentBytes'),
+  });
+  counter(registry, {
+    name: 'cortexflow_tcp_received_bytes_total',
+    help: 'Bytes that clients of this sidecar received from the service.',
+    labelNames: ['service'],
+    collect: (metric) => count(metric, 'receivedBytes'),
+  });
+}
+
+function exposeConnects(registry: AnyRegistry, forwarder: Forwarder): void {
+  registry.registerMetric(connectHistogram(forwarder.connectTimes));
+  counter(registry, {
+    name: 'cortexflow_tcp_connect_failures_total',
+    help: 'Attempts to connect to an endpoint that failed; most are followed by an attempt at another one.',
+    labelNames: ['service', 'reason'],
+    collect(metric) {
+      for (const { name, counters } of forwarder.services) {
+        for (const [reason, count] of Object.entries(counters.connectFailures)) {
+          if (count > 0) metric.inc({ service: name, reason }, count);
+        }
+      }
+    },
+  });
+}
+
+function exposeEndpoints(registry: AnyRegistry, forwarder: Forwarder): void {
+  const labelNames = ['service', 'endpoint'];
+  counter(registry, {
+    name: 'cortexflow_tcp_endpoint_connections_opened_total',
+    help: `Connections opened to each endpoint; past ${ENDPOINTS_SHOWN} endpoints of a service, to all others.`,
+    labelNames,
+    collect(metric) {
+      forEachEndpoint(forwarder, (labels, load) => metric.inc(labels, load.opened));
+    },
+  });
+  void new Gauge({
+    name: 'cortexflow_tcp_endpoint_open_connections',
+    help: `Connections open or being opened to each endpoint; past ${ENDPOINTS_SHOWN} of a service, to all others.`,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      forEachEndpoint(forwarder, (labels, load) => this.inc(labels, load.active));
+    },
+  });
+}
+
+function forEachEndpoint(
+  forwarder: Forwarder,
+  show: (labels: { service: string; endpoint: string }, load: { opened: number; active: number }) => void,
+): void {
+  for (const { name } of forwarder.services) {
+    let shown = 0;
+    for (const load of forwarder.balancer.loads(name)) {
+      show({ service: name, endpoint: shown++ < ENDPOINTS_SHOWN ? load.id : 'other' }, load);
+    }
+  }
+}
+
+interface CounterOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: string[];
+  readonly collect: (metric: Counter) => void;
+}
+
+/** A counter whose values are somebody else's: counted anew from zero for each scrape. */
+function counter(registry: AnyRegistry, { name, help, labelNames, collect }: CounterOptions): void {
+  void new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      collect(this);
+    },
+  });
+}
+
+/** prom-client's histogram takes one observation at a time; this one is read out of numbers already counted. */
+function connectHistogram(times: ConnectTimes): Histogram {
+  const name = 'cortexflow_tcp_connect_seconds';
+  const help = 'Time until an endpoint accepted a connection, of attempts that succeeded.';
+  const read = () => {
+    let count = 0;
+    const buckets = times.counts.map((inBucket, index) => {
+      count += inBucket;
+      return { metricName: `${name}_bucket`, labels: { le: times.bounds[index] ?? '+Inf' }, value: count };
+    });
+    const sums = [
+      { metricName: `${name}_sum`, labels: {}, value: times.sumSeconds },
+      { metricName: `${name}_count`, labels: {}, value: count },
+    ];
+    return Promise.resolve({
+      name,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      values: [...buckets, ...sums],
+    });
+  };
+  return { name, help, get: read, reset: () => {} } as unknown as Histogram;
+}

@@ -1,0 +1,185 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { echo, endOf, HOST, portOf, startBackend } from '../../test/forward/harness.ts';
+import {
+  connectTcp,
+  listenTcp,
+  type StreamReader,
+  type TcpStream,
+  WRITE_FINISHED,
+  WRITE_PENDING,
+} from './tcp.ts';
+
+/** A stream of ours connected to a socket of `node:net`. */
+async function pair(t: ExecutionContext): Promise<{ stream: TcpStream; peer: Socket }> {
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, HOST);
+  await once(server, 'listening');
+  const accepted = once(server, 'connection');
+  const stream = await connected(portOf(server));
+  const [peer] = (await accepted) as [Socket];
+  peer.on('error', () => {});
+  t.teardown(async () => {
+    stream.close();
+    peer.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+  return { stream, peer };
+}
+
+async function connected(port: number): Promise<TcpStream> {
+  return new Promise((resolve, reject) => {
+    connectTcp({ address: HOST, port }, { connected: resolve, connectFailed: reject });
+  });
+}
+
+/** Collects what a stream says, trading its buffer for the next after each read. */
+class Recorder implements StreamReader {
+  readonly events: string[] = [];
+  readonly #buffers: Uint8Array[];
+  #waiting = Promise.withResolvers<void>();
+
+  constructor(buffers: readonly Uint8Array[]) {
+    this.#buffers = [...buffers];
+  }
+
+  read(length: number): Uint8Array | undefined {
+    const used = this.#buffers.shift() ?? new Uint8Array();
+    this.#say(Buffer.from(used.subarray(0, length)).toString());
+    if (this.#buffers.length === 0) this.#buffers.push(used);
+    return this.#buffers[0];
+  }
+
+  readEnded(): void {
+    this.#say('end');
+  }
+
+  readFailed(code: string): void {
+    this.#say(code);
+  }
+
+  async next(): Promise<void> {
+    await this.#waiting.promise;
+    this.#waiting = Promise.withResolvers();
+  }
+
+  #say(event: string): void {
+    this.events.push(event);
+    this.#waiting.resolve();
+  }
+}
+
+const NOBODY = { writeFinished() {}, writeFailed() {} };
+
+test('reads go to the given buffer, and to the one returned after that', async (t) => {
+  const { stream, peer } = await pair(t);
+  const buffers = [new Uint8Array(16), new Uint8Array(16), new Uint8Array(16)];
+  const recorder = new Recorder(buffers);
+  stream.attach(recorder, buffers[0] ?? new Uint8Array());
+  stream.startReading();
+  for (const word of ['one', 'two', 'three']) {
+    peer.write(word);
+    await recorder.next();
+  }
+  peer.end();
+  await recorder.next();
+  t.deepEqual(recorder.events, ['one', 'two', 'three', 'end']);
+  t.deepEqual(
+    buffers.map((buffer) => Buffer.from(buffer).toString().replaceAll('\0', '')),
+    ['one', 'two', 'three'],
+  );
+});
+
+test('nothing is read before startReading, nor after stopReading', async (t) => {
+  const { stream, peer } = await pair(t);
+  const recorder = new Recorder([new Uint8Array(16)]);
+  stream.attach(recorder, new Uint8Array(16));
+  peer.write('early');
+  stream.startReading();
+  stream.stopReading();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.deepEqual(recorder.events, []);
+  stream.startReading();
+  await recorder.next();
+  t.is(recorder.events.length, 1);
+});
+
+test('a write that fits is finished at once; one that does not is pending until the peer reads', async (t) => {
+  const { stream, peer } = await pair(t);
+  const finished = Promise.withResolvers<void>();
+  const writer = { ...NOBODY, writeFinished: finished.resolve };
+  t.is(stream.write(Buffer.from('small'), writer), WRITE_FINISHED);
+  const bytes = Buffer.alloc(1024 * 1024, 'x');
+  let sent = 5;
+  for (let result = WRITE_FINISHED; result === WRITE_FINISHED; sent += bytes.length) {
+    result = stream.write(bytes, writer);
+    t.true(result === WRITE_FINISHED || result === WRITE_PENDING);
+  }
+  let received = 0;
+  peer.on('data', (chunk) => (received += chunk.length));
+  peer.resume();
+  await finished.promise;
+  stream.shutdown();
+  await once(peer, 'end');
+  t.is(received, sent);
+});
+
+test('a write after the peer reset fails with an errno', async (t) => {
+  const { stream, peer } = await pair(t);
+  const recorder = new Recorder([new Uint8Array(16)]);
+  stream.attach(recorder, new Uint8Array(16));
+  stream.startReading();
+  peer.resetAndDestroy();
+  await recorder.next();
+  t.deepEqual(recorder.events, ['ECONNRESET']);
+  t.true(stream.write(Buffer.from('x'), NOBODY) < 0);
+});
+
+test('shutdown: the peer sees an end and can still send', async (t) => {
+  const { stream, peer } = await pair(t);
+  const recorder = new Recorder([new Uint8Array(16)]);
+  stream.attach(recorder, new Uint8Array(16));
+  stream.startReading();
+  stream.shutdown();
+  t.is(await endOf(peer), 'end');
+  peer.end('answer');
+  await recorder.next();
+  t.is(recorder.events.length, 1);
+});
+
+test('close: the peer sees an end; reset: the peer sees a reset; also while connecting, and twice', async (t) => {
+  const closing = await pair(t);
+  closing.stream.close();
+  closing.stream.reset();
+  t.is(await endOf(closing.peer), 'end');
+  const resetting = await pair(t);
+  resetting.stream.reset();
+  resetting.stream.close();
+  t.is(await endOf(resetting.peer), 'ECONNRESET');
+  const backend = await startBackend(t, echo);
+  const waiter = { connected: () => t.fail(), connectFailed: () => t.fail() };
+  connectTcp({ address: HOST, port: backend }, waiter).reset();
+  connectTcp({ address: 'no address', port: backend }, waiter).close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  t.pass();
+});
+
+test('a listener accepts, says where it listens and who came, and stops', async (t) => {
+  const accepted = Promise.withResolvers<TcpStream>();
+  const result = listenTcp(
+    { address: HOST, port: 0 },
+    { accepted: accepted.resolve, acceptFailed: accepted.reject },
+  );
+  if (!result.ok) throw new Error(result.code);
+  const { listener } = result;
+  const peer = connect(listener.address.port, HOST);
+  const stream = await accepted.promise;
+  t.is(listener.address.address, HOST);
+  t.deepEqual({ ...stream.remoteAddress() }.port, peer.localPort);
+  stream.close();
+  t.is(await endOf(peer), 'end');
+  listener.close();
+  const [error] = (await once(connect(listener.address.port, HOST), 'error')) as [NodeJS.ErrnoException];
+  t.is(error.code, 'ECONNREFUSED');
+});

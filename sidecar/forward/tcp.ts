@@ -1,0 +1,276 @@
+/**
+ * TCP on Node's own handles. The only file that knows them.
+ *
+ * `net.Socket` costs more than half of what a proxy's connection takes (streams, events, timers, two objects
+ * for each side), so the forwarder uses what `net.Socket` itself is built on: `TCP` from `tcp_wrap`, reached by
+ * `process.binding`. None of that is public API. What is relied upon, as of Node 26:
+ *
+ * - `handle.onread` is called with `this` = the handle after each read, with the outcome in
+ *   `streamBaseState[kReadBytesOrError]`: a length, or a negative errno. With `useUserBuffer(buffer)` the bytes
+ *   are in that buffer; a buffer returned from `onread` is used from then on.
+ * - `handle.writeBuffer(request, bytes)` tries to write at once. If `streamBaseState[kLastWriteWasAsync]` is 0,
+ *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`.
+ * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again.
+ *
+ * `tcp.test.ts` proves each of these, so a Node that changes them fails there first.
+ */
+import { isIPv6 } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+
+interface Handle {
+  reader: StreamReader | undefined;
+  onread: ((this: Handle) => Uint8Array | undefined) | undefined;
+  onconnection: ((status: number, accepted: Handle | undefined) => void) | undefined;
+  readStart(): number;
+  readStop(): number;
+  useUserBuffer(buffer: Uint8Array): void;
+  writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+  shutdown(request: ShutdownRequest): number;
+  reset(): number;
+  close(): void;
+  setNoDelay(on: boolean): number;
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  listen(backlog: number): number;
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
+  getsockname(out: Partial<SocketAddress>): number;
+  getpeername(out: Partial<SocketAddress>): number;
+}
+
+interface WriteRequest {
+  writer: StreamWriter;
+  oncomplete: (this: WriteRequest, status: number) => void;
+}
+
+interface ShutdownRequest {
+  oncomplete: () => void;
+}
+
+interface ConnectRequest {
+  stream: TcpStream;
+  waiter: ConnectWaiter;
+  oncomplete: (this: ConnectRequest, status: number) => void;
+}
+
+interface TcpWrap {
+  readonly TCP: new (type: number) => Handle;
+  readonly TCPConnectWrap: new () => ConnectRequest;
+  readonly constants: { readonly SOCKET: number; readonly SERVER: number };
+}
+
+interface StreamWrap {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly ShutdownWrap: new () => ShutdownRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kReadBytesOrError: number;
+  readonly kLastWriteWasAsync: number;
+}
+
+const { binding } = process as unknown as { binding(this: void, name: string): unknown };
+const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap') as TcpWrap;
+const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding(
+  'stream_wrap',
+) as StreamWrap;
+const { UV_EOF, UV_ECANCELED } = binding('uv') as { readonly UV_EOF: number; readonly UV_ECANCELED: number };
+
+/** How many connections the kernel may finish before we accept them; it caps this at `somaxconn`. */
+const BACKLOG = 4096;
+
+export interface SocketAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Who hears of the bytes of one stream. `read` is the hot path: called once for each read. */
+export interface StreamReader {
+  /** The first `length` bytes of the buffer in use are new. May return another buffer for what comes next. */
+  read(length: number): Uint8Array | undefined;
+  /** The peer has sent all it had to send (FIN). */
+  readEnded(): void;
+  /** The connection is gone; `code` is an errno's name, as `ECONNRESET`. */
+  readFailed(code: string): void;
+}
+
+/** Who waits for a write that could not finish at once. */
+export interface StreamWriter {
+  writeFinished(): void;
+  writeFailed(code: string): void;
+}
+
+/** Who waits for a connection. */
+export interface ConnectWaiter {
+  connected(stream: TcpStream): void;
+  connectFailed(code: string): void;
+}
+
+/** What `write` answers, apart from a negative errno. */
+export const WRITE_FINISHED = 0;
+export const WRITE_PENDING = 1;
+
+/** One TCP connection. Nothing is read from it before `startReading`; closed once is closed for good. */
+export class TcpStream {
+  /** By us. */
+  isClosed = false;
+  readonly #handle: Handle;
+  #writeRequest: WriteRequest | undefined;
+  #hasWritten = false;
+  #isNagleOff = false;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
+  }
+
+  /** For good: who hears what is read, and where it is put at first. */
+  attach(reader: StreamReader, buffer: Uint8Array): void {
+    this.#handle.reader = reader;
+    this.#handle.useUserBuffer(buffer);
+    this.#handle.onread = onRead;
+  }
+
+  startReading(): void {
+    this.#handle.readStart();
+  }
+
+  stopReading(): void {
+    this.#handle.readStop();
+  }
+
+  /**
+   * After `WRITE_PENDING` the bytes must not be touched, nor anything else written, until the writer hears that
+   * the write has finished. A stream has one writer.
+   */
+  write(bytes: Uint8Array, writer: StreamWriter): number {
+    this.#minimiseDelay();
+    const request = (this.#writeRequest ??= writeRequest(writer));
+    const error = this.#handle.writeBuffer(request, bytes);
+    if (error !== 0) return error;
+    if (streamBaseState[kLastWriteWasAsync] === 0) return WRITE_FINISHED;
+    this.#writeRequest = undefined;
+    return WRITE_PENDING;
+  }
+
+  /** Sends a FIN; the other direction stays open. Not while a write is pending. */
+  shutdown(): void {
+    const request = new ShutdownWrap();
+    request.oncomplete = ignore;
+    this.#handle.shutdown(request);
+  }
+
+  /** Lets go of the connection, with a FIN if none was sent yet. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#handle.reader = undefined;
+    this.#handle.close();
+  }
+
+  /** Ends the connection with a RST, so that the peer does not take what it got for all there was. */
+  reset(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#handle.reader = undefined;
+    // Refused only while a FIN is about to leave, and then that FIN is true.
+    if (this.#handle.reset() !== 0) this.#handle.close();
+  }
+
+  /** One system call; undefined where the connection is gone already. */
+  remoteAddress(): SocketAddress | undefined {
+    const out: Partial<SocketAddress> = {};
+    return this.#handle.getpeername(out) === 0 ? (out as SocketAddress) : undefined;
+  }
+
+  /**
+   * Nagle's algorithm only ever holds back what follows bytes not yet acknowledged: a connection that writes
+   * once is spared the system call.
+   */
+  #minimiseDelay(): void {
+    if (this.#isNagleOff) return;
+    if (this.#hasWritten) {
+      this.#handle.setNoDelay(true);
+      this.#isNagleOff = true;
+    }
+    this.#hasWritten = true;
+  }
+}
+
+/** A listening socket, or why there is none. */
+export type ListenResult =
+  { readonly ok: true; readonly listener: TcpListener } | { readonly ok: false; readonly code: string };
+
+export interface TcpListener {
+  readonly address: SocketAddress;
+  close(): void;
+}
+
+/** Who takes what a listener accepts. */
+export interface Acceptor {
+  accepted(stream: TcpStream): void;
+  /** As `EMFILE`: the listener stays. */
+  acceptFailed(code: string): void;
+}
+
+/** Listens on an IP address; port 0 lets the kernel choose. */
+export function listenTcp({ address, port }: SocketAddress, acceptor: Acceptor): ListenResult {
+  const handle = new TCP(constants.SERVER);
+  const bound = isIPv6(address) ? handle.bind6(address, port, 0) : handle.bind(address, port);
+  const error = bound === 0 ? handle.listen(BACKLOG) : bound;
+  const local: Partial<SocketAddress> = {};
+  if (error !== 0 || handle.getsockname(local) !== 0) {
+    handle.close();
+    return { ok: false, code: getSystemErrorName(error) };
+  }
+  handle.onconnection = (status, accepted) => {
+    if (accepted === undefined) acceptor.acceptFailed(getSystemErrorName(status));
+    else acceptor.accepted(new TcpStream(accepted));
+  };
+  return { ok: true, listener: { address: local as SocketAddress, close: () => handle.close() } };
+}
+
+/** Connects to an IP address. Close the returned stream to stop waiting: the waiter hears no more then. */
+export function connectTcp({ address, port }: SocketAddress, waiter: ConnectWaiter): TcpStream {
+  const handle = new TCP(constants.SOCKET);
+  const request = new TCPConnectWrap();
+  request.stream = new TcpStream(handle);
+  request.waiter = waiter;
+  request.oncomplete = onConnected;
+  const error = address.includes(':')
+    ? handle.connect6(request, address, port)
+    : handle.connect(request, address, port);
+  if (error !== 0) process.nextTick(failConnect, request, error);
+  return request.stream;
+}
+
+function writeRequest(writer: StreamWriter): WriteRequest {
+  const request = new WriteWrap();
+  request.writer = writer;
+  request.oncomplete = onWritten;
+  return request;
+}
+
+function onRead(this: Handle): Uint8Array | undefined {
+  const result = streamBaseState[kReadBytesOrError] ?? 0;
+  const reader = this.reader;
+  if (result === 0 || reader === undefined) return undefined;
+  if (result > 0) return reader.read(result);
+  if (result === UV_EOF) reader.readEnded();
+  else reader.readFailed(getSystemErrorName(result));
+  return undefined;
+}
+
+function onWritten(this: WriteRequest, status: number): void {
+  if (status === 0) this.writer.writeFinished();
+  else if (status !== UV_ECANCELED) this.writer.writeFailed(getSystemErrorName(status));
+}
+
+function onConnected(this: ConnectRequest, status: number): void {
+  if (this.stream.isClosed) return;
+  if (status === 0) this.waiter.connected(this.stream);
+  else this.waiter.connectFailed(getSystemErrorName(status));
+}
+
+function failConnect(request: ConnectRequest, status: number): void {
+  request.oncomplete(status);
+}
+
+function ignore(): void {}

@@ -1,0 +1,97 @@
+import { credentials } from '@grpc/grpc-js';
+import { collectDefaultMetrics, Registry } from 'prom-client';
+import { json, startAdmin } from '../process/admin.ts';
+import { hostPort } from '../process/listen.ts';
+import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
+import { runProgram } from '../process/program.ts';
+import { Readiness } from '../process/readiness.ts';
+import { shutDownOnSignal } from '../process/shutdown.ts';
+import { Balancer } from './balance/balancer.ts';
+import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
+import { Forwarder } from './forward/forwarder.ts';
+import { exposeForwarding } from './forward/metrics.ts';
+import { exposeDiscovery } from './metrics.ts';
+import { listenForUpstreams, policyOf } from './upstreams.ts';
+import { Discovery } from './xds/discovery.ts';
+
+async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promise<void> {
+  const readiness = new Readiness();
+  const registry = new Registry();
+  const discovery = discover(config, log);
+  const forwarder = new Forwarder({
+    routes: discovery.directory,
+    balancer: new Balancer({ random: Math.random, policyOf: policyOf(config.upstreams) }),
+    log,
+    limits: config.limits,
+  });
+
+  collectDefaultMetrics({ register: registry });
+  exposeDiscovery(registry, discovery);
+  exposeForwarding(registry, forwarder);
+  const admin = await startAdmin({
+    ...config.admin,
+    readiness,
+    registry,
+    level,
+    routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
+  });
+  const upstreams = listenForUpstreams(forwarder, config.upstreams);
+  becomeReadyWith(discovery, readiness);
+  await discovery.start();
+
+  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams });
+  shutDownOnSignal({
+    logger: log,
+    timeoutMs: config.drainMs + 5_000,
+    steps: [
+      { name: 'readiness', run: () => void readiness.block('shutting down') },
+      { name: 'connections', run: () => forwarder.drain(config.drainMs) },
+      { name: 'discovery', run: () => discovery.stop() },
+      { name: 'admin page', run: () => admin.close() },
+    ],
+  });
+}
+
+function discover(
+  { node, controlPlane, upstreams, limits, ...config }: SidecarConfig,
+  log: Logger,
+): Discovery {
+  return new Discovery({
+    node,
+    addresses: controlPlane.addresses,
+    credentials: credentials.createInsecure(),
+    pinned: new Set(upstreams.map(({ service }) => service)),
+    lastGoodFile: config.lastGoodFile,
+    endpointsIdleMs: config.endpointsIdleMs,
+    waitMs: limits.endpointsWaitMs,
+    log,
+    world: {
+      now: Date.now,
+      random: Math.random,
+      schedule: (delayMs, run) => {
+        const timer = setTimeout(run, delayMs);
+        return () => clearTimeout(timer);
+      },
+    },
+  });
+}
+
+function becomeReadyWith({ directory }: Discovery, readiness: Readiness): void {
+  const becomeReady = readiness.block(
+    'waiting for the Services of the mesh and the endpoints of the upstreams',
+  );
+  const stop = directory.onTable(() => {
+    if (!directory.ready) return;
+    stop();
+    becomeReady();
+  });
+}
+
+await runProgram(async () => {
+  const loaded = loadConfig((name) => process.env[name]);
+  if (!loaded.ok) return { problems: [describeMistakes(loaded.mistakes)] };
+  const { config } = loaded;
+  const level = new LogLevel(config.log.level);
+  await start(config, level, stderrLogger('sidecar', config.log.format, level));
+  return { problems: [] };
+});

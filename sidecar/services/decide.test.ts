@@ -1,0 +1,259 @@
+import test from 'ava';
+import type { Change, Origin } from './change.ts';
+import { decide } from './decide.ts';
+import type { Decision, EndpointGroup } from './decision.ts';
+import type { Endpoint, EndpointSlice, Service } from './service.ts';
+import type { Table } from './table.ts';
+import { emptyTable, withChanges } from './table.ts';
+
+const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
+const known: Change = { kind: 'services-known' };
+
+const hello: Service = {
+  key: 'demo/hello',
+  namespace: 'demo',
+  name: 'hello',
+  type: 'cluster-ip',
+  clusterIps: ['10.96.0.1', 'fd00::1'],
+  ipFamilies: ['ipv4', 'ipv6'],
+  externalName: undefined,
+  ports: [
+    { name: 'web', port: 80, protocol: 'tcp', appProtocol: '' },
+    { name: 'dns', port: 80, protocol: 'udp', appProtocol: '' },
+  ],
+  affinityTimeoutMs: undefined,
+  trafficDistribution: 'cluster-wide',
+  internalTrafficPolicy: 'cluster',
+};
+
+function endpoint(address: string, fields: Partial<Endpoint> = {}): Endpoint {
+  return {
+    address,
+    health: 'ready',
+    hostname: '',
+    node: '',
+    zone: '',
+    zoneHints: [],
+    nodeHints: [],
+    pod: '',
+    ...fields,
+  };
+}
+
+function slice(name: string, endpoints: readonly Endpoint[], fields: Partial<EndpointSlice> = {}): Change {
+  return {
+    kind: 'slice',
+    slice: {
+      key: `demo/hello/${name}`,
+      service: 'demo/hello',
+      family: 'ipv4',
+      ports: [
+        { name: 'web', port: 8080, protocol: 'tcp' },
+        { name: 'dns', port: 5353, protocol: 'udp' },
+      ],
+      endpoints,
+      ...fields,
+    },
+    origin,
+  };
+}
+
+function service(fields: Partial<Service> = {}): Change {
+  return { kind: 'service', service: { ...hello, ...fields }, origin };
+}
+
+function table(...changes: readonly Change[]): Table {
+  return withChanges(emptyTable({ zone: 'here', node: 'n1' }), [known, ...changes]);
+}
+
+const toHello = { kind: 'service', service: 'demo/hello', port: 80, protocol: 'tcp' } as const;
+const toClusterIp = { kind: 'address', address: '10.96.0.1', port: 80, protocol: 'tcp' } as const;
+
+function groupOf(decision: Decision): EndpointGroup {
+  if (decision.action !== 'balance') {
+    throw new Error(JSON.stringify(decision));
+  }
+  return decision.group;
+}
+
+function idsOf(...changes: readonly Change[]): string[] {
+  return groupOf(decide(table(...changes), toHello)).candidates.map(({ id }) => id);
+}
+
+function refusal(decision: Decision): string {
+  return decision.action === 'refuse' ? `${decision.reason}: ${decision.detail}` : decision.action;
+}
+
+test('a Service port leads to the slice port of its name and protocol, in each slice its own', (t) => {
+  const changes = [
+    service(),
+    slice('1', [endpoint('10.0.0.2'), endpoint('10.0.0.1')]),
+    slice('2', [endpoint('10.0.0.3')], { ports: [{ name: 'web', port: 9090, protocol: 'tcp' }] }),
+  ];
+  t.deepEqual(idsOf(...changes), ['10.0.0.1:8080', '10.0.0.2:8080', '10.0.0.3:9090']);
+  const udp = groupOf(decide(table(...changes), { ...toHello, protocol: 'udp' }));
+  t.deepEqual(
+    udp.candidates.map(({ id, address, port }) => [id, address, port]),
+    [
+      ['10.0.0.1:5353', '10.0.0.1', 5353],
+      ['10.0.0.2:5353', '10.0.0.2', 5353],
+    ],
+  );
+});
+
+test('an endpoint in two slices counts once, with its best health', (t) => {
+  t.deepEqual(
+    idsOf(
+      service(),
+      slice('1', [
+        endpoint('10.0.0.1', { health: 'not-ready' }),
+        endpoint('10.0.0.2', { health: 'terminating' }),
+      ]),
+      slice('2', [endpoint('10.0.0.1'), endpoint('10.0.0.2', { health: 'not-ready' })]),
+    ),
+    ['10.0.0.1:8080'],
+  );
+});
+
+test('terminating endpoints are used only while none is ready, those not ready never', (t) => {
+  const terminating = endpoint('10.0.0.1', { health: 'terminating' });
+  const notReady = endpoint('10.0.0.2', { health: 'not-ready' });
+  t.deepEqual(idsOf(service(), slice('1', [terminating, notReady])), ['10.0.0.1:8080']);
+  t.deepEqual(idsOf(service(), slice('1', [terminating, notReady, endpoint('10.0.0.3')])), ['10.0.0.3:8080']);
+  t.is(
+    refusal(decide(table(service(), slice('1', [notReady])), toHello)),
+    "no-endpoints: Service demo/hello has endpoints (1), and none is ready: check the pods' readiness probes.",
+  );
+});
+
+test('zone hints are followed where every ready endpoint has some and one is for here', (t) => {
+  const here = endpoint('10.0.0.1', { zoneHints: ['here'] });
+  const there = endpoint('10.0.0.2', { zoneHints: ['there'] });
+  const unhinted = endpoint('10.0.0.3');
+  t.deepEqual(idsOf(service(), slice('1', [here, there])), ['10.0.0.1:8080']);
+  t.is(idsOf(service(), slice('1', [here, there, unhinted])).length, 3, 'one has no hints');
+  t.is(idsOf(service(), slice('1', [there])).length, 1, 'none is for here');
+  const notReady = endpoint('10.0.0.4', { health: 'not-ready' });
+  t.deepEqual(
+    idsOf(service(), slice('1', [here, there, notReady])),
+    ['10.0.0.1:8080'],
+    'only ready ones count',
+  );
+});
+
+test('node hints come before zone hints, and a distribution without hints is none', (t) => {
+  const mine = endpoint('10.0.0.1', { zoneHints: ['here'], nodeHints: ['n1'] });
+  const near = endpoint('10.0.0.2', { zoneHints: ['here'], nodeHints: ['n2'] });
+  const far = endpoint('10.0.0.3', { zoneHints: ['there'], nodeHints: ['n3'] });
+  t.deepEqual(idsOf(service(), slice('1', [mine, near, far])), ['10.0.0.1:8080']);
+  t.deepEqual(idsOf(service(), slice('1', [near, far])), ['10.0.0.2:8080']);
+  const zoned = [endpoint('10.0.0.1', { zone: 'here' }), endpoint('10.0.0.2', { zone: 'there' })];
+  t.is(idsOf(service({ trafficDistribution: 'prefer-same-zone' }), slice('1', zoned)).length, 2);
+});
+
+test('a local traffic policy keeps to the node, whatever the hints say', (t) => {
+  const local = service({ internalTrafficPolicy: 'local' });
+  const mine = endpoint('10.0.0.1', { node: 'n1', zoneHints: ['there'] });
+  const other = endpoint('10.0.0.2', { node: 'n2', zoneHints: ['here'] });
+  t.deepEqual(idsOf(local, slice('1', [mine, other])), ['10.0.0.1:8080']);
+  const leaving = { ...mine, health: 'terminating' } as const;
+  t.deepEqual(idsOf(local, slice('1', [leaving, other])), ['10.0.0.1:8080']);
+  t.is(
+    refusal(decide(table(local, slice('1', [other])), toHello)),
+    'no-endpoints: Service demo/hello has internalTrafficPolicy: Local and no ready endpoint on node n1.',
+  );
+});
+
+test('a name uses the primary family and falls back, a cluster IP keeps to its own', (t) => {
+  const v6 = slice('6', [endpoint('fd00::5')], { family: 'ipv6' });
+  const v4 = slice('4', [endpoint('10.0.0.5')]);
+  t.deepEqual(idsOf(service(), v6, v4), ['10.0.0.5:8080']);
+  t.deepEqual(idsOf(service({ ipFamilies: ['ipv6', 'ipv4'] }), v6, v4), ['[fd00::5]:8080']);
+  t.deepEqual(idsOf(service(), v6), ['[fd00::5]:8080']);
+  const viaV6 = groupOf(decide(table(service(), v6, v4), { ...toClusterIp, address: 'fd00::1' }));
+  t.deepEqual(
+    viaV6.candidates.map(({ id }) => id),
+    ['[fd00::5]:8080'],
+  );
+  t.is(
+    refusal(decide(table(service(), v6), toClusterIp)),
+    'no-endpoints: Service demo/hello has no ipv4 endpoints.',
+  );
+});
+
+test('a group is the same object until something about it changes', (t) => {
+  const one = table(service(), slice('1', [endpoint('10.0.0.1')]));
+  const group = groupOf(decide(one, toHello));
+  t.is(groupOf(decide(one, toHello)), group);
+  t.is(groupOf(decide(one, toClusterIp)), group, 'by name and by cluster IP');
+
+  const elsewhere = withChanges(one, [{ kind: 'endpoints-empty', service: 'demo/other' }]);
+  t.is(groupOf(decide(elsewhere, toHello)), group);
+
+  const sameForUs = withChanges(elsewhere, [
+    slice('1', [endpoint('10.0.0.1', { pod: 'renamed' })]),
+    slice('2', [endpoint('10.0.0.1'), endpoint('10.0.0.9', { health: 'not-ready' })]),
+  ]);
+  t.is(groupOf(decide(sameForUs, toHello)), group, 'slices changed, candidates did not');
+
+  const grown = withChanges(sameForUs, [slice('3', [endpoint('10.0.0.3')])]);
+  t.not(groupOf(decide(grown, toHello)), group);
+  t.is(groupOf(decide(one, toHello)).candidates.length, 1, 'an earlier table keeps its own');
+  t.is(groupOf(decide(grown, toHello)).candidates.length, 2);
+
+  const edited = withChanges(one, [service({ affinityTimeoutMs: 1000 })]);
+  t.is(groupOf(decide(edited, toHello)).service.affinityTimeoutMs, 1000);
+});
+
+test('what is not told yet is to be loaded; once waiting is over, it is not', (t) => {
+  const overdue: Change = { kind: 'endpoints-overdue', service: 'demo/hello' };
+  const unloaded = table(service());
+  t.deepEqual(decide(unloaded, toHello), { action: 'load', service: 'demo/hello' });
+  t.deepEqual(decide(unloaded, toClusterIp), { action: 'load', service: 'demo/hello' });
+  const late = withChanges(unloaded, [overdue]);
+  t.regex(refusal(decide(late, toHello)), /^not-ready: Service demo\/hello is not known here yet/u);
+  t.deepEqual(decide(late, toClusterIp), { action: 'pass-through', address: '10.96.0.1', port: 80 });
+
+  const nothing = emptyTable({ zone: '', node: '' });
+  t.deepEqual(decide(nothing, toHello), { action: 'load', service: 'demo/hello' });
+  t.regex(refusal(decide(withChanges(nothing, [overdue]), toHello)), /^not-ready: /u);
+  t.is(decide(nothing, toClusterIp).action, 'pass-through');
+});
+
+test('unknown, without the port, without endpoints, and elsewhere are four different things', (t) => {
+  t.is(
+    refusal(decide(table(), toHello)),
+    'unknown-service: Service demo/hello is not in the mesh: check its name and namespace, or whether it was deleted.',
+  );
+  t.is(
+    refusal(decide(table(service()), { ...toHello, port: 81 })),
+    'unknown-port: Service demo/hello has no port 81/tcp: it has 80/tcp, 80/udp.',
+  );
+  t.is(
+    refusal(decide(table(service({ ports: [] })), { ...toClusterIp, port: 81 })),
+    'unknown-port: Service demo/hello has no port 81/tcp: it has no ports at all.',
+  );
+  const empty = table(service(), { kind: 'endpoints-empty', service: 'demo/hello' });
+  t.is(
+    refusal(decide(empty, toHello)),
+    'no-endpoints: Service demo/hello has no endpoints: check that pods run which its selector matches.',
+  );
+  t.regex(
+    refusal(decide(table(service(), slice('1', [endpoint('10.0.0.1')], { ports: [] })), toHello)),
+    /^no-endpoints: .* none for its port 80\/tcp/u,
+  );
+  const alias = service({ type: 'external-name', externalName: 'db.example.com', clusterIps: [] });
+  t.regex(
+    refusal(decide(table(alias), toHello)),
+    /^external-name: .*db\.example\.com.*connect to that name/u,
+  );
+});
+
+test('an address that is no cluster IP goes where it was going', (t) => {
+  const loaded = table(service(), slice('1', [endpoint('10.0.0.1')]));
+  t.deepEqual(decide(loaded, { kind: 'address', address: '10.0.0.1', port: 8080, protocol: 'tcp' }), {
+    action: 'pass-through',
+    address: '10.0.0.1',
+    port: 8080,
+  });
+});

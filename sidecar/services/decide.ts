@@ -1,0 +1,122 @@
+import { isIPv6 } from 'node:net';
+import { explainAbsence } from './absence.ts';
+import type { Decision, Destination, EndpointGroup, RefusalReason } from './decision.ts';
+import { endpointGroup } from './groups.ts';
+import type { IpFamily, Protocol, Service, ServiceKey, ServicePort } from './service.ts';
+import type { EndpointsEntry, Table } from './table.ts';
+
+type AddressDestination = Extract<Destination, { kind: 'address' }>;
+type ServiceDestination = Extract<Destination, { kind: 'service' }>;
+
+/** What to do with a connection to this destination, according to this table. */
+export function decide(table: Table, destination: Destination): Decision {
+  return destination.kind === 'service'
+    ? decideService(table, destination)
+    : decideAddress(table, destination);
+}
+
+function decideService(table: Table, destination: ServiceDestination): Decision {
+  const key = destination.service;
+  const service = table.services.get(key)?.service;
+  if (service === undefined) {
+    return table.servicesKnown ? refuse('unknown-service', unknownService(key)) : untold(table, key);
+  }
+  if (service.type === 'external-name') {
+    return refuse('external-name', externalName(service));
+  }
+  const port = findPort(service, destination);
+  if (port === undefined) {
+    return refuse('unknown-port', unknownPort(service, destination));
+  }
+  const endpoints = table.endpoints.get(key);
+  if (endpoints === undefined) {
+    return untold(table, key);
+  }
+  return balance(table, { service, port, endpoints, families: familiesOf(service) });
+}
+
+/**
+ * A connection to anything but a cluster IP goes where it was going: pods and headless endpoints are
+ * addressed one by one on purpose, and the rest is no business of the mesh.
+ */
+function decideAddress(table: Table, destination: AddressDestination): Decision {
+  const passThrough = {
+    action: 'pass-through',
+    address: destination.address,
+    port: destination.port,
+  } as const;
+  const key = table.serviceByClusterIp.get(destination.address);
+  const service = key === undefined ? undefined : table.services.get(key)?.service;
+  if (service === undefined) {
+    return passThrough;
+  }
+  const port = findPort(service, destination);
+  if (port === undefined) {
+    return refuse('unknown-port', unknownPort(service, destination));
+  }
+  const endpoints = table.endpoints.get(service.key);
+  if (endpoints === undefined) {
+    // kube-proxy still knows the way when no control plane answers.
+    return table.overdue.has(service.key) ? passThrough : { action: 'load', service: service.key };
+  }
+  const family = isIPv6(destination.address) ? 'ipv6' : 'ipv4';
+  return balance(table, { service, port, endpoints, families: [family] });
+}
+
+interface Balanced {
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly endpoints: EndpointsEntry;
+  /** In order of preference. */
+  readonly families: readonly IpFamily[];
+}
+
+function balance(table: Table, { service, port, endpoints, families }: Balanced): Decision {
+  const place = table.locality;
+  let group: EndpointGroup | undefined;
+  for (const family of families) {
+    group ??= endpointGroup(endpoints, { service, port, family, place });
+  }
+  return group === undefined
+    ? refuse('no-endpoints', explainAbsence(endpoints.slices, { service, port, families, place }))
+    : { action: 'balance', group };
+}
+
+function familiesOf(service: Service): readonly IpFamily[] {
+  return service.ipFamilies[0] === 'ipv6' ? ['ipv6', 'ipv4'] : ['ipv4', 'ipv6'];
+}
+
+function findPort(
+  service: Service,
+  wanted: { readonly port: number; readonly protocol: Protocol },
+): ServicePort | undefined {
+  return service.ports.find(({ port, protocol }) => port === wanted.port && protocol === wanted.protocol);
+}
+
+/** Nothing was told yet: worth a wait, unless that wait is over. */
+function untold(table: Table, service: ServiceKey): Decision {
+  return table.overdue.has(service)
+    ? refuse(
+        'not-ready',
+        `Service ${service} is not known here yet, because no control plane has answered: check that one runs and that the sidecar can reach it.`,
+      )
+    : { action: 'load', service };
+}
+
+function refuse(reason: RefusalReason, detail: string): Decision {
+  return { action: 'refuse', reason, detail };
+}
+
+function unknownService(key: ServiceKey): string {
+  return `Service ${key} is not in the mesh: check its name and namespace, or whether it was deleted.`;
+}
+
+function externalName(service: Service): string {
+  return `Service ${service.key} is an ExternalName alias for ${service.externalName ?? ''} and has no endpoints to balance over: connect to that name itself.`;
+}
+
+function unknownPort(service: Service, { port, protocol }: Pick<Destination, 'port' | 'protocol'>): string {
+  const ports = service.ports.map((known) => `${known.port}/${known.protocol}`);
+  const instead = ports.length === 0 ? 'it has no ports at all' : `it has ${ports.slice(0, 20).join(', ')}`;
+  return `Service ${service.key} has no port ${port}/${protocol}: ${instead}.`;
+}

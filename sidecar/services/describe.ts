@@ -1,0 +1,58 @@
+import type { Origin } from './change.ts';
+import type { ServiceKey } from './service.ts';
+import type { EndpointsEntry, Table } from './table.ts';
+
+interface Provenance {
+  readonly version: string;
+  readonly source: Origin['source'];
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+export interface SliceView {
+  readonly name: string;
+  readonly origin: Provenance;
+  readonly endpoints: number;
+  readonly ready: number;
+}
+
+export interface ServiceView {
+  readonly name: ServiceKey;
+  readonly origin: Provenance;
+  /** `overdue`: asked for, and not told in time. */
+  readonly endpoints: 'not loaded' | 'overdue' | 'none' | 'known';
+  readonly slices: readonly SliceView[];
+}
+
+/** The table for people: what is held, and where each piece came from. Plain values, as for JSON. */
+export function describeServices(table: Table): ServiceView[] {
+  return [...table.services.values()]
+    .map(({ service: { key }, origin }) => ({
+      name: key,
+      origin: provenance(origin),
+      endpoints: endpointsState(table, key),
+      slices: slicesOf(table.endpoints.get(key)),
+    }))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function endpointsState(table: Table, key: ServiceKey): ServiceView['endpoints'] {
+  const entry = table.endpoints.get(key);
+  if (entry !== undefined) {
+    return entry.slices.size === 0 ? 'none' : 'known';
+  }
+  return table.overdue.has(key) ? 'overdue' : 'not loaded';
+}
+
+function slicesOf(entry: EndpointsEntry | undefined): SliceView[] {
+  return [...(entry?.slices.values() ?? [])].map(({ slice, origin }) => ({
+    name: slice.key,
+    origin: provenance(origin),
+    endpoints: slice.endpoints.length,
+    ready: slice.endpoints.filter(({ health }) => health === 'ready').length,
+  }));
+}
+
+function provenance({ version, source, sinceMs }: Origin): Provenance {
+  return { version, source, since: new Date(sinceMs).toISOString() };
+}

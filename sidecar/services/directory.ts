@@ -1,0 +1,111 @@
+import type { Change } from './change.ts';
+import { decide } from './decide.ts';
+import type { Decision, Destination, Lease, Routes } from './decision.ts';
+import type { Locality } from './groups.ts';
+import type { EndpointsSource, Schedule } from './interest.ts';
+import { Interest } from './interest.ts';
+import type { ServiceKey } from './service.ts';
+import type { Table } from './table.ts';
+import { emptyTable, isTold, withChanges } from './table.ts';
+
+export interface DirectoryOptions {
+  readonly locality: Locality;
+  readonly source: EndpointsSource;
+  readonly schedule: Schedule;
+  /** How long a Service's endpoints stay after their last use. */
+  readonly endpointsIdleMs: number;
+  /** How long a connection waits for the first word of a Service. */
+  readonly waitMs: number;
+  /** Services whose endpoints are held from the start and for good. */
+  readonly pinned: Iterable<ServiceKey>;
+}
+
+/** Holds the current table: changes come in at one end, decisions go out at the other. */
+export class Directory implements Routes {
+  readonly #interest: Interest;
+  readonly #pinned: ReadonlySet<ServiceKey>;
+  readonly #listeners = new Set<(table: Table) => void>();
+  #table: Table;
+
+  constructor({ locality, source, schedule, endpointsIdleMs, waitMs, pinned }: DirectoryOptions) {
+    this.#table = emptyTable(locality);
+    this.#pinned = new Set(pinned);
+    this.#interest = new Interest({
+      source: {
+        subscribe: (service) => {
+          source.subscribe(service);
+        },
+        unsubscribe: (service) => {
+          source.unsubscribe(service);
+          this.apply([{ kind: 'endpoints-forgotten', service }]);
+        },
+      },
+      schedule,
+      idleMs: endpointsIdleMs,
+      waitMs,
+      isTold: (service) => isTold(this.#table, service),
+      giveUp: (service) => {
+        this.apply([{ kind: 'endpoints-overdue', service }]);
+      },
+    });
+  }
+
+  get table(): Table {
+    return this.#table;
+  }
+
+  /** Whether connections can be decided: Services are known, and the endpoints of the pinned ones. */
+  get ready(): boolean {
+    return this.#table.servicesKnown && this.#pinned.values().every((key) => this.#table.endpoints.has(key));
+  }
+
+  /** Begins with what an earlier run held, if anything, and pins what is to be pinned. */
+  start(held: readonly Change[]): void {
+    this.apply(held);
+    for (const service of this.#table.endpoints.keys()) {
+      this.#interest.adopt(service);
+    }
+    for (const service of this.#pinned) {
+      this.#interest.pin(service);
+    }
+  }
+
+  /** Takes all of these changes in one assignment. */
+  apply(changes: readonly Change[]): void {
+    const next = withChanges(this.#table, changes);
+    if (next === this.#table) {
+      return;
+    }
+    this.#table = next;
+    this.#interest.settle();
+    for (const listener of this.#listeners) {
+      listener(next);
+    }
+  }
+
+  decide(destination: Destination): Decision {
+    return decide(this.#table, destination);
+  }
+
+  use(service: ServiceKey): Lease {
+    return this.#interest.use(service);
+  }
+
+  /** Tells whether asking for endpoints is of any use at the moment. */
+  sourceAnswers(answers: boolean): void {
+    this.#interest.sourceAnswers(answers);
+  }
+
+  /** Calls the listener with every new table, until what it returns is called. */
+  onTable(listener: (table: Table) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** Ends all waits and timers. The table stays. */
+  close(): void {
+    this.#interest.close();
+  }
+}

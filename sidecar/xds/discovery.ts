@@ -1,0 +1,226 @@
+import { create } from '@bufbuild/protobuf';
+import type { ChannelCredentials } from '@grpc/grpc-js';
+import { NodeSchema } from '../../gen/envoy/config/core/v3/base_pb.ts';
+import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
+import type { Logger } from '../../process/log.ts';
+import { ENDPOINTS_TYPE_URL, endpointsCollection } from '../../wire/resource-kinds.ts';
+import type { Change } from '../services/change.ts';
+import type { ServiceView } from '../services/describe.ts';
+import { describeServices } from '../services/describe.ts';
+import { Directory } from '../services/directory.ts';
+import type { Schedule } from '../services/interest.ts';
+import { LastGoodWriter, loadLastGood, writeAtomically } from '../services/last-good.ts';
+import type { ServiceKey } from '../services/service.ts';
+import type { ClientStatus } from './client.ts';
+import { ControlPlaneClient } from './client.ts';
+import type { Rejection } from './rejection.ts';
+import { RESOURCE_KINDS } from './resource-kind.ts';
+import type { Received } from './session.ts';
+import { Session } from './session.ts';
+
+/** Who this sidecar is. Empty where unknown. */
+export interface Identity {
+  readonly id: string;
+  readonly cluster: string;
+  readonly zone: string;
+  readonly nodeName: string;
+  readonly namespace: string;
+}
+
+/** What the world outside supplies, so that a test can. */
+export interface World {
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly schedule: Schedule;
+}
+
+export interface DiscoveryOptions {
+  readonly node: Identity;
+  /** Control planes, `host:port`. */
+  readonly addresses: readonly string[];
+  readonly credentials: ChannelCredentials;
+  /** Services whose endpoints are held for good. */
+  readonly pinned: Iterable<ServiceKey>;
+  readonly lastGoodFile: string | undefined;
+  readonly endpointsIdleMs: number;
+  /** How long a connection waits for the first word of a Service. */
+  readonly waitMs: number;
+  readonly log: Logger;
+  readonly world: World;
+}
+
+export interface DiscoveryView {
+  readonly controlPlane: ClientStatus;
+  readonly recentRejections: readonly (Rejection & { readonly atMs: number })[];
+  readonly lastGood: { readonly file: string; readonly savedMs: number | undefined } | undefined;
+  readonly servicesKnown: boolean;
+  readonly services: readonly ServiceView[];
+}
+
+/** Totals since the start. */
+export interface DiscoveryCounters {
+  readonly responses: number;
+  readonly rejectedResources: number;
+  readonly lastGoodFailures: number;
+}
+
+const RECENT_REJECTIONS = 20;
+
+/** Learns what is in the mesh: first from disk, then from the control plane, for as long as it runs. */
+export class Discovery {
+  readonly directory: Directory;
+  readonly #options: DiscoveryOptions;
+  readonly #session: Session;
+  readonly #client: ControlPlaneClient;
+  readonly #lastGood: LastGoodWriter | undefined;
+  #recentRejections: readonly (Rejection & { readonly atMs: number })[] = [];
+  #responses = 0;
+  #rejectedResources = 0;
+
+  constructor(options: DiscoveryOptions) {
+    const { node, lastGoodFile, log, world } = options;
+    this.#options = options;
+    this.#session = new Session({
+      kinds: RESOURCE_KINDS,
+      node: wireNode(node),
+      keepsBytes: lastGoodFile !== undefined,
+    });
+    this.#lastGood =
+      lastGoodFile === undefined
+        ? undefined
+        : new LastGoodWriter({
+            path: lastGoodFile,
+            collect: () => this.#session.stored(),
+            write: writeAtomically,
+            schedule: world.schedule,
+            now: world.now,
+            log,
+          });
+    this.directory = this.#newDirectory();
+    this.#client = this.#newClient();
+  }
+
+  get counters(): DiscoveryCounters {
+    return {
+      responses: this.#responses,
+      rejectedResources: this.#rejectedResources,
+      lastGoodFailures: this.#lastGood?.failures ?? 0,
+    };
+  }
+
+  get status(): ClientStatus {
+    return this.#client.status;
+  }
+
+  /** Resolves once what is on disk is in use; the control plane is asked from then on. */
+  async start(): Promise<void> {
+    this.directory.start(await this.#restore());
+    this.#client.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#client.stop();
+    this.directory.close();
+    await this.#lastGood?.close();
+  }
+
+  /** All that is known and where it came from, as plain values. */
+  view(): DiscoveryView {
+    const { lastGoodFile: file } = this.#options;
+    return {
+      controlPlane: this.#client.status,
+      recentRejections: this.#recentRejections,
+      lastGood: file === undefined ? undefined : { file, savedMs: this.#lastGood?.savedMs },
+      servicesKnown: this.directory.table.servicesKnown,
+      services: describeServices(this.directory.table),
+    };
+  }
+
+  #newDirectory(): Directory {
+    const { node, pinned, endpointsIdleMs, waitMs, world } = this.#options;
+    return new Directory({
+      locality: { zone: node.zone, node: node.nodeName },
+      source: {
+        subscribe: (service) => {
+          this.#client.subscribe(ENDPOINTS_TYPE_URL, endpointsCollection(service));
+        },
+        unsubscribe: (service) => {
+          this.#client.unsubscribe(ENDPOINTS_TYPE_URL, endpointsCollection(service));
+          this.#lastGood?.changed();
+        },
+      },
+      schedule: world.schedule,
+      endpointsIdleMs,
+      waitMs,
+      pinned,
+    });
+  }
+
+  #newClient(): ControlPlaneClient {
+    const { addresses, credentials, log, world } = this.#options;
+    return new ControlPlaneClient({
+      addresses,
+      credentials,
+      session: this.#session,
+      log,
+      ...world,
+      onReceived: (received) => {
+        this.#take(received);
+      },
+      onConnection: ({ state }) => {
+        // While it is being tried again after a failure, it is still not answering.
+        if (state !== 'connecting') {
+          this.directory.sourceAnswers(state === 'connected');
+        }
+      },
+    });
+  }
+
+  async #restore(): Promise<readonly Change[]> {
+    const { lastGoodFile, log } = this.#options;
+    const loaded = lastGoodFile === undefined ? undefined : await loadLastGood(lastGoodFile);
+    if (loaded?.kind === 'unusable') {
+      log.warn('starting without a last good table', { why: loaded.why });
+    }
+    if (loaded?.kind !== 'loaded') {
+      return [];
+    }
+    const { types, savedMs } = loaded.lastGood;
+    const changes = this.#session.restore(types, savedMs);
+    log.info('starting from the last good table', {
+      file: lastGoodFile,
+      savedAt: new Date(savedMs).toISOString(),
+      services: changes.filter(({ kind }) => kind === 'service').length,
+    });
+    return changes;
+  }
+
+  #take({ changes, rejections }: Received): void {
+    const { log, world } = this.#options;
+    this.#responses += 1;
+    this.directory.apply(changes);
+    if (changes.length > 0) {
+      this.#lastGood?.changed();
+    }
+    if (rejections.length === 0) {
+      return;
+    }
+    const atMs = world.now();
+    const recent = rejections.slice(-RECENT_REJECTIONS).map(({ name, reason }) => ({ name, reason, atMs }));
+    this.#rejectedResources += rejections.length;
+    this.#recentRejections = [...this.#recentRejections, ...recent].slice(-RECENT_REJECTIONS);
+    for (const { name, reason } of recent) {
+      log.warn('rejected a resource; what was known of it stays in use', { resource: name, reason });
+    }
+  }
+}
+
+function wireNode({ id, cluster, zone, nodeName, namespace }: Identity): Node {
+  return create(NodeSchema, {
+    id,
+    cluster,
+    locality: { zone },
+    metadata: { namespace, nodeName },
+    userAgentName: 'cortexflow-sidecar',
+  });
+}

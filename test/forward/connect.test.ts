@@ -1,0 +1,250 @@
+import { once } from 'node:events';
+import test from 'ava';
+import type { Decision, Routes } from '../../sidecar/services/decision.ts';
+import {
+  always,
+  balanceOver,
+  closedPort,
+  DESTINATION,
+  echo,
+  endOf,
+  groupOf,
+  hangingPort,
+  HOST,
+  readAll,
+  SERVICE,
+  startBackend,
+  startForwarder,
+} from './harness.ts';
+
+test('carries a connection to an endpoint and back', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client, log } = startForwarder(t, { routes: balanceOver([backend]) });
+  const socket = client();
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
+  t.like(await log.nextOutcome(), {
+    ending: 'complete',
+    closedFirst: 'client',
+    service: SERVICE,
+    endpoint: `${HOST}:${backend}`,
+    connectAttempts: 1,
+    sentBytes: 5,
+    receivedBytes: 5,
+  });
+  t.deepEqual(log.lines, [], 'nothing is said above debug');
+});
+
+test('a backend that refuses: another one is tried, with every byte of the client', async (t) => {
+  const [refusing, backend] = [await closedPort(), await startBackend(t, echo)];
+  const { client, log, forwarder } = startForwarder(t, { routes: balanceOver([refusing, backend]) });
+  const socket = client();
+  socket.end('sent before anybody answered');
+  t.is(await readAll(socket), 'sent before anybody answered');
+  t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 2, endpoint: `${HOST}:${backend}` });
+  t.is(forwarder.serviceUse(SERVICE).counters.connectFailures.refused, 1);
+});
+
+test('a backend that hangs in SYN: another one is tried after the timeout', async (t) => {
+  const [hanging, backend] = [await hangingPort(t), await startBackend(t, echo)];
+  const { client, log, forwarder } = startForwarder(t, {
+    routes: balanceOver([hanging, backend]),
+    limits: { connectTimeoutMs: 200 },
+  });
+  const socket = client();
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
+  t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 2 });
+  t.is(forwarder.serviceUse(SERVICE).counters.connectFailures.timeout, 1);
+});
+
+test('all backends refuse: each is tried once, then the client is reset', async (t) => {
+  const { client, log, forwarder } = startForwarder(t, {
+    routes: balanceOver([await closedPort(), await closedPort()]),
+    limits: { connectAttempts: 5 },
+  });
+  t.is(await endOf(client()), 'ECONNRESET');
+  t.like(await log.nextOutcome(), { ending: 'connect-failed', closedFirst: 'proxy', connectAttempts: 2 });
+  t.is(forwarder.serviceUse(SERVICE).counters.closed['connect-failed'], 1);
+});
+
+test('retries end with the budget', async (t) => {
+  const ports = [await closedPort(), await closedPort()];
+  const { client, log, forwarder } = startForwarder(t, { routes: balanceOver(ports) });
+  // Spent at a time to come, so that no time until then earns anything back.
+  const later = performance.now() + 60_000;
+  while (forwarder.serviceUse(SERVICE).retryBudget.withdraw(later));
+  t.is(await endOf(client()), 'ECONNRESET');
+  t.like(await log.nextOutcome(), { ending: 'retry-budget-exhausted', connectAttempts: 1 });
+});
+
+test('a refused destination: the client is reset, counted by reason, and the log says why', async (t) => {
+  const detail = 'demo/hello has no ready endpoint.';
+  const { client, log, forwarder } = startForwarder(t, {
+    routes: always({ action: 'refuse', reason: 'no-endpoints', detail }),
+  });
+  for (let connection = 0; connection < 3; connection++) {
+    t.is(await endOf(client()), 'ECONNRESET');
+    t.like(await log.nextOutcome(), { ending: 'no-endpoints', closedFirst: 'proxy', detail });
+  }
+  t.is(forwarder.serviceUse(SERVICE).counters.closed['no-endpoints'], 3);
+  const warnings = log.lines.filter(({ level }) => level === 'warn');
+  t.is(warnings.length, 1, 'one warning for many refusals');
+  t.like(warnings[0], { fields: { service: SERVICE, reason: 'no-endpoints', detail } });
+});
+
+class LoadingRoutes implements Routes {
+  next: Decision = { action: 'load', service: SERVICE };
+  leases = 0;
+  decided = Promise.withResolvers<void>();
+  #known = Promise.withResolvers<void>();
+
+  decide(): Decision {
+    this.decided.resolve();
+    return this.next;
+  }
+
+  use(): { known: Promise<void>; release: () => void } {
+    this.leases++;
+    return { known: this.#known.promise, release: () => void this.leases-- };
+  }
+
+  become(decision: Decision): void {
+    this.next = decision;
+    this.#known.resolve();
+  }
+}
+
+test('endpoints not here yet: connections wait on one lease and go on when they are', async (t) => {
+  const backend = await startBackend(t, echo);
+  const routes = new LoadingRoutes();
+  const { client, forwarder } = startForwarder(t, { routes });
+  const sockets = [client(), client(), client()];
+  for (const socket of sockets) socket.end('hello');
+  await routes.decided.promise;
+  routes.become({ action: 'balance', group: groupOf([backend]) });
+  t.deepEqual(await Promise.all(sockets.map(readAll)), ['hello', 'hello', 'hello']);
+  t.is(routes.leases, 1);
+  await forwarder.drain(5_000);
+  t.is(routes.leases, 0);
+});
+
+test('endpoints that do not come: refused once waiting is over', async (t) => {
+  const routes = new LoadingRoutes();
+  const { client, log } = startForwarder(t, { routes });
+  const ended = endOf(client());
+  routes.become({ action: 'load', service: SERVICE });
+  t.is(await ended, 'ECONNRESET');
+  t.like(await log.nextOutcome(), { ending: 'endpoints-not-loaded', service: SERVICE });
+});
+
+test('a drain ends connections that wait for endpoints', async (t) => {
+  const routes = new LoadingRoutes();
+  const { client, log, forwarder } = startForwarder(t, { routes });
+  const ended = endOf(client());
+  await routes.decided.promise;
+  await forwarder.drain(0);
+  t.is(await ended, 'ECONNRESET');
+  t.like(await log.nextOutcome(), { ending: 'drained' });
+  routes.become({ action: 'balance', group: groupOf([await closedPort()]) });
+});
+
+test('pass-through connects to the address itself', async (t) => {
+  const port = await startBackend(t, echo);
+  const { client, log } = startForwarder(t, {
+    routes: always({ action: 'pass-through', address: HOST, port }),
+  });
+  const socket = client();
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
+  t.like(await log.nextOutcome(), {
+    ending: 'complete',
+    service: 'pass-through',
+    endpoint: `${HOST}:${port}`,
+  });
+});
+
+test('pass-through to an address that is none: refused, nothing thrown', async (t) => {
+  const { client, log } = startForwarder(t, {
+    routes: always({ action: 'pass-through', address: 'no address', port: 80 }),
+  });
+  t.is(await endOf(client()), 'ECONNRESET');
+  t.like(await log.nextOutcome(), { ending: 'connect-failed' });
+});
+
+test('IPv6 on both sides', async (t) => {
+  const backend = await startBackend(t, echo, '::1');
+  const { client } = startForwarder(t, {
+    routes: always({ action: 'balance', group: groupOf([backend], '::1') }),
+    address: '::1',
+  });
+  const socket = client();
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
+});
+
+test('connections spread over the endpoints', async (t) => {
+  const seen = new Map<number, number>();
+  const ports: number[] = [];
+  for (let backend = 0; backend < 3; backend++) {
+    const port = await startBackend(t, (socket) => {
+      seen.set(port, (seen.get(port) ?? 0) + 1);
+      echo(socket);
+    });
+    ports.push(port);
+  }
+  const { client } = startForwarder(t, { routes: balanceOver(ports) });
+  for (let connection = 0; connection < 9; connection++) {
+    const socket = client();
+    socket.end('hello');
+    await readAll(socket);
+  }
+  t.deepEqual([...seen.values()], [3, 3, 3]);
+});
+
+test('a port already taken: the message names the upstream, the address and what to do', async (t) => {
+  const taken = await startBackend(t, echo);
+  const { forwarder } = startForwarder(t, { routes: balanceOver([taken]) });
+  const listening = forwarder.listen({
+    name: 'shop.demo:80',
+    address: { address: HOST, port: taken },
+    destinationOf: () => DESTINATION,
+  });
+  t.false(listening.ok);
+  if (listening.ok) return;
+  t.is(listening.code, 'EADDRINUSE');
+  t.is(
+    listening.message,
+    `Upstream shop.demo:80: ${HOST} port ${taken} is taken by another program. Stop it or choose another port.`,
+  );
+});
+
+test('an address that is none of this machine: a clear message', (t) => {
+  const { forwarder } = startForwarder(t, { routes: balanceOver([1]) });
+  for (const address of ['192.0.2.1', 'localhost', '']) {
+    const listening = forwarder.listen({
+      name: 'shop.demo:80',
+      address: { address, port: 0 },
+      destinationOf: () => DESTINATION,
+    });
+    t.regex(
+      listening.ok ? '' : listening.message,
+      /^Upstream shop\.demo:80: .* is not an address of this machine/,
+    );
+  }
+});
+
+test('more connections than allowed: the new one is reset and counted, the old one lives', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client, forwarder } = startForwarder(t, {
+    routes: balanceOver([backend]),
+    limits: { maxConnections: 1 },
+  });
+  const first = client();
+  first.write('one');
+  await once(first, 'data');
+  t.is(await endOf(client()), 'ECONNRESET');
+  t.is(forwarder.serviceUse(SERVICE).counters.closed['too-many-connections'], 1);
+  first.end('two');
+  t.is(await readAll(first), 'two');
+});

@@ -1,0 +1,118 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+export interface Command {
+  /** From the top of the tree. */
+  readonly file: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly args?: readonly string[];
+}
+
+/** One of our programs as a process of its own, as people run it, with its log read line by line. */
+export class Program {
+  readonly log: LogLine[] = [];
+  readonly #child: ChildProcess;
+  readonly #waiting = new Set<() => void>();
+  readonly #name: string;
+
+  constructor({ file, environment, args = [] }: Command) {
+    this.#name = file;
+    this.#child = spawn(process.execPath, [file, ...args], {
+      cwd: root,
+      env: { PATH: process.env['PATH'] ?? '', CORTEXFLOW_LOG_FORMAT: 'json', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    for (const input of [this.#child.stdout!, this.#child.stderr!]) {
+      createInterface({ input }).on('line', (line) => this.#take(line));
+    }
+    this.#child.on('exit', () => this.#wake());
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Resolves with the first line, past or coming, for which `matches` holds. */
+  async line(matches: (line: LogLine) => boolean): Promise<LogLine> {
+    for (;;) {
+      const found = this.log.find(matches);
+      if (found) return found;
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        throw new Error(`${this.#name} ended without that line; it wrote:\n${this.text}`);
+      }
+      await new Promise<void>((resolve) => this.#waiting.add(resolve));
+    }
+  }
+
+  /** Resolves with the line that says where the program listens. */
+  serving(): Promise<LogLine> {
+    return this.line(({ message }) => message === 'Serving');
+  }
+
+  get text(): string {
+    return this.log.map((line) => JSON.stringify(line)).join('\n');
+  }
+
+  /** Ends it and resolves with its exit code, or the signal's name. */
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const exit = once(this.#child, 'exit');
+      this.#child.kill(signal);
+      await exit;
+    }
+    return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
+  }
+
+  async exited(): Promise<number | string> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
+  }
+
+  #take(line: string): void {
+    this.log.push(line.startsWith('{') ? JSON.parse(line) : { level: 'none', message: line });
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+}
+
+/** Starts a program that ends with the test at the latest. */
+export function start(t: ExecutionContext, command: Command): Program {
+  const program = new Program(command);
+  t.teardown(() => program.end('SIGKILL'));
+  return program;
+}
+
+/** A port that was free a moment ago, for what has to come back on the same one. */
+export async function claimPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Asks again and again until the answer satisfies; there is no limit but the test's own. */
+export async function until<T>(ask: () => Promise<T>, satisfies: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (satisfies(answer)) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
