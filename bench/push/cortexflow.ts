@@ -1,4 +1,5 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
+import { listenGrpc } from '../../control-plane/grpc-listener.ts';
 import { Mesh } from '../../control-plane/mesh/mesh.ts';
 import { createXdsEngine } from '../../control-plane/xds/engine.ts';
 import { XDS_SERVER_OPTIONS } from '../../control-plane/xds/server-options.ts';
@@ -26,12 +27,7 @@ measure(async ({ objects }) => {
   const engine = createXdsEngine({ snapshots, logger: warningsOnly(), order: RESOURCE_ORDER });
   const server = new Server(XDS_SERVER_OPTIONS);
   engine.addTo(server, [AGGREGATED]);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
-      if (error === null) resolve(bound);
-      else reject(error);
-    });
-  });
+  const port = await listenGrpc(server, 'xDS', { host: '127.0.0.1', port: 0 });
   return { port, change: ({ object }) => mesh.apply([{ type: 'upsert', object }]) };
 });
 
