@@ -78,9 +78,9 @@ class Visit {
   async directory(path: string, depth: number): Promise<void> {
     await this.#unlessUnreadable(path, async () => {
       const onDisk = this.#onDisk(path);
-      const { dev, ino } = await stat(onDisk, { bigint: true });
+      const { dev, ino, birthtimeNs } = await stat(onDisk, { bigint: true });
       const entries = await readdir(onDisk, { withFileTypes: true });
-      this.#listing.directories.set(onDisk, `${dev}:${ino}`);
+      this.#listing.directories.set(onDisk, [dev, ino, birthtimeNs].join(':'));
       await Promise.all(entries.map(async (entry) => this.#entry(path, entry, depth)));
     });
   }

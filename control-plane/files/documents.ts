@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Document } from 'yaml';
 import { isMap, isNode, isSeq, LineCounter, parseAllDocuments } from 'yaml';
 import { unpackList } from '../mesh/object.ts';
@@ -28,17 +29,17 @@ const MOST_ALIASES = 1_000;
 /**
  * Reads one file, version after version. The file is cut at its `---` lines first: what is broken in one
  * document then cannot swallow those after it, and documents that are the same as in the version before are not
- * parsed again. Never throws.
+ * parsed again. Between two documents others have their turn: a large file takes seconds. Never rejects.
  */
 export class DocumentReader {
   #chunks = new Map<string, DocumentsRead>();
 
-  read(text: string): DocumentsRead {
+  async read(text: string): Promise<DocumentsRead> {
     const chunks = new Map<string, DocumentsRead>();
     const objects: LocatedObject[] = [];
     const problems: SyntaxProblem[] = [];
     for (const chunk of cut(text)) {
-      const read = chunks.get(chunk.text) ?? this.#chunks.get(chunk.text) ?? parseChunk(chunk.text);
+      const read = chunks.get(chunk.text) ?? this.#chunks.get(chunk.text) ?? (await parseInTurn(chunk.text));
       chunks.set(chunk.text, read);
       for (const { object, line } of read.objects) objects.push({ object, line: line + chunk.linesAbove });
       for (const problem of read.problems) {
@@ -72,6 +73,11 @@ function cut(text: string): readonly Chunk[] {
   return chunks;
 }
 
+async function parseInTurn(text: string): Promise<DocumentsRead> {
+  await setImmediate();
+  return parseChunk(text);
+}
+
 function parseChunk(text: string): DocumentsRead {
   const lines = new LineCounter();
   const objects: LocatedObject[] = [];
@@ -87,7 +93,8 @@ function parseChunk(text: string): DocumentsRead {
     try {
       // Of an alias bomb nothing is built: the count comes first.
       const object: unknown = document.toJS({ maxAliasCount: MOST_ALIASES });
-      if (object !== null && object !== undefined) objects.push(...locate(document, object, lines));
+      if (object === null || object === undefined) continue;
+      for (const located of locate(document, object, lines)) objects.push(located);
     } catch (error) {
       problems.push({ line, column: col, problem: explainFailedBuild(error) });
     }

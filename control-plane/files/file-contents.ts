@@ -29,7 +29,7 @@ export class FileContents {
   }
 
   /** The file reads so now. */
-  set(path: string, text: string): void {
+  async set(path: string, text: string): Promise<void> {
     const state = this.#state(path);
     const rejections: Rejection[] = [];
     const entries: Entry[] = [];
@@ -37,8 +37,10 @@ export class FileContents {
     const reject = (place: string, problems: readonly string[]): void => {
       rejections.push({ object: this.#label(path), origin: `${this.#onDisk(path)}:${place}`, problems });
     };
-    const { objects, problems } = state.reader.read(text);
-    for (const { line, column, problem } of problems) reject(`${line}:${column}`, [problem]);
+    const { objects, problems } = await state.reader.read(text);
+    for (const { line, column, problem } of problems) {
+      reject(`${line}:${column}`, [`${problem}; until it is mended, what stood here before stays`]);
+    }
     for (const { object, line } of objects) {
       const origin = `${this.#onDisk(path)}:${line}`;
       const identified = identify(object);

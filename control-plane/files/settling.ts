@@ -85,6 +85,11 @@ export class Settling {
     return [...this.#files.values()].every(({ isKnown }) => isKnown);
   }
 
+  /** Whether no file is about to change. */
+  isAtRest(now: number): boolean {
+    return [...this.#files.values()].every((watched) => !isChanged(watched) || this.#restsAt(watched) <= now);
+  }
+
   /** When the next file may come to rest; undefined: all of them do. */
   get nextRest(): number | undefined {
     const moments = [...this.#files.values()].filter(isChanged).map((watched) => this.#restsAt(watched));

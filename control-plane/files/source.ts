@@ -46,7 +46,10 @@ export type Started =
   /** `problem` is a sentence for whoever named the directory. */
   | { readonly outcome: 'failed'; readonly problem: string };
 
-/** A directory of Kubernetes YAML and JSON, those below it included, as a source of the mesh. */
+/**
+ * A directory of Kubernetes YAML and JSON (`.yaml`, `.yml`, `.json`) as a source of the mesh. Directories below
+ * it are included and symbolic links are followed; names that begin with a dot are left out.
+ */
 export function createFilesSource(options: FilesSourceOptions): FilesSource {
   return new DirectorySource(options);
 }
@@ -60,7 +63,7 @@ const DEFAULTS = {
 } as const;
 
 /** Many reports come at once when a file is saved; one look answers them all. */
-const LOOK_DELAY_MS = 5;
+const LEAST_LOOK_DELAY_MS = 5;
 /** A directory that is gone cannot be watched. */
 const MISSING_RESCAN_MS = 500;
 
@@ -72,6 +75,7 @@ class DirectorySource implements FilesSource {
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
   #look: Promise<void> | undefined;
+  #lookDelayMs = LEAST_LOOK_DELAY_MS;
   #directoryProblems: readonly Rejection[] = [];
   #rejections: readonly Rejection[] = [];
   #isSynced = false;
@@ -82,7 +86,7 @@ class DirectorySource implements FilesSource {
     this.#settling = new Settling(this.#options);
     this.#contents = new FileContents(options.directory, options.logger);
     this.#watch = new DirectoryWatch(
-      () => this.#lookWithin(LOOK_DELAY_MS),
+      () => this.#lookWithin(this.#lookDelayMs),
       (directory, error) =>
         options.logger.warn('Cannot watch a directory; its changes are found by looking from time to time', {
           directory,
@@ -107,8 +111,8 @@ class DirectorySource implements FilesSource {
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
-    this.#watch.close();
     await this.#look;
+    this.#watch.close();
   }
 
   rejections(): readonly Rejection[] {
@@ -130,44 +134,52 @@ class DirectorySource implements FilesSource {
 
   async #lookOnce(): Promise<void> {
     if (this.#isClosed) return;
+    const began = now();
     let nextMs = this.#options.rescanMs;
     try {
       const listing = await listDirectory(this.#options.directory);
-      this.#notice(listing);
-      if (listing === undefined) nextMs = Math.min(nextMs, MISSING_RESCAN_MS);
-      else await this.#takeIn(listing);
+      if (this.#isClosed) return;
+      this.#directoryProblems = this.#problemsOf(listing);
+      if (listing === undefined) {
+        this.#watch.follow(new Map());
+        nextMs = Math.min(nextMs, MISSING_RESCAN_MS);
+      } else await this.#takeIn(listing);
+      this.#report();
     } catch (error) {
       this.#options.logger.error('Looking through the files failed; the last good state stays', { error });
     }
-    this.#lookWithin(Math.min(nextMs, Math.max(0, (this.#settling.nextRest ?? Infinity) - now())));
+    // However large the directory and however busy its writers, half of the time is left to others.
+    this.#lookDelayMs = Math.max(LEAST_LOOK_DELAY_MS, now() - began);
+    const nextRestMs = Math.max(this.#lookDelayMs, (this.#settling.nextRest ?? Infinity) - now());
+    this.#lookWithin(Math.min(nextMs, nextRestMs));
   }
 
   /** A directory that is gone or cannot be read is no empty one: what was read from it before stays. */
-  #notice(listing: Listing | undefined): void {
+  #problemsOf(listing: Listing | undefined): readonly Rejection[] {
     const { directory } = this.#options;
-    const missing = new Map([['', 'does not exist any more: put it back']]);
-    this.#directoryProblems = [...(listing?.unreadable ?? missing)].map(([path, problem]) => ({
+    const unreadable = listing?.unreadable ?? new Map([['', 'does not exist any more: put it back']]);
+    return [...unreadable].map(([path, problem]) => ({
       object: path === '' ? `Directory ${directory}` : `File ${join(directory, path)}`,
       origin: undefined,
       problems: [`${problem}; what was read there before stays`],
     }));
-    if (listing === undefined) this.#report();
   }
 
   async #takeIn(listing: Listing): Promise<void> {
-    if (this.#watch.follow(listing.directories)) this.#lookWithin(LOOK_DELAY_MS);
+    if (this.#watch.follow(listing.directories)) this.#lookWithin(this.#lookDelayMs);
     const hidden = [...listing.unreadable.keys()];
     this.#settling.look(
       limited(listing.files, this.#options),
       (path) => hidden.some((place) => place === '' || path === place || path.startsWith(`${place}/`)),
       now(),
     );
+    // At the start all files are read in one go: which of two claims came first is then told by their paths.
+    if (!this.#isSynced && (hidden.includes('') || !this.#settling.isAtRest(now()))) return;
     for (const settled of this.#settling.take(now())) await this.#read(settled);
     if (this.#isClosed) return;
     const events = this.#contents.takeEvents();
     if (events.length > 0) this.#options.onEvents(events);
-    this.#report();
-    if (this.#isSynced || !this.#settling.isComplete || hidden.includes('')) return;
+    if (this.#isSynced || !this.#settling.isComplete) return;
     this.#isSynced = true;
     this.#options.onSynced();
   }
@@ -179,7 +191,7 @@ class DirectorySource implements FilesSource {
     }
     const onDisk = join(this.#options.directory, path);
     const read = await readText(onDisk, file);
-    if (read.outcome === 'read') this.#contents.set(path, read.text);
+    if (read.outcome === 'read') await this.#contents.set(path, read.text);
     else if (read.outcome === 'changed') this.#settling.putBack(path, now());
     else {
       this.#contents.fail(path, read.problem);

@@ -172,6 +172,10 @@ const MISTAKES: Readonly<Record<string, { body: string; says: string[] }>> = {
     says: ['addressType is "FQDN": use IPv4 or IPv6; for a DNS name write a Service of type ExternalName'],
   },
   'no address type': { body: 'endpoints: []', says: ['addressType is missing: use IPv4 or IPv6'] },
+  'a blank address type': {
+    body: 'addressType: ""\nendpoints: []',
+    says: ['addressType is "": use IPv4 or IPv6'],
+  },
   'ports out of range and of one name': {
     body: 'addressType: IPv4\nports: [{port: 0}, {port: 65536}]',
     says: [

@@ -71,9 +71,8 @@ export function parseEndpointSlice(object: unknown, identity: ObjectIdentity): P
 
 /** FQDN is a word of the Kubernetes API that was never given a meaning. */
 function parseFamily(field: Field): IpFamily | undefined {
-  if (field.isPresent && field.value !== 'FQDN')
-    return field.choice<IpFamily>({ IPv4: 'ipv4', IPv6: 'ipv6' });
-  const remedy = field.isPresent ? '; for a DNS name write a Service of type ExternalName' : '';
+  if (!field.isBlank && field.value !== 'FQDN') return field.choice<IpFamily>({ IPv4: 'ipv4', IPv6: 'ipv6' });
+  const remedy = field.value === 'FQDN' ? '; for a DNS name write a Service of type ExternalName' : '';
   field.reject(`use IPv4 or IPv6${remedy}`);
   return undefined;
 }

@@ -43,6 +43,11 @@ export class Field {
     return this.value !== undefined;
   }
 
+  /** Absent, or the empty string, which the Kubernetes API takes for absent where a word is expected. */
+  get isBlank(): boolean {
+    return this.value === undefined || this.value === '';
+  }
+
   /** Notes that what stands here cannot be used. `remedy` begins with a verb. */
   reject(remedy: string): void {
     this.#problems.add(`${this.describe()}: ${remedy}`);
@@ -94,10 +99,10 @@ export class Field {
     return least;
   }
 
-  /** One of the keys of `meanings`, as what it means; absent is the first of them. */
+  /** One of the keys of `meanings`, as what it means; blank is the first of them. */
   choice<Meaning>(meanings: Readonly<Record<string, Meaning>>): Meaning {
     const words = Object.keys(meanings);
-    const word = this.isPresent ? this.value : words[0];
+    const word = this.isBlank ? words[0] : this.value;
     if (typeof word === 'string' && Object.hasOwn(meanings, word)) return meanings[word] as Meaning;
     this.reject(`use ${words.slice(0, -1).join(', ')} or ${words.at(-1)}`);
     return Object.values(meanings)[0] as Meaning;

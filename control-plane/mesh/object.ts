@@ -73,11 +73,11 @@ function notRead(apiVersion: string, kind: string): string {
     kind === 'Endpoints' || kind === 'EndpointSlice'
       ? 'write its addresses as a discovery.k8s.io/v1 EndpointSlice'
       : 'the mesh reads v1 Service and discovery.k8s.io/v1 EndpointSlice';
-  return `${shown(`${apiVersion} ${kind}`).slice(1, -1)} is left out: ${remedy}`;
+  return `${shown(`${apiVersion} ${kind}`)} is left out: ${remedy}`;
 }
 
 function requiredText(field: Field, remedy: string): string {
   const text = field.text();
-  if (text === '' && (!field.isPresent || field.value === '')) field.reject(remedy);
+  if (field.isBlank) field.reject(remedy);
   return text;
 }

@@ -108,6 +108,10 @@ const MEANINGS: Readonly<Record<string, { spec: string; means: Partial<Service>;
     spec: '{internalTrafficPolicy: Local, publishNotReadyAddresses: true, ports: [{port: 80}]}',
     means: { internalTrafficPolicy: 'local', publishNotReadyAddresses: true },
   },
+  'the empty string is absent where a word is expected': {
+    spec: '{type: "", clusterIP: "", sessionAffinity: "", internalTrafficPolicy: "", trafficDistribution: "", ports: [{port: 80, protocol: ""}]}',
+    means: {},
+  },
   'null is the same as absent, and unknown fields are left alone': {
     spec: '{type: null, clusterIP: null, ipFamilies: null, selector: {app: x}, new: 1, ports: [{port: 80, name: null}]}',
     means: {},

@@ -115,7 +115,7 @@ function parseExternalName(spec: Field): string {
 /** `clusterIPs` has all of them and `clusterIP` repeats the first; either may be left out. */
 function clusterIpFields(spec: Field): readonly Field[] {
   const [single, list] = [spec.at('clusterIP'), spec.at('clusterIPs').list()];
-  const isGiven = single.isPresent && single.value !== '';
+  const isGiven = !single.isBlank;
   if (list.length === 0) return isGiven ? [single] : [];
   if (isGiven && single.value !== list[0]?.value) {
     single.reject('repeat the first of spec.clusterIPs, or leave it out');

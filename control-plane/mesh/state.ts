@@ -3,7 +3,6 @@ import type { PersistentMap } from '../xds/persistent-map.ts';
 import { emptyMap } from '../xds/persistent-map.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
 import { parseEndpointSlice } from './endpoint-slice.ts';
-
 import type { ObjectIdentity } from './object.ts';
 import { identify, objectLabel, unpackList } from './object.ts';
 import type { Parsed } from './parsed.ts';
@@ -170,8 +169,9 @@ class Draft {
     const key = `${namespace}/${name}`;
     const owner = next?.service === undefined ? undefined : serviceName(namespace, next.service);
     const previousOwner = this.#state.owners.get(key);
-    if (previousOwner !== undefined && previousOwner !== owner)
+    if (previousOwner !== undefined && previousOwner !== owner) {
       this.#replaceSlice(previousOwner, name, undefined);
+    }
     if (owner !== undefined) this.#replaceSlice(owner, name, next);
     const { owners } = this.#state;
     const changed = owner === undefined ? owners.delete(key) : owners.set(key, owner);

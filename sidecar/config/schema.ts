@@ -144,11 +144,11 @@ export const BootstrapSchema = section({
           balance: v.optional(oneOf(BALANCES), 'least-latency'),
         }),
       ),
-      v.check(
-        (upstreams) =>
-          new Set(upstreams.map(({ listen }) => `${listen.host} ${listen.port}`)).size === upstreams.length,
-        'listen on one address more than once: give each upstream its own',
-      ),
+      v.check((upstreams) => {
+        // Port 0 asks for a free one, another each time.
+        const fixed = upstreams.filter(({ listen }) => listen.port !== 0);
+        return new Set(fixed.map(({ listen }) => `${listen.host} ${listen.port}`)).size === fixed.length;
+      }, 'listen on one address more than once: give each upstream its own'),
     ),
     [],
   ),

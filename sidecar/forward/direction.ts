@@ -35,6 +35,8 @@ export class Direction implements StreamReader, StreamWriter {
   readonly #pool: BufferPool;
   readonly #owner: DirectionOwner;
   #buffer: Uint8Array;
+  /** The part of the buffer last written: messages of one size need no new view, and so leave no garbage. */
+  #view: Uint8Array;
   #smallReads = 0;
 
   constructor(source: TcpStream, sink: TcpStream, pool: BufferPool, owner: DirectionOwner) {
@@ -42,7 +44,7 @@ export class Direction implements StreamReader, StreamWriter {
     this.#sink = sink;
     this.#pool = pool;
     this.#owner = owner;
-    this.#buffer = pool.take();
+    this.#buffer = this.#view = pool.take();
     source.attach(this, this.#buffer);
   }
 
@@ -58,9 +60,8 @@ export class Direction implements StreamReader, StreamWriter {
   read(length: number): Uint8Array | undefined {
     this.bytes += length;
     this.hasMoved = true;
-    const buffer = this.#buffer;
-    const bytes = length === buffer.length ? buffer : new Uint8Array(buffer.buffer, 0, length);
-    const written = this.#sink.write(bytes, this);
+    if (this.#view.length !== length) this.#view = new Uint8Array(this.#buffer.buffer, 0, length);
+    const written = this.#sink.write(this.#view, this);
     if (written === WRITE_FINISHED) return this.#adapt(length);
     if (written === WRITE_PENDING) this.#source.stopReading();
     else this.#owner.directionFailed(this.#sink, getSystemErrorName(written));
@@ -88,13 +89,16 @@ export class Direction implements StreamReader, StreamWriter {
   /** The buffer for the next read, where it is to be another. */
   #adapt(length: number): Uint8Array | undefined {
     const buffer = this.#buffer;
-    if (length === buffer.length) {
-      this.#buffer = this.#pool.grow(buffer);
-    } else if (length <= SMALL_READ_BYTES) {
-      if (++this.#smallReads % SMALL_READS_BEFORE_SHRINKING === 0) this.#buffer = this.#pool.shrink(buffer);
-    } else {
-      this.#smallReads = 0;
-    }
-    return this.#buffer === buffer ? undefined : this.#buffer;
+    if (length === buffer.length) return this.#trade(this.#pool.grow(buffer));
+    if (length > SMALL_READ_BYTES) this.#smallReads = 0;
+    else if (++this.#smallReads % SMALL_READS_BEFORE_SHRINKING === 0)
+      return this.#trade(this.#pool.shrink(buffer));
+    return undefined;
+  }
+
+  #trade(buffer: Uint8Array): Uint8Array | undefined {
+    if (buffer === this.#buffer) return undefined;
+    this.#buffer = this.#view = buffer;
+    return buffer;
   }
 }

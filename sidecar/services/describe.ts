@@ -1,5 +1,5 @@
 import type { Origin } from './change.ts';
-import type { ServiceKey } from './service.ts';
+import type { Endpoint, EndpointPort, ServiceKey } from './service.ts';
 import type { EndpointsEntry, Table } from './table.ts';
 
 interface Provenance {
@@ -12,8 +12,8 @@ interface Provenance {
 export interface SliceView {
   readonly name: string;
   readonly origin: Provenance;
-  readonly endpoints: number;
-  readonly ready: number;
+  readonly ports: readonly EndpointPort[];
+  readonly endpoints: readonly Pick<Endpoint, 'address' | 'health' | 'zone'>[];
 }
 
 export interface ServiceView {
@@ -48,8 +48,8 @@ function slicesOf(entry: EndpointsEntry | undefined): SliceView[] {
   return [...(entry?.slices.values() ?? [])].map(({ slice, origin }) => ({
     name: slice.key,
     origin: provenance(origin),
-    endpoints: slice.endpoints.length,
-    ready: slice.endpoints.filter(({ health }) => health === 'ready').length,
+    ports: slice.ports,
+    endpoints: slice.endpoints.map(({ address, health, zone }) => ({ address, health, zone })),
   }));
 }
 

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, get, type Server } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { Folder } from './folder.ts';
 import { claimPort, type Program, start, until } from './programs.ts';
 
 interface Backend {
@@ -47,25 +47,9 @@ endpoints: [{ addresses: [127.0.0.1], conditions: { ready: ${ready} } }]
 `;
 }
 
-/** A folder of YAML that is edited the way editors do: written beside, then renamed over. */
-class Folder {
-  readonly path = mkdtempSync(join(tmpdir(), 'cortexflow-mesh-'));
-
-  constructor(t: ExecutionContext) {
-    t.teardown(() => rmSync(this.path, { recursive: true, force: true }));
-  }
-
-  write(name: string, text: string): void {
-    const beside = join(this.path, `.${name}.new`);
-    writeFileSync(beside, text);
-    renameSync(beside, join(this.path, name));
-  }
-}
-
 interface Mesh {
   readonly folder: Folder;
   readonly controlPlanePort: number;
-  readonly state: string;
   controlPlane: Program;
   sidecar: Program;
 }
@@ -80,12 +64,12 @@ function controlPlaneEnvironment(folder: Folder, port: number): Record<string, s
   };
 }
 
-function sidecarEnvironment({ controlPlanePort, state }: Pick<Mesh, 'controlPlanePort' | 'state'>) {
+function sidecarEnvironment({ controlPlanePort, folder }: Pick<Mesh, 'controlPlanePort' | 'folder'>) {
   return {
     CORTEXFLOW_CONTROL_PLANE: `127.0.0.1:${controlPlanePort}`,
     CORTEXFLOW_UPSTREAMS: '127.0.0.1:0=hello.demo:80',
     CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-    CORTEXFLOW_LAST_GOOD_FILE: state,
+    CORTEXFLOW_LAST_GOOD_FILE: folder.lastGoodFile,
     CORTEXFLOW_DRAIN_MS: '2000',
   };
 }
@@ -100,12 +84,10 @@ function startSidecar(t: ExecutionContext, environment: Record<string, string>):
 
 async function startMesh(t: ExecutionContext, folder: Folder): Promise<Mesh> {
   const controlPlanePort = await claimPort();
-  const state = join(folder.path, '..', `${folder.path.split('/').at(-1)}.last-good`);
-  t.teardown(() => rmSync(state, { force: true }));
   const controlPlane = startControlPlane(t, controlPlaneEnvironment(folder, controlPlanePort));
   await controlPlane.serving();
-  const sidecar = startSidecar(t, sidecarEnvironment({ controlPlanePort, state }));
-  const mesh = { folder, controlPlanePort, state, controlPlane, sidecar };
+  const sidecar = startSidecar(t, sidecarEnvironment({ controlPlanePort, folder }));
+  const mesh = { folder, controlPlanePort, controlPlane, sidecar };
   await readyz(sidecar);
   return mesh;
 }
@@ -130,7 +112,7 @@ async function readyz(sidecar: Program): Promise<void> {
 
 async function config(
   sidecar: Program,
-): Promise<{ services: { name: string; slices: { ready: number }[] }[] }> {
+): Promise<{ services: { name: string; slices: { endpoints: { health: string }[] }[] }[] }> {
   const answer = await fetch(await adminUrl(sidecar, '/config'));
   return (await answer.json()) as never;
 }
@@ -194,7 +176,7 @@ test('an endpoint leaves under load, and is stopped, without one failed request'
   folder.write(`${leaving!.port}.yaml`, slice(leaving!.port, false));
   await until(
     () => config(mesh.sidecar),
-    ({ services }) => services[0]!.slices.some(({ ready }) => ready === 0),
+    ({ services }) => services[0]!.slices.some(({ endpoints }) => endpoints[0]!.health !== 'ready'),
   );
   // Those who were given this endpoint before have had their answer once another has had 200.
   const [, other] = backends;
@@ -242,7 +224,7 @@ test('control plane killed, folder changed, control plane restarted: traffic thr
   await mesh.controlPlane.end('SIGKILL');
   const fourth = await backend(t);
   folder.write(`${fourth.port}.yaml`, slice(fourth.port));
-  rmSync(join(folder.path, `${backends[0]!.port}.yaml`));
+  folder.remove(`${backends[0]!.port}.yaml`);
   const before = running.answers.get(String(backends[1]!.port)) ?? 0;
   await until(
     async () => running.answers.get(String(backends[1]!.port)) ?? 0,

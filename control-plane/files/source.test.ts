@@ -1,0 +1,513 @@
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  mkdtemp,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import * as fc from 'fast-check';
+import type { Fields, Level, Logger } from '../../process/log.ts';
+import { formatRejection } from '../mesh/rejection.ts';
+import type { MeshEvent, MeshState } from '../mesh/state.ts';
+import { apply, EMPTY_STATE } from '../mesh/state.ts';
+import type { FilesSource, FilesSourceOptions } from './source.ts';
+import { createFilesSource } from './source.ts';
+
+interface Line {
+  readonly level: Level;
+  readonly message: string;
+  readonly fields: Fields;
+}
+
+function recordingLogger(lines: Line[]): Logger {
+  const log =
+    (level: Level) =>
+    (message: string, fields: Fields = {}): void =>
+      void lines.push({ level, message, fields });
+  const logger: Logger = {
+    error: log('error'),
+    warn: log('warn'),
+    info: log('info'),
+    debug: log('debug'),
+    isEnabled: () => true,
+    with: () => logger,
+  };
+  return logger;
+}
+
+/** A real folder with a source on it, and the state that its events add up to. */
+class Folder {
+  readonly path: string;
+  readonly lines: Line[] = [];
+  readonly history: string[] = [];
+  source: FilesSource | undefined;
+  state: MeshState = EMPTY_STATE;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  async open(options: Partial<FilesSourceOptions> = {}): Promise<void> {
+    this.state = EMPTY_STATE;
+    this.source = createFilesSource({
+      directory: this.path,
+      logger: recordingLogger(this.lines),
+      onEvents: (events: readonly MeshEvent[]) => {
+        this.state = apply(this.state, events).state;
+        this.history.push(`events: ${this.services.join(' ')}`);
+      },
+      onSynced: () => this.history.push('synced'),
+      settleMs: 30,
+      emptySettleMs: 60,
+      rescanMs: 200,
+      ...options,
+    });
+    const started = await this.source.start();
+    if (started.outcome === 'failed') throw new Error(started.problem);
+    await this.until(() => this.history.includes('synced'));
+  }
+
+  async close(): Promise<void> {
+    await this.source?.close();
+    this.history.length = 0;
+  }
+
+  /** Waits for as long as it takes; the test runner's own limit is the only one. */
+  async until(condition: () => boolean): Promise<void> {
+    while (!condition()) await delay(5);
+  }
+
+  async untilServices(...expected: string[]): Promise<void> {
+    await this.until(() => this.services.join(' ') === expected.join(' '));
+  }
+
+  async untilRejected(t: ExecutionContext, ...expected: string[]): Promise<void> {
+    await this.until(() => this.rejections.length === expected.length);
+    t.deepEqual(
+      this.rejections,
+      expected.map((text) => text.replaceAll('DIR', this.path)),
+    );
+  }
+
+  /** Every Service as `namespace/name:port`. */
+  get services(): readonly string[] {
+    return [...this.state.services]
+      .map(([name, { ports }]) => `${name}:${ports.map(({ port }) => port).join(',')}`)
+      .toSorted();
+  }
+
+  get rejections(): readonly string[] {
+    return this.source?.rejections().map(formatRejection).toSorted() ?? [];
+  }
+
+  async write(file: string, text: string): Promise<void> {
+    const path = join(this.path, file);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
+
+  /** As most editors save. */
+  async writeAside(file: string, text: string): Promise<void> {
+    await this.write(`.${file}.swp`, text);
+    await rename(join(this.path, `.${file}.swp`), join(this.path, file));
+  }
+
+  /** After this, everything that was there before has been looked at. */
+  async lookedAt(): Promise<void> {
+    await this.write('marker.yaml', service('marker'));
+    await this.until(() => this.services.includes('default/marker:80'));
+    await unlink(join(this.path, 'marker.yaml'));
+    await this.until(() => !this.services.includes('default/marker:80'));
+  }
+}
+
+function service(name: string, port = 80): string {
+  return `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {ports: [{port: ${port}}]}\n`;
+}
+
+/** Serial, since the end of each asserts that nothing is watched any more. */
+function folderTest(title: string, run: (t: ExecutionContext, folder: Folder) => Promise<void>): void {
+  test.serial(title, async (t) => {
+    const folder = new Folder(await mkdtemp(join(tmpdir(), 'cortexflow-files-')));
+    try {
+      await run(t, folder);
+    } finally {
+      await folder.close();
+      await rm(folder.path, { recursive: true, force: true });
+    }
+    t.deepEqual(
+      process.getActiveResourcesInfo().filter((resource) => resource.startsWith('FSEvent')),
+      [],
+    );
+  });
+}
+
+folderTest('everything there is at the start, in one batch, then synced', async (t, folder) => {
+  await folder.write('a.yaml', `${service('a')}---\n${service('b')}`);
+  await folder.write('c.yml', service('c'));
+  await folder.write(
+    'd.json',
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'd' },
+      spec: { ports: [{ port: 80 }] },
+    }),
+  );
+  await folder.write('deep/er/e.yaml', service('e'));
+  await folder.write('.hidden.yaml', service('hidden'));
+  await folder.write('.git/f.yaml', service('git'));
+  await folder.write('README.md', 'a: [');
+  await folder.write('a.yaml~', service('backup'));
+  await folder.write('empty.yaml', '');
+  await folder.open();
+  t.deepEqual(folder.history, [
+    'events: default/a:80 default/b:80 default/c:80 default/d:80 default/e:80',
+    'synced',
+  ]);
+  t.deepEqual(folder.rejections, []);
+});
+
+folderTest('an empty folder is a mesh without Services', async (t, folder) => {
+  await folder.open();
+  t.deepEqual(folder.history, ['synced']);
+});
+
+folderTest('a folder that is not there is one sentence', async (t, folder) => {
+  const missing = new Folder(join(folder.path, 'missing'));
+  await t.throwsAsync(missing.open(), {
+    message: `The directory ${missing.path} does not exist: create it or name another one`,
+  });
+  await folder.write('file', '');
+  const file = new Folder(join(folder.path, 'file'));
+  await t.throwsAsync(file.open(), {
+    message: `The directory ${file.path} is not a directory: name the directory that the files are in`,
+  });
+  await missing.close();
+  await file.close();
+});
+
+folderTest('files come, change in place, are renamed over, and go', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  // Nothing is found here that was not told of.
+  await folder.open({ rescanMs: 3_600_000 });
+  await folder.write('b.yaml', service('b'));
+  await folder.untilServices('default/a:80', 'default/b:80');
+  await folder.write('a.yaml', service('a', 81));
+  await folder.untilServices('default/a:81', 'default/b:80');
+  await folder.writeAside('a.yaml', service('a', 82));
+  await folder.untilServices('default/a:82', 'default/b:80');
+  await folder.write('new/directory/c.yaml', service('c'));
+  await folder.untilServices('default/a:82', 'default/b:80', 'default/c:80');
+  await folder.write('new/directory/c.yaml', service('c', 83));
+  await folder.untilServices('default/a:82', 'default/b:80', 'default/c:83');
+  await rm(join(folder.path, 'new'), { recursive: true });
+  await folder.write('new/directory/c.yaml', service('c', 84));
+  await folder.untilServices('default/a:82', 'default/b:80', 'default/c:84');
+  await folder.write('new/directory/c.yaml', service('c', 85));
+  await folder.untilServices('default/a:82', 'default/b:80', 'default/c:85');
+  await rm(join(folder.path, 'new'), { recursive: true });
+  await folder.untilServices('default/a:82', 'default/b:80');
+  await unlink(join(folder.path, 'a.yaml'));
+  await folder.untilServices('default/b:80');
+  t.false(folder.history.some((line) => line === 'events: '));
+});
+
+folderTest(
+  'a file that breaks keeps what it said, is told with the place, and is mended',
+  async (t, folder) => {
+    await folder.write('a.yaml', service('a'));
+    await folder.open();
+    await folder.write('a.yaml', 'apiVersion: v1\nkind: Service\nmetadata: {name: a\n');
+    await folder.untilRejected(
+      t,
+      'File DIR/a.yaml (DIR/a.yaml:4:1): is no valid YAML here: Flow map in block collection must be sufficiently indented and end with a }; until it is mended, what stood here before stays',
+    );
+    t.is(folder.lines.filter(({ level }) => level === 'warn').length, 1);
+    await folder.lookedAt();
+    t.deepEqual(folder.services, ['default/a:80']);
+    await folder.write('a.yaml', service('a', 81));
+    await folder.untilServices('default/a:81');
+    await folder.untilRejected(t);
+  },
+);
+
+folderTest('a broken document takes nothing away and holds nothing up', async (t, folder) => {
+  await folder.write('a.yaml', [service('a'), service('b'), service('c')].join('---\n'));
+  await folder.open();
+  await folder.write('a.yaml', [service('a', 81), 'b: "\n', service('c', 83)].join('---\n'));
+  await folder.untilServices('default/a:81', 'default/b:80', 'default/c:83');
+  await folder.write('a.yaml', [service('a', 81), 'kind: Service\n', service('c', 84)].join('---\n'));
+  await folder.untilServices('default/a:81', 'default/b:80', 'default/c:84');
+  await folder.untilRejected(
+    t,
+    'File DIR/a.yaml (DIR/a.yaml:6): apiVersion is missing: say which version of the kind, e.g. v1',
+  );
+  await folder.write('a.yaml', service('c', 84));
+  await folder.untilServices('default/c:84');
+  await folder.untilRejected(t);
+});
+
+folderTest('an object of another kind is skipped, and says why once', async (t, folder) => {
+  await folder.write(
+    'a.yaml',
+    `${service('a')}---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}\n`,
+  );
+  await folder.write('b.yaml', '{apiVersion: v1, kind: Endpoints, metadata: {name: a}}\n');
+  await folder.open();
+  await folder.write(
+    'a.yaml',
+    `${service('a', 81)}---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: b}}\n`,
+  );
+  await folder.untilServices('default/a:81');
+  t.deepEqual(folder.rejections, []);
+  t.deepEqual(
+    folder.lines.map(({ level, message, fields }) => [level, message, fields['reason']]),
+    [
+      [
+        'info',
+        'Skipped',
+        '"apps/v1 Deployment" is left out: the mesh reads v1 Service and discovery.k8s.io/v1 EndpointSlice',
+      ],
+      [
+        'info',
+        'Skipped',
+        '"v1 Endpoints" is left out: write its addresses as a discovery.k8s.io/v1 EndpointSlice',
+      ],
+    ],
+  );
+});
+
+folderTest('an object that the mesh rejects comes with its place', async (t, folder) => {
+  await folder.write('a.yaml', `${service('a')}---\n${service('b', 70_000)}`);
+  await folder.open();
+  t.deepEqual([...folder.state.rejections.values()].map(formatRejection), [
+    `Service default/b (${folder.path}/a.yaml:6): spec.ports[0].port is 70000: use a number from 1 to 65535`,
+  ]);
+});
+
+folderTest('a file that is being written is read when it is whole', async (t, folder) => {
+  const text = Array.from({ length: 20 }, (_, index) => service(`s${index}`)).join('---\n');
+  await folder.write('a.yaml', text);
+  await folder.open({ settleMs: 250 });
+  const changed = text.replaceAll('port: 80', 'port: 81');
+  await folder.write('a.yaml', '');
+  for (let start = 0; start < changed.length; start += 200) {
+    await appendFile(join(folder.path, 'a.yaml'), changed.slice(start, start + 200));
+    await delay(5);
+  }
+  await folder.until(() => folder.services.every((name) => name.endsWith(':81')));
+  t.is(folder.history.length, 3, 'all of it, synced, all of it changed');
+  t.deepEqual(folder.lines, []);
+});
+
+folderTest('an emptied file counts as being written for a while', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  await folder.open({ emptySettleMs: 3_600_000 });
+  await truncate(join(folder.path, 'a.yaml'));
+  await folder.lookedAt();
+  t.deepEqual(folder.services, ['default/a:80']);
+  await folder.write('a.yaml', service('a', 81));
+  await folder.untilServices('default/a:81');
+});
+
+folderTest('a file that stays empty is emptied', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  await folder.open();
+  await truncate(join(folder.path, 'a.yaml'));
+  await folder.untilServices();
+  t.deepEqual(folder.rejections, []);
+});
+
+folderTest('a mounted ConfigMap is exchanged as a whole', async (t, folder) => {
+  const publish = async (version: string, files: Readonly<Record<string, string>>): Promise<void> => {
+    for (const [name, text] of Object.entries(files)) await folder.write(`..${version}/${name}`, text);
+    await symlink(`..${version}`, join(folder.path, '..data_tmp'));
+    await rename(join(folder.path, '..data_tmp'), join(folder.path, '..data'));
+  };
+  await publish('1', { 'a.yaml': service('a'), 'sub/b.yaml': service('b') });
+  await symlink('..data/a.yaml', join(folder.path, 'a.yaml'));
+  await symlink('..data/sub', join(folder.path, 'sub'));
+  await folder.open({ rescanMs: 3_600_000 });
+  t.deepEqual(folder.services, ['default/a:80', 'default/b:80']);
+  await publish('2', { 'a.yaml': service('a', 81), 'sub/b.yaml': service('b', 82) });
+  await rm(join(folder.path, '..1'), { recursive: true });
+  await folder.untilServices('default/a:81', 'default/b:82');
+  await publish('3', { 'a.yaml': service('a', 83), 'sub/c.yaml': service('c') });
+  await rm(join(folder.path, '..2'), { recursive: true });
+  await folder.untilServices('default/a:83', 'default/c:80');
+  await folder.write('..3/sub/c.yaml', service('c', 84));
+  await folder.untilServices('default/a:83', 'default/c:84');
+});
+
+folderTest('links that lead back up or to themselves do no harm', async (t, folder) => {
+  await folder.write('sub/a.yaml', service('a'));
+  await symlink('loop.yaml', join(folder.path, 'loop.yaml'));
+  await symlink('nowhere', join(folder.path, 'dangling.yaml'));
+  await folder.open();
+  t.deepEqual(folder.services, ['default/a:80']);
+  t.deepEqual(folder.rejections, [
+    `File ${folder.path}/loop.yaml: is a symbolic link that leads back to itself: remove it; what was read there before stays`,
+  ]);
+});
+
+folderTest('a folder that vanishes is no empty one, and may come back', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  await folder.write('b.yaml', service('b'));
+  await folder.open({ rescanMs: 3_600_000 });
+  await rename(folder.path, `${folder.path}-moved`);
+  await folder.untilRejected(
+    t,
+    'Directory DIR: does not exist any more: put it back; what was read there before stays',
+  );
+  t.deepEqual(folder.services, ['default/a:80', 'default/b:80']);
+  await rm(`${folder.path}-moved`, { recursive: true });
+  await folder.write('a.yaml', service('a', 81));
+  await folder.untilServices('default/a:81');
+  await folder.untilRejected(t);
+  await folder.write('a.yaml', service('a', 82));
+  await folder.untilServices('default/a:82');
+});
+
+folderTest('two objects of one name: the first stays, the second waits', async (t, folder) => {
+  await folder.write('b.yaml', service('a', 82));
+  await utimes(join(folder.path, 'b.yaml'), 0, 0);
+  await folder.write('a.yaml', service('a', 81));
+  await folder.open();
+  t.deepEqual(folder.services, ['default/a:81']);
+  await folder.untilRejected(
+    t,
+    'Service default/a (DIR/b.yaml:1): is in DIR/a.yaml:1 as well, which was there first and stays: remove one of the two',
+  );
+  await folder.write('0.yaml', service('a', 80));
+  await folder.until(() => folder.rejections.length === 2);
+  t.deepEqual(folder.services, ['default/a:81'], 'a latecomer waits, whatever its name');
+  await unlink(join(folder.path, 'a.yaml'));
+  await folder.untilServices('default/a:82');
+  await unlink(join(folder.path, 'b.yaml'));
+  await folder.untilServices('default/a:80');
+  await folder.untilRejected(t);
+});
+
+folderTest('what is no text keeps what the file said', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  await folder.open();
+  await writeFile(join(folder.path, 'a.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff, 0xfe]));
+  await folder.untilRejected(
+    t,
+    'File DIR/a.yaml: is not UTF-8 text: save it as UTF-8; what it said before stays',
+  );
+  t.deepEqual(folder.services, ['default/a:80']);
+});
+
+folderTest('too large a file keeps what it said', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  await folder.open({ mostBytes: 200 });
+  await folder.write('a.yaml', `${service('a', 81)}${'#'.repeat(200)}`);
+  await folder.until(() => folder.rejections.length === 1);
+  t.regex(
+    folder.rejections[0] ?? '',
+    /a\.yaml: has \d+ bytes, and a file of more than 200 is not read: split it; what/,
+  );
+  t.deepEqual(folder.services, ['default/a:80']);
+  await folder.write('a.yaml', service('a', 82));
+  await folder.untilServices('default/a:82');
+  await folder.untilRejected(t);
+});
+
+const isRoot = process.getuid?.() === 0;
+
+(isRoot ? test.skip : test.serial)(
+  'a file that may not be read keeps what it said (not for root, who may)',
+  async (t) => {
+    const folder = new Folder(await mkdtemp(join(tmpdir(), 'cortexflow-files-')));
+    await folder.write('a.yaml', service('a'));
+    await folder.open();
+    await chmod(join(folder.path, 'a.yaml'), 0);
+    await folder.untilRejected(
+      t,
+      'File DIR/a.yaml: may not be read by this user: change its permissions; what it said before stays',
+    );
+    t.deepEqual(folder.services, ['default/a:80']);
+    await chmod(join(folder.path, 'a.yaml'), 0o600);
+    await folder.untilRejected(t);
+    await folder.close();
+    await rm(folder.path, { recursive: true });
+  },
+);
+
+folderTest('after closing nothing is told', async (t, folder) => {
+  await folder.write('a.yaml', service('a'));
+  await folder.open();
+  await folder.write('a.yaml', service('a', 81));
+  await folder.source?.close();
+  const told = folder.history.length;
+  await folder.write('a.yaml', service('a', 82));
+  await delay(100);
+  t.is(folder.history.length, told);
+});
+
+/** A random edit, as a person or a program makes it. */
+const anyEdit = fc.record({
+  file: fc.constantFrom('a.yaml', 'b.yaml', 'sub/c.yaml', 'sub/deeper/d.yaml'),
+  how: fc.constantFrom('write', 'aside', 'delete', 'append', 'slowly'),
+  ports: fc.array(fc.integer({ min: 1, max: 65_535 }), { maxLength: 4 }),
+});
+
+folderTest('random edits end where a fresh start on the folder does', async (t, folder) => {
+  const anySession = fc.array(fc.record({ edit: anyEdit, pauseMs: fc.constantFrom(0, 0, 5, 40) }), {
+    minLength: 1,
+    maxLength: 15,
+  });
+  await fc.assert(
+    fc.asyncProperty(anySession, async (session) => {
+      await folder.open();
+      for (const { edit, pauseMs } of session) {
+        await makeEdit(folder, edit);
+        await delay(pauseMs);
+      }
+      const fresh = new Folder(folder.path);
+      await fresh.open();
+      await fresh.close();
+      await folder.untilServices(...fresh.services);
+      await folder.lookedAt();
+      t.deepEqual(folder.services, fresh.services);
+      t.deepEqual(folder.rejections, []);
+      await folder.close();
+    }),
+    { numRuns: 10 },
+  );
+});
+
+interface Edit {
+  readonly file: string;
+  readonly how: string;
+  readonly ports: readonly number[];
+}
+
+/** Each file has names of its own, so that no two claim one object. */
+async function makeEdit(folder: Folder, { file, how, ports }: Edit): Promise<void> {
+  const prefix = file.replaceAll(/[/.]/g, '-');
+  const text = ports.map((port, index) => service(`${prefix}-${index}`, port)).join('---\n');
+  const path = join(folder.path, file);
+  if (how === 'delete') await rm(path, { force: true });
+  else if (how === 'append') await folder.write(file, `${text}\n# more\n`);
+  else if (how === 'aside') {
+    await folder.write(`${file}.tmp`, text);
+    await rename(`${path}.tmp`, path);
+  } else if (how === 'slowly') {
+    await folder.write(file, text.slice(0, 40));
+    await writeFile(path, text);
+  } else await folder.write(file, text);
+}

@@ -1,0 +1,455 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { credentials, Server, ServerCredentials } from '@grpc/grpc-js';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EndpointsSchema, Health } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
+import { IpFamily, Protocol } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
+import { ServiceSchema, ServiceType } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
+import { AggregatedDiscoveryService } from '../../gen/envoy/service/discovery/v3/ads_pb.ts';
+import type { DeltaDiscoveryRequest } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
+import {
+  DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryResponseSchema,
+} from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
+import type { Logger } from '../../process/log.ts';
+import { grpcMethod, messageCodec, rawCodec } from '../../wire/grpc-service.ts';
+import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import type { DiscoveryOptions } from './discovery.ts';
+import { Discovery } from './discovery.ts';
+
+const HELLO = toBinary(
+  ServiceSchema,
+  create(ServiceSchema, {
+    namespace: 'demo',
+    name: 'hello',
+    type: ServiceType.CLUSTER_IP,
+    clusterIps: ['10.96.0.1'],
+    ipFamilies: [IpFamily.IPV4],
+    ports: [{ name: 'web', port: 80, protocol: Protocol.TCP }],
+  }),
+);
+const SLICE = toBinary(
+  EndpointsSchema,
+  create(EndpointsSchema, {
+    namespace: 'demo',
+    service: 'hello',
+    slice: 's1',
+    ipFamily: IpFamily.IPV4,
+    ports: [{ name: 'web', port: 8080, protocol: Protocol.TCP }],
+    endpoints: [{ address: '10.0.0.1', health: Health.READY }],
+  }),
+);
+const COLLECTION = 'demo/hello/*';
+const toHello = { kind: 'service', service: 'demo/hello', port: 80, protocol: 'tcp' } as const;
+const toClusterIp = { kind: 'address', address: '10.96.0.1', port: 80, protocol: 'tcp' } as const;
+
+function bytesOf(
+  typeUrl: string,
+  resources: Record<string, Uint8Array>,
+  fields: { removed?: string[]; nonce?: string } = {},
+) {
+  const message = create(DeltaDiscoveryResponseSchema, {
+    typeUrl,
+    nonce: fields.nonce ?? 'n',
+    removedResources: fields.removed ?? [],
+    resources: Object.entries(resources).map(([name, value]) => ({
+      name,
+      version: 'v1',
+      resource: { typeUrl, value },
+    })),
+  });
+  return Buffer.from(toBinary(DeltaDiscoveryResponseSchema, message));
+}
+
+type Stream = ServerDuplexStream<DeltaDiscoveryRequest, Buffer>;
+
+/** A real ADS server that does what its script says to each request, and remembers all of them. */
+class ScriptedServer {
+  readonly requests: DeltaDiscoveryRequest[] = [];
+  streams = 0;
+  #server = new Server();
+
+  constructor(script: (request: DeltaDiscoveryRequest, stream: Stream, streams: number) => void) {
+    const { deltaAggregatedResources: method } = AggregatedDiscoveryService.method;
+    const definition = { delta: grpcMethod(method, messageCodec(DeltaDiscoveryRequestSchema), rawCodec) };
+    this.#server.addService(definition, {
+      delta: (stream: Stream) => {
+        this.streams += 1;
+        const { streams } = this;
+        stream.on('error', () => undefined);
+        stream.on('data', (request: DeltaDiscoveryRequest) => {
+          this.requests.push(request);
+          script(request, stream, streams);
+        });
+      },
+    });
+  }
+
+  async listen(address = '127.0.0.1:0'): Promise<string> {
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) {
+          resolve(bound);
+        } else {
+          reject(error);
+        }
+      });
+    });
+    return address.replace(/:\d+$/u, `:${port}`);
+  }
+
+  kill(): void {
+    this.#server.forceShutdown();
+  }
+}
+
+/** What a control plane with Service demo/hello says. */
+function answer(request: DeltaDiscoveryRequest, stream: Stream): void {
+  const { typeUrl, resourceNamesSubscribe: names, initialResourceVersions: held } = request;
+  if (names.length === 0) {
+    return;
+  }
+  if (typeUrl === SERVICE_TYPE_URL) {
+    stream.write(bytesOf(typeUrl, 'demo/hello' in held ? {} : { 'demo/hello': HELLO }));
+    return;
+  }
+  const unknown = names.filter((name) => name !== COLLECTION);
+  const slices = names.includes(COLLECTION) && !('demo/hello/s1' in held) ? { 'demo/hello/s1': SLICE } : {};
+  if (unknown.length + Object.keys(slices).length > 0) {
+    stream.write(bytesOf(typeUrl, slices, { removed: unknown }));
+  }
+}
+
+function newDiscovery(t: ExecutionContext, options: Partial<DiscoveryOptions> & { readonly hurry?: number }) {
+  const lines: string[] = [];
+  const note =
+    (level: string) =>
+    (message: string, fields: unknown = {}) =>
+      lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
+  const log: Logger = {
+    error: note('error'),
+    warn: note('warn'),
+    info: note('info'),
+    debug: note('debug'),
+    isEnabled: () => true,
+    with: () => log,
+  };
+  const { hurry = 1, ...given } = options;
+  const discovery = new Discovery({
+    node: { id: 'me', cluster: 'c', zone: 'z', nodeName: 'n1', namespace: 'demo' },
+    addresses: [],
+    credentials: credentials.createInsecure(),
+    pinned: [],
+    lastGoodFile: undefined,
+    endpointsIdleMs: 300_000,
+    waitMs: 60_000,
+    log,
+    world: {
+      now: Date.now,
+      random: () => 0,
+      schedule: (delayMs, run) => {
+        const timer = setTimeout(run, delayMs / hurry);
+        return () => {
+          clearTimeout(timer);
+        };
+      },
+    },
+    ...given,
+  });
+  t.teardown(() => discovery.stop());
+  return { discovery, lines };
+}
+
+async function until(what: () => boolean): Promise<void> {
+  while (!what()) {
+    await new Promise((resolve) => {
+      setTimeout(resolve, 5);
+    });
+  }
+}
+
+function startServer(t: ExecutionContext, script: ConstructorParameters<typeof ScriptedServer>[0] = answer) {
+  const server = new ScriptedServer(script);
+  t.teardown(() => {
+    server.kill();
+  });
+  return server;
+}
+
+test('Services come by themselves, endpoints when somebody uses them', async (t) => {
+  const server = startServer(t);
+  const { discovery } = newDiscovery(t, { addresses: [await server.listen()] });
+  await discovery.start();
+  const { directory } = discovery;
+  await until(() => directory.ready);
+  t.deepEqual(directory.decide(toHello), { action: 'load', service: 'demo/hello' });
+
+  const lease = directory.use('demo/hello');
+  await lease.known;
+  t.like(directory.decide(toHello), { action: 'balance', group: { candidates: [{ id: '10.0.0.1:8080' }] } });
+  lease.release();
+
+  const other = directory.use('demo/other');
+  await other.known;
+  t.like(directory.decide({ ...toHello, service: 'demo/other' }), { reason: 'unknown-service' });
+  other.release();
+
+  await until(() => server.requests.length === 6);
+  t.deepEqual(
+    server.requests.map(({ node, resourceNamesSubscribe, responseNonce, errorDetail }) => [
+      node?.id,
+      resourceNamesSubscribe.join() || responseNonce,
+      errorDetail,
+    ]),
+    [
+      ['me', '*', undefined],
+      [undefined, 'n', undefined],
+      [undefined, COLLECTION, undefined],
+      [undefined, 'n', undefined],
+      [undefined, 'demo/other/*', undefined],
+      [undefined, 'n', undefined],
+    ],
+  );
+  t.like(discovery.view(), {
+    controlPlane: { connection: { state: 'connected' }, lastError: undefined },
+    servicesKnown: true,
+    services: [
+      {
+        name: 'demo/hello',
+        origin: { version: 'v1', source: 'control-plane' },
+        endpoints: 'known',
+        slices: [{ name: 'demo/hello/s1', endpoints: [{ health: 'ready' }] }],
+      },
+    ],
+  });
+});
+
+test('idle endpoints are unsubscribed from and forgotten', async (t) => {
+  const server = startServer(t);
+  const { discovery } = newDiscovery(t, { addresses: [await server.listen()], endpointsIdleMs: 20 });
+  await discovery.start();
+  const lease = discovery.directory.use('demo/hello');
+  await lease.known;
+  lease.release();
+  await until(() =>
+    server.requests.some(({ resourceNamesUnsubscribe }) => resourceNamesUnsubscribe[0] === COLLECTION),
+  );
+  t.deepEqual(discovery.directory.decide(toHello), { action: 'load', service: 'demo/hello' });
+});
+
+test('pinned endpoints are part of being ready', async (t) => {
+  let release: (() => void) | undefined;
+  const server = startServer(t, (request, stream) => {
+    if (request.typeUrl === SERVICE_TYPE_URL) {
+      answer(request, stream);
+    } else {
+      release ??= () => {
+        answer(request, stream);
+      };
+    }
+  });
+  const { discovery } = newDiscovery(t, { addresses: [await server.listen()], pinned: ['demo/hello'] });
+  await discovery.start();
+  await until(() => release !== undefined && discovery.directory.table.servicesKnown);
+  t.false(discovery.directory.ready);
+  release?.();
+  await until(() => discovery.directory.ready);
+  t.is(discovery.directory.decide(toHello).action, 'balance');
+});
+
+test('a bad resource and an unknown type are rejected in words, and the stream goes on', async (t) => {
+  const server = startServer(t, (request, stream) => {
+    if (request.node !== undefined) {
+      stream.write(bytesOf('type.googleapis.com/other.Kind', {}, { nonce: 'other' }));
+      stream.write(bytesOf(SERVICE_TYPE_URL, { 'demo/hello': HELLO, 'demo/bad': HELLO }, { nonce: 'bad' }));
+      // An unknown field, as a newer control plane may send: 15, length-delimited.
+      stream.write(
+        Buffer.concat([bytesOf(SERVICE_TYPE_URL, {}, { nonce: 'newer' }), Buffer.from([0x7a, 1, 65])]),
+      );
+    }
+  });
+  const { discovery, lines } = newDiscovery(t, { addresses: [await server.listen()] });
+  await discovery.start();
+  await until(() => server.requests.length === 4);
+  t.deepEqual(
+    server.requests.slice(1).map(({ responseNonce, errorDetail }) => [responseNonce, errorDetail?.message]),
+    [
+      ['other', 'type.googleapis.com/other.Kind: is a resource type that this sidecar did not subscribe to'],
+      ['bad', 'demo/bad: has the content of demo/hello'],
+      ['newer', undefined],
+    ],
+  );
+  t.deepEqual([...discovery.directory.table.services.keys()], ['demo/hello']);
+  t.is(server.streams, 1);
+  t.is(discovery.counters.rejectedResources, 2);
+  t.is(discovery.view().recentRejections.length, 2);
+  t.is(lines.filter((line) => line.startsWith('warn rejected a resource')).length, 2);
+});
+
+const unreadable: readonly (readonly [string, Buffer, RegExp])[] = [
+  ['malformed', Buffer.from([0xff, 0xff, 0xff]), /sent 3 bytes that are no DeltaDiscoveryResponse/u],
+  ['oversized', Buffer.alloc(33 * 1024 * 1024), /RESOURCE_EXHAUSTED/u],
+];
+for (const [kind, bytes, expected] of unreadable) {
+  test(`a response that is ${kind} ends the stream, and the next one resumes`, async (t) => {
+    const server = startServer(t, (request, stream, streams) => {
+      answer(request, stream);
+      if (streams === 1 && request.responseNonce !== '') {
+        stream.write(bytes);
+      }
+    });
+    const { discovery } = newDiscovery(t, { addresses: [await server.listen()] });
+    await discovery.start();
+    await until(() => server.streams === 2 && discovery.status.connection.state === 'connected');
+    t.regex(discovery.status.lastError?.message ?? '', expected);
+    t.true(discovery.directory.table.services.has('demo/hello'));
+    const resumed = server.requests.findLast(({ node }) => node !== undefined);
+    t.deepEqual(resumed?.initialResourceVersions, { 'demo/hello': 'v1' });
+  });
+}
+
+test('a control plane that is killed and comes back is told what is held', async (t) => {
+  const first = startServer(t);
+  const address = await first.listen();
+  const { discovery } = newDiscovery(t, { addresses: [address], pinned: ['demo/hello', 'demo/gone'] });
+  await discovery.start();
+  await until(() => discovery.directory.ready);
+  const { table } = discovery.directory;
+  first.kill();
+  await until(() => discovery.status.connection.state !== 'connected');
+  t.is(discovery.directory.decide(toHello).action, 'balance', 'with what is known');
+
+  const second = startServer(t);
+  await second.listen(address);
+  await until(() => second.requests.length >= 2);
+  t.deepEqual(
+    second.requests.slice(0, 2).map(({ typeUrl, resourceNamesSubscribe, initialResourceVersions, node }) => ({
+      typeUrl,
+      names: resourceNamesSubscribe.toSorted(),
+      held: initialResourceVersions,
+      node: node?.id,
+    })),
+    [
+      { typeUrl: SERVICE_TYPE_URL, names: ['*'], held: { 'demo/hello': 'v1' }, node: 'me' },
+      {
+        typeUrl: ENDPOINTS_TYPE_URL,
+        names: ['demo/gone/*', COLLECTION],
+        held: { 'demo/hello/s1': 'v1' },
+        node: undefined,
+      },
+    ],
+  );
+  await until(() => discovery.status.connection.state === 'connected');
+  t.is(discovery.directory.table.services, table.services, 'nothing changed, nothing was replaced');
+});
+
+test('while no control plane answers nobody waits, and once one does all is well', async (t) => {
+  const server = new ScriptedServer(answer);
+  const address = await server.listen();
+  server.kill();
+  const { discovery, lines } = newDiscovery(t, { addresses: [address] });
+  const { directory } = discovery;
+  await discovery.start();
+  await directory.use('demo/hello').known;
+  t.like(directory.decide(toHello), { action: 'refuse', reason: 'not-ready' });
+  t.is(directory.decide(toClusterIp).action, 'pass-through');
+  t.is(lines.filter((line) => line.startsWith('warn')).length, 1, 'said once, however often it is tried');
+  t.regex(
+    discovery.status.lastError?.message ?? '',
+    /^Control plane 127\.0\.0\.1:\d+: UNAVAILABLE: .*ECONNREFUSED/u,
+  );
+
+  const later = startServer(t);
+  await later.listen(address);
+  await until(() => directory.decide(toHello).action === 'balance');
+  t.is(directory.decide(toClusterIp).action, 'balance');
+});
+
+test('one control plane of several is enough, over IPv6 as well', async (t) => {
+  const dead = new ScriptedServer(answer);
+  const nobody = await dead.listen();
+  dead.kill();
+  const alive = startServer(t);
+  const address = await alive.listen('[::1]:0');
+  const { discovery } = newDiscovery(t, { addresses: [nobody, address] });
+  await discovery.start();
+  await until(() => discovery.directory.ready);
+  t.like(discovery.status.connection, { state: 'connected', address });
+});
+
+test('a stream that the server ends in order is opened again without alarm', async (t) => {
+  const server = startServer(t, (request, stream, streams) => {
+    answer(request, stream);
+    if (streams === 1 && request.responseNonce !== '') {
+      stream.end();
+    }
+  });
+  const { discovery, lines } = newDiscovery(t, { addresses: [await server.listen()] });
+  await discovery.start();
+  await until(() => server.streams === 2);
+  t.is(discovery.status.lastError, undefined);
+  t.false(lines.some((line) => line.startsWith('warn')));
+});
+
+test('a server that accepts and never answers is left for another', async (t) => {
+  const silent = startServer(t, () => undefined);
+  const speaking = startServer(t);
+  const addresses = [await silent.listen(), await speaking.listen()];
+  const { discovery } = newDiscovery(t, { addresses, hurry: 100 });
+  await discovery.start();
+  await until(() => discovery.directory.ready);
+  t.regex(discovery.status.lastError?.message ?? '', /nothing came within 15 s/u);
+});
+
+test('something that speaks no HTTP/2 is an error and no more', async (t) => {
+  const garbage = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.end('220 smtp.example.com ready\r\n');
+  });
+  await new Promise<void>((resolve) => {
+    garbage.listen(0, '127.0.0.1', resolve);
+  });
+  t.teardown(() => garbage.close());
+  const speaking = startServer(t);
+  const address = `127.0.0.1:${(garbage.address() as AddressInfo).port}`;
+  const { discovery } = newDiscovery(t, { addresses: [address, await speaking.listen()] });
+  await discovery.start();
+  await until(() => discovery.directory.ready);
+  t.regex(discovery.status.lastError?.message ?? '', new RegExp(`^Control plane ${address}: `, 'u'));
+});
+
+test('a sidecar that starts without a control plane serves from disk, and resumes from there', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'cortexflow-discovery-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const lastGoodFile = join(folder, 'last-good');
+  const pinned = ['demo/hello', 'demo/empty'];
+
+  const first = new ScriptedServer(answer);
+  const address = await first.listen();
+  const before = newDiscovery(t, { addresses: [address], lastGoodFile, pinned });
+  await before.discovery.start();
+  await until(() => before.discovery.directory.ready);
+  await before.discovery.stop();
+  first.kill();
+
+  const { discovery, lines } = newDiscovery(t, { addresses: [address], lastGoodFile, pinned });
+  await discovery.start();
+  t.true(discovery.directory.ready, 'at once');
+  t.is(discovery.directory.decide(toHello).action, 'balance');
+  t.like(discovery.view().services, [{ name: 'demo/hello', origin: { source: 'disk', version: 'v1' } }]);
+  t.true(lines.some((line) => line.startsWith('info starting from the last good table')));
+
+  const second = startServer(t);
+  await second.listen(address);
+  await until(() => second.requests.length >= 2);
+  t.deepEqual(
+    second.requests.slice(0, 2).map(({ initialResourceVersions }) => initialResourceVersions),
+    [{ 'demo/hello': 'v1' }, { 'demo/hello/s1': 'v1' }],
+  );
+});

@@ -1,0 +1,479 @@
+import { create, toBinary } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import test from 'ava';
+import * as fc from 'fast-check';
+import { EndpointsSchema } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
+import { IpFamily } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
+import { ServiceSchema, ServiceType } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
+import { NodeSchema } from '../../gen/envoy/config/core/v3/base_pb.ts';
+import type {
+  DeltaDiscoveryRequest,
+  DeltaDiscoveryResponse,
+} from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
+import { DeltaDiscoveryResponseSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
+import { BadRequestSchema } from '../../gen/google/rpc/error_details_pb.ts';
+import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import type { Table } from '../services/table.ts';
+import { emptyTable, withChanges } from '../services/table.ts';
+import { RESOURCE_KINDS } from './resource-kind.ts';
+import { Session } from './session.ts';
+
+const WHEN = 1_700_000_000_000;
+const COLLECTION = 'demo/hello/*';
+
+function newSession(): Session {
+  return new Session({ kinds: RESOURCE_KINDS, node: create(NodeSchema, { id: 'me' }), keepsBytes: true });
+}
+
+function serviceBytes(name: string): Uint8Array {
+  const [namespace = '', service = ''] = name.split('/');
+  return toBinary(
+    ServiceSchema,
+    create(ServiceSchema, { namespace, name: service, type: ServiceType.CLUSTER_IP }),
+  );
+}
+
+function sliceBytes(name: string): Uint8Array {
+  const [namespace = '', service = '', slice = ''] = name.split('/');
+  return toBinary(
+    EndpointsSchema,
+    create(EndpointsSchema, { namespace, service, slice, ipFamily: IpFamily.IPV4 }),
+  );
+}
+
+interface Sent {
+  readonly name: string;
+  readonly version?: string;
+  readonly value?: Uint8Array;
+  readonly contentType?: string;
+}
+
+function response(typeUrl: string, sent: readonly Sent[], removed: readonly string[] = [], nonce = 'n') {
+  const bytesOf = typeUrl === SERVICE_TYPE_URL ? serviceBytes : sliceBytes;
+  return create(DeltaDiscoveryResponseSchema, {
+    typeUrl,
+    nonce,
+    removedResources: [...removed],
+    resources: sent.map(({ name, version = '1', value = bytesOf(name), contentType = typeUrl }) => ({
+      name,
+      version,
+      resource: { typeUrl: contentType, value },
+    })),
+  });
+}
+
+function errorOf(reply: DeltaDiscoveryRequest): string {
+  return reply.errorDetail?.message ?? 'ACK';
+}
+
+test('a stream begins with all that is wanted and held, the node with the first request only', (t) => {
+  const session = newSession();
+  const [first, ...others] = session.open();
+  t.is(others.length, 0, 'nothing is asked of Endpoints, since an empty request would ask for all');
+  t.like(first, { typeUrl: SERVICE_TYPE_URL, resourceNamesSubscribe: ['*'], initialResourceVersions: {} });
+  t.is(first?.node?.id, 'me');
+
+  const asked = session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+  t.like(asked, { typeUrl: ENDPOINTS_TYPE_URL, resourceNamesSubscribe: [COLLECTION], node: undefined });
+  t.is(session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION), undefined, 'asked for already');
+
+  session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/hello', version: 'a' }]), WHEN);
+  session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s1', version: 'b' }]), WHEN);
+  const again = session.open();
+  t.deepEqual(
+    again.map(({ resourceNamesSubscribe, initialResourceVersions, node }) => ({
+      resourceNamesSubscribe,
+      initialResourceVersions,
+      node: node?.id,
+    })),
+    [
+      { resourceNamesSubscribe: ['*'], initialResourceVersions: { 'demo/hello': 'a' }, node: 'me' },
+      {
+        resourceNamesSubscribe: [COLLECTION],
+        initialResourceVersions: { 'demo/hello/s1': 'b' },
+        node: undefined,
+      },
+    ],
+  );
+});
+
+test('good resources apply and the response is acknowledged by its nonce', (t) => {
+  const session = newSession();
+  session.open();
+  const { changes, reply } = session.receive(
+    response(SERVICE_TYPE_URL, [{ name: 'demo/a', version: '7' }], ['demo/never'], 'n1'),
+    WHEN,
+  );
+  t.deepEqual(
+    changes.map(({ kind }) => kind),
+    ['services-known', 'service'],
+  );
+  t.like(changes[1], { origin: { version: '7', source: 'control-plane', sinceMs: WHEN } });
+  t.like(reply, { typeUrl: SERVICE_TYPE_URL, responseNonce: 'n1', errorDetail: undefined, node: undefined });
+});
+
+test('an empty answer to the wildcard is an answer', (t) => {
+  const session = newSession();
+  t.true(session.awaitsAnswer);
+  const { changes } = session.receive(response(SERVICE_TYPE_URL, []), WHEN);
+  t.deepEqual(changes, [{ kind: 'services-known' }]);
+  t.false(session.awaitsAnswer);
+});
+
+test('a bad resource rejects only itself, by name, and what was held of it stays', (t) => {
+  const session = newSession();
+  session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/bad', version: 'good' }]), WHEN);
+  const { changes, rejections, reply } = session.receive(
+    response(SERVICE_TYPE_URL, [
+      { name: 'demo/fine', version: '1' },
+      { name: 'demo/bad', version: 'worse', value: serviceBytes('demo/other') },
+      { name: 'demo/broken', value: Buffer.from([0xff]) },
+    ]),
+    WHEN,
+  );
+  t.deepEqual(
+    changes.map(({ kind }) => kind),
+    ['service'],
+  );
+  t.is(reply.errorDetail?.code, 3);
+  t.regex(errorOf(reply), /^demo\/bad: has the content of demo\/other; demo\/broken: cannot be parsed: /u);
+  const [detail] = reply.errorDetail?.details ?? [];
+  const violations = detail === undefined ? undefined : anyUnpack(detail, BadRequestSchema)?.fieldViolations;
+  t.deepEqual(
+    violations?.map(({ field, description }) => ({ name: field, reason: description })),
+    [...rejections],
+  );
+  t.deepEqual(session.open()[0]?.initialResourceVersions, { 'demo/bad': 'good', 'demo/fine': '1' });
+});
+
+test('responses that break the protocol are rejected in words', (t) => {
+  const session = newSession();
+  session.open();
+  const cases: readonly (readonly [DeltaDiscoveryResponse, RegExp])[] = [
+    [
+      response('type.googleapis.com/other.Kind', []),
+      /^type\.googleapis\.com\/other\.Kind: is a resource type that/u,
+    ],
+    [
+      response(SERVICE_TYPE_URL, [{ name: 'demo/a' }, { name: 'demo/a' }]),
+      /^demo\/a: is in one response more than once/u,
+    ],
+    [
+      response(SERVICE_TYPE_URL, [{ name: 'demo/a' }], ['demo/a']),
+      /^demo\/a: is in one response more than once/u,
+    ],
+    [
+      response(SERVICE_TYPE_URL, [{ name: '', value: serviceBytes('demo/a') }]),
+      /^\(unnamed\): is a resource without a name/u,
+    ],
+    [
+      response(SERVICE_TYPE_URL, [{ name: 'demo/a', contentType: ENDPOINTS_TYPE_URL }]),
+      /^demo\/a: carries .*Endpoints in a response of/u,
+    ],
+    [
+      create(DeltaDiscoveryResponseSchema, {
+        typeUrl: SERVICE_TYPE_URL,
+        resources: [{ name: 'demo/a', version: '1' }],
+      }),
+      /^demo\/a: carries no content/u,
+    ],
+  ];
+  for (const [bad, expected] of cases) {
+    const { changes, reply } = session.receive(bad, WHEN);
+    t.regex(errorOf(reply), expected);
+    t.false(changes.some(({ kind }) => kind !== 'services-known'));
+  }
+  t.deepEqual(session.open()[0]?.initialResourceVersions, {});
+  t.is(errorOf(session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/a' }]), WHEN).reply), 'ACK');
+});
+
+test('however much is wrong, the rejection stays small', (t) => {
+  const session = newSession();
+  const sent = Array.from({ length: 5000 }, (_, index) => ({
+    name: `demo/${index}`,
+    value: Buffer.from([0xff]),
+  }));
+  const { rejections, reply } = session.receive(response(SERVICE_TYPE_URL, sent), WHEN);
+  t.is(rejections.length, 5000);
+  t.true(errorOf(reply).endsWith('; and 4900 more'));
+  t.true(errorOf(reply).length < 100_000);
+});
+
+test('a collection named among the removed is empty: unknown, or emptied while we were away', (t) => {
+  const session = newSession();
+  session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+  const empty = [{ kind: 'endpoints-empty', service: 'demo/hello' }] as const;
+  t.deepEqual(session.receive(response(ENDPOINTS_TYPE_URL, [], [COLLECTION]), WHEN).changes, [...empty]);
+  session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s1' }, { name: 'demo/hello/s2' }]), WHEN);
+  session.open();
+  t.deepEqual(session.receive(response(ENDPOINTS_TYPE_URL, [], [COLLECTION]), WHEN).changes, [...empty]);
+  t.deepEqual(session.open()[1]?.initialResourceVersions, {});
+});
+
+test('what arrives for a subscription that was given up is passed over', (t) => {
+  const session = newSession();
+  session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+  session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s1' }]), WHEN);
+  t.like(session.unsubscribe(ENDPOINTS_TYPE_URL, COLLECTION), { resourceNamesUnsubscribe: [COLLECTION] });
+  t.is(session.unsubscribe(ENDPOINTS_TYPE_URL, COLLECTION), undefined);
+  const { changes, reply } = session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s2' }]), WHEN);
+  t.deepEqual(changes, []);
+  t.is(errorOf(reply), 'ACK');
+  t.is(session.open().length, 1);
+  t.deepEqual(session.stored()[1], { typeUrl: ENDPOINTS_TYPE_URL, answered: [], resources: [] });
+});
+
+test('a resource that is sent again changes nothing', (t) => {
+  const session = newSession();
+  session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/a' }]), WHEN);
+  const { changes, reply } = session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/a' }]), WHEN);
+  t.deepEqual(changes, []);
+  t.is(errorOf(reply), 'ACK');
+});
+
+test('what was stored is taken up again, and only what is still understood', (t) => {
+  const before = newSession();
+  before.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+  before.subscribe(ENDPOINTS_TYPE_URL, 'demo/empty/*');
+  before.subscribe(ENDPOINTS_TYPE_URL, 'demo/unanswered/*');
+  before.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/hello', version: 'a' }]), WHEN);
+  before.receive(
+    response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s1', version: 'b' }], ['demo/empty/*']),
+    WHEN,
+  );
+
+  const after = newSession();
+  const broken = { name: 'demo/broken', version: '1', bytes: Buffer.from([0xff]) };
+  const stored = before.stored().map(({ typeUrl, answered, resources }) => ({
+    typeUrl,
+    answered,
+    resources: [...resources, broken],
+  }));
+  const table = withChanges(emptyTable({ zone: '', node: '' }), after.restore(stored, WHEN));
+  t.true(table.servicesKnown);
+  t.deepEqual([...table.services.keys()], ['demo/hello']);
+  t.like(table.services.get('demo/hello')?.origin, { source: 'disk', version: 'a' });
+  t.deepEqual([...table.endpoints.keys()].toSorted(), ['demo/empty', 'demo/hello']);
+  t.deepEqual(
+    after
+      .open()
+      .map(({ resourceNamesSubscribe, initialResourceVersions }) => [
+        resourceNamesSubscribe.toSorted(),
+        initialResourceVersions,
+      ]),
+    [
+      [['*'], { 'demo/hello': 'a' }],
+      [['demo/empty/*', COLLECTION], { 'demo/hello/s1': 'b' }],
+    ],
+  );
+  t.deepEqual(after.stored(), before.stored());
+});
+
+/** The plainest server of the delta protocol: one stream, whose answers wait in a queue. */
+class ModelServer {
+  readonly resources = new Map<string, Map<string, string>>([
+    [SERVICE_TYPE_URL, new Map()],
+    [ENDPOINTS_TYPE_URL, new Map()],
+  ]);
+  readonly #subscribed = new Map<string, Set<string>>();
+  readonly #sent = new Map<string, Map<string, string>>();
+  readonly #unanswered = new Set<string>();
+  outbox: DeltaDiscoveryResponse[] = [];
+
+  reset(): void {
+    this.#subscribed.clear();
+    this.#sent.clear();
+    this.#unanswered.clear();
+    this.outbox = [];
+  }
+
+  request(request: DeltaDiscoveryRequest): void {
+    const { typeUrl, resourceNamesSubscribe, resourceNamesUnsubscribe, initialResourceVersions } = request;
+    const subscribed = this.#subscribed.get(typeUrl) ?? new Set();
+    this.#subscribed.set(typeUrl, subscribed);
+    const sent = this.#sent.get(typeUrl) ?? new Map<string, string>();
+    this.#sent.set(typeUrl, sent);
+    for (const name of [...resourceNamesSubscribe, ...resourceNamesUnsubscribe]) {
+      for (const told of sent.keys()) {
+        if (covers(name, told)) {
+          sent.delete(told);
+        }
+      }
+    }
+    for (const name of resourceNamesSubscribe) {
+      subscribed.add(name);
+      this.#unanswered.add(name);
+    }
+    for (const name of resourceNamesUnsubscribe) {
+      subscribed.delete(name);
+      this.#unanswered.delete(name);
+    }
+    for (const [name, version] of Object.entries(initialResourceVersions)) {
+      sent.set(name, version);
+    }
+    this.flush();
+  }
+
+  flush(): void {
+    for (const [typeUrl, subscribed] of this.#subscribed) {
+      const sent = this.#sent.get(typeUrl) ?? new Map<string, string>();
+      const all = this.resources.get(typeUrl) ?? new Map<string, string>();
+      const wanted = new Map([...all].filter(([name]) => [...subscribed].some((one) => covers(one, name))));
+      const put = [...wanted].filter(([name, version]) => sent.get(name) !== version);
+      const gone = [...sent.keys()].filter((name) => !wanted.has(name));
+      const empty = [...subscribed].filter(
+        (name) => this.#unanswered.has(name) && ![...wanted.keys()].some((one) => covers(name, one)),
+      );
+      for (const name of subscribed) {
+        this.#unanswered.delete(name);
+      }
+      this.#sent.set(typeUrl, wanted);
+      if (put.length + gone.length + empty.length > 0) {
+        const sending = put.map(([name, version]) => ({ name, version }));
+        this.outbox.push(response(typeUrl, sending, [...gone, ...empty.filter((name) => name !== '*')]));
+      }
+    }
+  }
+}
+
+function covers(subscription: string, name: string): boolean {
+  return subscription === '*' || name.startsWith(subscription.slice(0, -1));
+}
+
+type Step =
+  | {
+      readonly do: 'put' | 'remove';
+      readonly typeUrl: string;
+      readonly name: string;
+      readonly version: string;
+    }
+  | { readonly do: 'subscribe' | 'unsubscribe'; readonly name: string }
+  | { readonly do: 'server reads' | 'client reads' | 'reconnect' | 'restart' };
+
+const serviceNames = ['demo/hello', 'demo/bye', 'other/hello'];
+const resource = fc.oneof(
+  fc.record({ typeUrl: fc.constant(SERVICE_TYPE_URL), name: fc.constantFrom(...serviceNames) }),
+  fc.record({
+    typeUrl: fc.constant(ENDPOINTS_TYPE_URL),
+    name: fc.constantFrom('demo/hello/1', 'demo/hello/2', 'demo/bye/1', 'other/hello/1'),
+  }),
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  fc
+    .tuple(fc.constantFrom('put' as const, 'remove' as const), resource, fc.constantFrom('1', '2', '3'))
+    .map(([verb, { typeUrl, name }, version]) => ({ do: verb, typeUrl, name, version })),
+  fc.record({
+    do: fc.constantFrom('subscribe' as const, 'unsubscribe' as const),
+    name: fc.constantFrom(...serviceNames.map((name) => `${name}/*`)),
+  }),
+  fc.record({ do: fc.constantFrom('server reads' as const, 'client reads' as const) }),
+  fc.record({ do: fc.constantFrom('reconnect' as const, 'restart' as const) }),
+);
+
+function held(table: Table, typeUrl: string): Record<string, string> {
+  const entries =
+    typeUrl === SERVICE_TYPE_URL
+      ? [...table.services].map(([name, { origin }]) => [name, origin.version])
+      : [...table.endpoints.values()].flatMap(({ slices }) =>
+          [...slices].map(([name, { origin }]) => [name, origin.version]),
+        );
+  return Object.fromEntries(entries.toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1)));
+}
+
+test('whatever is subscribed to, changed, delayed and cut off, the client ends with what the server has', (t) => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const server = new ModelServer();
+      let session = newSession();
+      let table = emptyTable({ zone: '', node: '' });
+      let toServer: DeltaDiscoveryRequest[] = session.open();
+      const wanted = new Set<string>();
+
+      const readOne = (): boolean => {
+        const next = server.outbox.shift();
+        if (next !== undefined) {
+          const { changes, reply } = session.receive(next, WHEN);
+          t.is(errorOf(reply), 'ACK');
+          table = withChanges(table, changes);
+          toServer.push(reply);
+        }
+        return next !== undefined;
+      };
+      const serveOne = (): boolean => {
+        const next = toServer.shift();
+        if (next !== undefined) {
+          server.request(next);
+        }
+        return next !== undefined;
+      };
+      const reconnect = (): void => {
+        server.reset();
+        toServer = session.open();
+      };
+      const send = (request: DeltaDiscoveryRequest | undefined): void => {
+        if (request !== undefined) {
+          toServer.push(request);
+        }
+      };
+
+      for (const one of steps) {
+        switch (one.do) {
+          case 'put':
+            server.resources.get(one.typeUrl)?.set(one.name, one.version);
+            server.flush();
+            break;
+          case 'remove':
+            server.resources.get(one.typeUrl)?.delete(one.name);
+            server.flush();
+            break;
+          case 'subscribe':
+            wanted.add(one.name);
+            send(session.subscribe(ENDPOINTS_TYPE_URL, one.name));
+            break;
+          case 'unsubscribe':
+            if (wanted.delete(one.name)) {
+              send(session.unsubscribe(ENDPOINTS_TYPE_URL, one.name));
+              table = withChanges(table, [{ kind: 'endpoints-forgotten', service: one.name.slice(0, -2) }]);
+            }
+            break;
+          case 'server reads':
+            serveOne();
+            break;
+          case 'client reads':
+            readOne();
+            break;
+          case 'reconnect':
+            reconnect();
+            break;
+          case 'restart': {
+            const stored = session.stored();
+            session = newSession();
+            table = withChanges(emptyTable({ zone: '', node: '' }), session.restore(stored, WHEN));
+            for (const name of wanted) {
+              session.subscribe(ENDPOINTS_TYPE_URL, name);
+            }
+            reconnect();
+            break;
+          }
+        }
+      }
+      while (serveOne() || readOne());
+
+      for (const [typeUrl, resources] of server.resources) {
+        const expected = [...resources]
+          .filter(([name]) => typeUrl === SERVICE_TYPE_URL || [...wanted].some((one) => covers(one, name)))
+          .toSorted(([a], [b]) => (a < b ? -1 : 1));
+        t.deepEqual(held(table, typeUrl), Object.fromEntries(expected));
+      }
+      for (const collection of wanted) {
+        t.true(table.endpoints.has(collection.slice(0, -2)), `${collection} is answered`);
+      }
+      t.is(server.outbox.length, 0);
+      reconnect();
+      while (serveOne());
+      const resent = server.outbox.flatMap(({ resources }) => resources);
+      t.deepEqual(resent, [], 'nothing is sent again after a reconnect');
+    }),
+    { numRuns: 500 },
+  );
+});
