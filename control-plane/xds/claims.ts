@@ -7,40 +7,63 @@ import type { Resource } from './resource.ts';
 /** What a client that comes back says it holds already: `initial_resource_versions`. */
 export interface Claims {
   readonly count: number;
-  /** The claims as a set of resources; the current one itself, where they are all of it. */
-  resolve(current: ResourceSet): ResourceSet;
+  /** The claims as a set of resources: one of ours, where they are all of it. */
+  resolve(history: History): ResourceSet;
+}
+
+/** The sets of a type that were current lately, by their versions, and the one that is. */
+export interface History {
+  readonly set: ResourceSet;
+  readonly recent: ReadonlyMap<string, ResourceSet>;
 }
 
 export const NO_CLAIMS: Claims = { count: 0, resolve: () => EMPTY_SET };
 
-/** Map entries of `initial_resource_versions` as they came, each a name (field 1) and a version (field 2). */
+/**
+ * Map entries of `initial_resource_versions` as they came, each a name (field 1) and a version (field 2). Throws
+ * where one is none.
+ */
 export function claimsOf(entries: readonly Uint8Array[]): Claims {
   if (entries.length === 0) return NO_CLAIMS;
+  for (const entry of entries) if (!isPlain(entry)) readEntry(entry);
   return {
     count: entries.length,
-    resolve: (current) => (isAllOf(entries, current) ? current : claimedSet(entries, current)),
+    resolve: (history) => knownSet(entries, history) ?? claimedSet(entries, history.set),
   };
 }
 
 /**
- * Are these the versions of exactly this set? Asked first, because after an interruption it is true of nearly
- * all clients: the sum of the claimed versions is compared with that of the set, and no name is looked up.
+ * The set of ours that these versions are exactly. Asked first, because after an interruption nearly all clients
+ * hold what we sent lately: the sum of the claimed versions is looked up as that of a set, and no name is. A
+ * client that made up its claims fools itself only.
  */
-function isAllOf(entries: readonly Uint8Array[], set: ResourceSet): boolean {
-  if (entries.length !== set.size) return false;
+function knownSet(entries: readonly Uint8Array[], { set, recent }: History): ResourceSet | undefined {
+  const version = sumOfVersions(entries);
+  if (version === undefined) return undefined;
+  const known = version === set.version ? set : recent.get(version);
+  return known?.size === entries.length ? known : undefined;
+}
+
+/** Undefined where a version is none of ours. */
+function sumOfVersions(entries: readonly Uint8Array[]): string | undefined {
   let high = 0;
   let low = 0;
   for (const entry of entries) {
     const version = versionIn(entry);
-    if (version === undefined) return false;
+    if (version === undefined) return undefined;
     const upper = hexadecimal(version, 0);
     const lower = hexadecimal(version, 8);
-    if (upper < 0 || lower < 0) return false;
+    if (upper < 0 || lower < 0) return undefined;
     high += upper;
     low += lower;
   }
   high += Math.floor(low / 2 ** 32);
-  return set.digest === ((BigInt(high % 2 ** 32) << 32n) | BigInt(low % 2 ** 32));
+  return lowDigits(high) + lowDigits(low);
+}
+
+/** The low 32 bits as hexadecimal digits. */
+function lowDigits(value: number): string {
+  return (value % 2 ** 32).toString(16).padStart(8, '0');
 }
 
 /** The last 16 bytes of an entry whose fields came in order, as every known encoder writes them. */
@@ -49,6 +72,12 @@ function versionIn(entry: Uint8Array): Uint8Array | undefined {
   return entry[tag] === VERSION_TAG && entry[tag + 1] === 16 ? entry.subarray(-16) : undefined;
 }
 
+/** A name of less than 128 bytes and a version of ours, and nothing else: what most entries are. */
+function isPlain(entry: Uint8Array): boolean {
+  return entry[0] === NAME_TAG && entry[1] === entry.length - 20 && versionIn(entry) !== undefined;
+}
+
+const NAME_TAG = (1 << 3) | 2;
 const VERSION_TAG = (2 << 3) | 2;
 
 /** Eight digits; -1 where one is none. */

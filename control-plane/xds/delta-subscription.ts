@@ -38,7 +38,7 @@ export function beginDelta(change: DeltaChange, claims: Claims, target: Target):
   const wildcard = names.length < change.subscribe.length || change.subscribe.length === 0;
   const fresh = { ...subscribe(NO_SUBSCRIPTION, names), wildcard };
   if (claims.count === 0) return fresh;
-  const claimed = claims.resolve(target.set);
+  const claimed = claims.resolve(target);
   return wildcard ? resumeWildcard(fresh, claimed) : resumeNames(fresh, claimed, target.set);
 }
 

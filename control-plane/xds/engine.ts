@@ -213,7 +213,7 @@ class Engine implements XdsEngine, StreamHost {
   }
 
   #fanOut(): void {
-    for (const stream of this.#waiting.splice(0, FAN_OUT_SLICE)) stream.pump();
+    for (const stream of this.#waiting.splice(0, FAN_OUT_SLICE)) stream.advance();
     if (this.#waiting.length > 0) setImmediate(() => this.#fanOut());
   }
 

@@ -3,6 +3,9 @@ import { BadRequestSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import type { Content } from './target.ts';
 
+/** A client's own words are kept up to here. */
+export const LONGEST_REASON = 4096;
+
 /**
  * Which resources of a response a client rejected, and why, in its own words. A client that says it in a
  * `google.rpc.BadRequest` is taken at its word: the others it accepted. Else it is those that the message
@@ -11,9 +14,16 @@ import type { Content } from './target.ts';
 export function rejectedResources(error: Status, content: Content): Map<string, string> {
   const names = new Set(content.upserts.map(({ name }) => name));
   const violations = violationsIn(error).filter(({ field }) => names.has(field));
-  if (violations.length > 0) return new Map(violations.map(({ field, description }) => [field, description]));
+  if (violations.length > 0) {
+    return new Map(violations.map(({ field, description }) => [field, shortened(description)]));
+  }
+  const reason = shortened(error.message);
   const mentioned = [...names].filter((name) => mentions(error.message, name));
-  return new Map((mentioned.length > 0 ? mentioned : [...names]).map((name) => [name, error.message]));
+  return new Map((mentioned.length > 0 ? mentioned : [...names]).map((name) => [name, reason]));
+}
+
+function shortened(reason: string): string {
+  return reason.slice(0, LONGEST_REASON);
 }
 
 function violationsIn(error: Status): { readonly field: string; readonly description: string }[] {

@@ -7,6 +7,11 @@ export const XDS_SERVER_OPTIONS: ServerOptions = {
   // A peer that vanished is noticed within this time, though nothing changes and nothing is sent.
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
+  // A stream that ends comes back on the same connection: only a connection that ends reaches another replica.
+  // It is announced (GOAWAY) before the streams on it reach their maximum age, and cut where a client that
+  // does not read keeps one from ending. Both vary by a tenth, so that clients do not come back all at once.
+  'grpc.max_connection_age_ms': 20 * 60_000,
+  'grpc.max_connection_age_grace_ms': 15 * 60_000,
   // One client needs a stream per type at most, and a proxy in front of us may bundle a few.
   'grpc.max_concurrent_streams': 100,
   // A client that comes back names all that it holds: 4 MiB is some fifty thousand resources.

@@ -1,16 +1,18 @@
 import { status } from '@grpc/grpc-js';
 import type { Logger } from '../../process/log.ts';
 import type { Caller, RawCall } from './caller.ts';
-import { beginDelta, changeDelta } from './delta-subscription.ts';
 import type { Limits } from './limits.ts';
 import { nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
+import { LONGEST_REASON } from './rejection.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
-import { changeSotw } from './sotw-subscription.ts';
 import type { Content } from './target.ts';
 import type { TypeServer } from './type-server.ts';
 import { TypeSession } from './type-session.ts';
+
+/** It goes into messages and logs. */
+const LONGEST_TYPE_URL = 512;
 
 /** What a stream needs of the engine that it belongs to. */
 export interface StreamHost {
@@ -56,8 +58,8 @@ export class XdsStream {
     this.#kind = kind;
     this.#host = host;
     this.openedAt = host.now();
-    call.on('data', (bytes: Buffer) => this.#receive(bytes));
-    call.on('end', () => this.#halfClose());
+    call.on('data', (bytes: Buffer) => this.#guarded(() => this.#receive(bytes)));
+    call.on('end', () => this.#guarded(() => this.#halfClose()));
     call.on('cancelled', () => this.#leave());
   }
 
@@ -74,8 +76,13 @@ export class XdsStream {
     return nodeOf(this.#node);
   }
 
+  /** Brings the stream nearer to what is current, in as far as the connection takes it. */
+  advance(): void {
+    this.#guarded(() => this.#pump());
+  }
+
   /** Writes what is due, if the connection took all before; else it is looked at again when it has. */
-  pump(): void {
+  #pump(): void {
     if (this.#state === 'ended') return;
     if (this.#writes > 0) {
       this.#setBehind(true);
@@ -133,6 +140,8 @@ export class XdsStream {
     const typeUrl = request.typeUrl || this.#kind.typeUrl;
     if (typeUrl === undefined) {
       this.#refuse(status.INVALID_ARGUMENT, 'type_url is empty: an aggregated stream has to name the type.');
+    } else if (typeUrl.length > LONGEST_TYPE_URL) {
+      this.#refuse(status.INVALID_ARGUMENT, `type_url is longer than ${LONGEST_TYPE_URL} characters.`);
     } else if (this.#kind.typeUrl !== undefined && typeUrl !== this.#kind.typeUrl) {
       this.#refuse(
         status.INVALID_ARGUMENT,
@@ -146,30 +155,15 @@ export class XdsStream {
   }
 
   #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
-    const server = this.#host.serverOf(typeUrl, this.protocol);
-    const subscription =
-      'subscribe' in request
-        ? beginDelta(request, request.claims, server.target)
-        : changeSotw(undefined, request.names);
-    this.#sessions.push(new TypeSession(server, subscription));
+    this.#sessions.push(new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request));
     this.#sessions.sort((one, other) => this.#host.rank(one.typeUrl) - this.#host.rank(other.typeUrl));
-    if (this.#isWithinLimits()) this.pump();
+    if (this.#isWithinLimits()) this.#pump();
   }
 
   #change(session: TypeSession, request: DeltaRequest | SotwRequest): void {
     const { nonce, error } = request;
-    if (nonce !== '') {
-      session.answer(nonce, error, this.#host.now());
-      if (error !== undefined) this.#logRejection(session, nonce, error.message);
-    }
-    const before = session.subscription;
-    if ('subscribe' in request) {
-      session.subscription = changeDelta(before, request);
-    } else if (nonce === '' || nonce === session.lastNonce) {
-      session.subscription = changeSotw(before, request.names);
-    }
-    // Most requests are answers to a response and change nothing else.
-    if (session.subscription !== before && this.#isWithinLimits()) this.pump();
+    if (error !== undefined && session.awaits(nonce)) this.#logRejection(session, nonce, error.message);
+    if (session.receive(request, this.#host.now()) && this.#isWithinLimits()) this.#pump();
   }
 
   #sessionOf(typeUrl: string): TypeSession | undefined {
@@ -237,8 +231,18 @@ export class XdsStream {
   /** The connection took one response. */
   readonly #written = (): void => {
     this.#writes -= 1;
-    if (this.#writes === 0 && (this.#behind || this.#state === 'half-closed')) this.pump();
+    if (this.#writes === 0 && (this.#behind || this.#state === 'half-closed')) this.advance();
   };
+
+  /** A mistake of ours costs one stream, and not the process that serves the others. */
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#host.logger.error('a stream failed', { ...this.#who(), error });
+      this.end(status.INTERNAL, 'The control plane failed to serve this stream: open another one.');
+    }
+  }
 
   #setBehind(behind: boolean): void {
     if (behind === this.#behind) return;
@@ -250,7 +254,7 @@ export class XdsStream {
   #halfClose(): void {
     if (this.#state !== 'open') return;
     this.#state = 'half-closed';
-    this.pump();
+    this.#pump();
   }
 
   #finish(): void {
@@ -277,7 +281,7 @@ export class XdsStream {
       ...this.#who(),
       type: session.typeUrl,
       nonce,
-      reason,
+      reason: reason.slice(0, LONGEST_REASON),
     });
   }
 

@@ -36,6 +36,8 @@ export interface Settled {
  */
 export class Target {
   readonly set: ResourceSet;
+  /** Sets that were the target before, by version: what clients that come back may be level with. */
+  readonly recent: ReadonlyMap<string, ResourceSet>;
   readonly #stepBytes: number;
   readonly #differences = new WeakMap<ResourceSet, Difference>();
   readonly #whole = new WeakMap<ResourceSet, Step>();
@@ -47,8 +49,9 @@ export class Target {
   #internedBytes = 0;
 
   /** `stepBytes`: how large a response may become before the rest goes into another one. */
-  constructor(set: ResourceSet, stepBytes: number) {
+  constructor(set: ResourceSet, stepBytes: number, recent: ReadonlyMap<string, ResourceSet> = new Map()) {
     this.set = set;
+    this.recent = recent;
     this.#stepBytes = stepBytes;
   }
 

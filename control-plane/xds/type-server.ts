@@ -5,6 +5,9 @@ import type { Protocol, Response } from './response.ts';
 import { Target } from './target.ts';
 import type { Content } from './target.ts';
 
+/** Sets share what they have in common, so that one more costs what changed. */
+const RECENT_SETS = 64;
+
 /** Serves one resource type in one protocol: holds what its streams are to become level with, and shares what they are sent. */
 export class TypeServer {
   readonly typeUrl: string;
@@ -13,6 +16,7 @@ export class TypeServer {
   readonly counters: TypeCounters;
   readonly #nextId: () => number;
   #target: Target;
+  readonly #recent = new Map<string, ResourceSet>();
   #responses = new WeakMap<Content, Response>();
 
   constructor(
@@ -39,7 +43,12 @@ export class TypeServer {
 
   replace(set: ResourceSet): void {
     if (set === this.#target.set) return;
-    this.#target = new Target(set, this.#target.stepBytes);
+    const { set: previous, stepBytes } = this.#target;
+    this.#recent.delete(previous.version);
+    this.#recent.set(previous.version, previous);
+    const [oldest] = this.#recent.keys();
+    if (oldest !== undefined && this.#recent.size > RECENT_SETS) this.#recent.delete(oldest);
+    this.#target = new Target(set, stepBytes, this.#recent);
     this.#responses = new WeakMap();
   }
 

@@ -7,11 +7,12 @@ import {
 } from './acknowledgements.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { TypeCounters } from './counters.ts';
-import { nextDelta } from './delta-subscription.ts';
+import { beginDelta, changeDelta, nextDelta } from './delta-subscription.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { rejectedResources } from './rejection.ts';
+import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Response } from './response.ts';
-import { nextSotw } from './sotw-subscription.ts';
+import { changeSotw, nextSotw } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import type { Content, Target } from './target.ts';
 import type { TypeServer } from './type-server.ts';
@@ -24,10 +25,14 @@ export class TypeSession {
   #lastId = 0;
   #lastNonce = '';
 
-  constructor(server: TypeServer, subscription: Subscription) {
+  /** Begins with the first request of a stream for this type, whose nonce, if any, is of another stream. */
+  constructor(server: TypeServer, request: DeltaRequest | SotwRequest) {
     this.server = server;
-    this.subscription = subscription;
-    this.acknowledgements = noAcknowledgements(subscription);
+    this.subscription =
+      'subscribe' in request
+        ? beginDelta(request, request.claims, server.target)
+        : changeSotw(undefined, request.names);
+    this.acknowledgements = noAcknowledgements(this.subscription);
   }
 
   get typeUrl(): string {
@@ -40,10 +45,6 @@ export class TypeSession {
 
   get counters(): TypeCounters {
     return this.server.counters;
-  }
-
-  get lastNonce(): string {
-    return this.#lastNonce;
   }
 
   isLevel(): boolean {
@@ -74,12 +75,26 @@ export class TypeSession {
     return response;
   }
 
-  /** The client's answer to a response; of an unknown nonce, none. */
-  answer(nonce: string, error: Status | undefined, at: number): void {
-    if (error === undefined) this.counters.acks += 1;
-    else this.counters.nacks += 1;
+  /** Does a response with this nonce wait for an answer? */
+  awaits(nonce: string): boolean {
+    return pendingResponse(this.acknowledgements, nonce) !== undefined;
+  }
+
+  /** Takes a later request; true where it changes the subscription, and is not just an answer to a response. */
+  receive(request: DeltaRequest | SotwRequest, at: number): boolean {
+    const { nonce, error } = request;
+    if (nonce !== '') this.#answer(nonce, error, at);
+    const before = this.subscription;
+    if ('subscribe' in request) this.subscription = changeDelta(before, request);
+    else if (nonce === '' || nonce === this.#lastNonce) this.subscription = changeSotw(before, request.names);
+    return this.subscription !== before;
+  }
+
+  #answer(nonce: string, error: Status | undefined, at: number): void {
     const response = pendingResponse(this.acknowledgements, nonce);
     if (response === undefined) return;
+    if (error === undefined) this.counters.acks += 1;
+    else this.counters.nacks += 1;
     this.acknowledgements =
       error === undefined
         ? recordAccepted(this.acknowledgements, response, at)
