@@ -202,8 +202,7 @@ export class DeltaStream {
   #response(bytes: Buffer, start: number, end: number): void {
     response.read(bytes, start, end);
     const ack = acks.get(response.typeUrl);
-    if (ack === undefined)
-      throw new Error(`a response of the type ${response.typeUrl}, which nobody asked for`);
+    if (ack === undefined) throw new Error(`nobody asked for a response of the type ${response.typeUrl}`);
     this.#socket.write(ack.of(response));
     this.#observer.onResponse(this, response);
   }

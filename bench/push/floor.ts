@@ -17,6 +17,8 @@ type Stream = ServerDuplexStream<Buffer, Buffer>;
 // What a first request that resumes is told apart by: it carries the versions of the whole mesh.
 const RESUMING_REQUEST_BYTES = 512;
 
+let nonce = 0;
+
 measure(async ({ resources }: MeshContent) => {
   const subscribed = new Set<Stream>();
   const services = response(
@@ -71,8 +73,6 @@ measure(async ({ resources }: MeshContent) => {
     },
   };
 });
-
-let nonce = 0;
 
 function response(typeUrl: string, resources: readonly OpaqueResource[]): Buffer {
   const message = create(DeltaDiscoveryResponseSchema, {

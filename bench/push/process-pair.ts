@@ -27,6 +27,7 @@ export function answerCommands(commands: Commands): void {
 /** The asking end. */
 export class Peer {
   readonly #child: ChildProcess;
+  #ended: Error | undefined;
   readonly #waiting: { resolve: (value: never) => void; reject: (error: Error) => void }[] = [];
 
   private constructor(child: ChildProcess, name: string) {
@@ -35,6 +36,8 @@ export class Peer {
       this.#waiting.shift()?.resolve(JSON.parse(line) as never);
     });
     child.once('error', (error) => this.#fail(error));
+    // Its exit says more than that it doesn't listen any more.
+    child.stdin!.on('error', () => {});
     child.once('exit', (code, signal) =>
       this.#fail(new Error(`${name} ended (${signal ?? code}), see above`)),
     );
@@ -50,6 +53,7 @@ export class Peer {
   }
 
   ask<Answer>(command: string, argument: object = {}): Promise<Answer> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#child.stdin!.write(`${JSON.stringify({ command, argument })}\n`);
@@ -64,6 +68,7 @@ export class Peer {
   }
 
   #fail(error: Error): void {
+    this.#ended = error;
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }
