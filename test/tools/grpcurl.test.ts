@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import test from 'ava';
+import { start, until } from '../system/programs.ts';
+import { deltaStream } from '../xds/client.ts';
+import { findGrpcurl, grpcurl, INSTALL_GRPCURL } from './grpcurl.ts';
+
+// A stranger with grpcurl and no proto file can see what the control plane serves, and to whom.
+
+const binary = findGrpcurl();
+const ADS = 'envoy.service.discovery.v3.AggregatedDiscoveryService';
+const CSDS = 'envoy.service.status.v3.ClientStatusDiscoveryService';
+
+if (binary === undefined) {
+  const title = `grpcurl is not installed, so its tests are skipped: ${INSTALL_GRPCURL}, then npm run test:tools`;
+  // Whoever runs CI means all tests.
+  if (process.env['CI'] === 'true') test(title, (t) => t.fail());
+  else test.skip(title, () => {});
+} else {
+  test('lists and describes services and our own kinds, by reflection', async (t) => {
+    const { inspection } = await serveExample(t);
+    const services = (await grpcurl(binary, inspection, 'list')).trim().split('\n');
+    t.true(services.includes(ADS));
+    t.true(services.includes(CSDS));
+    t.true(services.includes('grpc.health.v1.Health'));
+    const described = await grpcurl(binary, inspection, 'describe', 'cortexflow.mesh.v1.Service');
+    t.regex(described, /repeated \.cortexflow\.mesh\.v1\.ServicePort ports = 7;/);
+  });
+
+  test('asks for health', async (t) => {
+    const { inspection } = await serveExample(t);
+    t.deepEqual(JSON.parse(await grpcurl(binary, inspection, 'grpc.health.v1.Health/Check')), {
+      status: 'SERVING',
+    });
+  });
+
+  test('streams Services and the Endpoints of one, readable', async (t) => {
+    const { inspection } = await serveExample(t);
+    const resources = async (kind: string, name: string) => {
+      const request = {
+        typeUrl: `type.googleapis.com/cortexflow.mesh.v1.${kind}`,
+        resourceNamesSubscribe: [name],
+      };
+      const call = ['-d', JSON.stringify(request), inspection, `${ADS}/DeltaAggregatedResources`];
+      const answer = await grpcurl(binary, ...call);
+      return (JSON.parse(answer) as DeltaAnswer).resources.map(({ resource }) => resource);
+    };
+
+    const [service] = await resources('Service', '*');
+    t.like(service, {
+      '@type': 'type.googleapis.com/cortexflow.mesh.v1.Service',
+      namespace: 'demo',
+      name: 'hello',
+    });
+    const slices = await resources('Endpoints', 'demo/hello/*');
+    t.true(slices.length > 0);
+    for (const slice of slices) t.like(slice, { service: 'hello', ipFamily: 'IP_FAMILY_IPV4' });
+  });
+
+  test('shows what each client accepted, and what it rejected in its own words', async (t) => {
+    const { inspection, xds } = await serveExample(t);
+    const typeUrl = 'type.googleapis.com/cortexflow.mesh.v1.Service';
+    const statusOf = async (id: string) => {
+      const request = JSON.stringify({ nodeMatchers: [{ nodeId: { exact: id } }] });
+      const answer = await grpcurl(binary, '-d', request, inspection, `${CSDS}/FetchClientStatus`);
+      return (JSON.parse(answer) as StatusAnswer).config[0]?.genericXdsConfigs[0];
+    };
+    const clients = { content: undefined, unhappy: { code: 3, message: 'hello: no such protocol' } };
+    for (const [id, errorDetail] of Object.entries(clients)) {
+      const stream = deltaStream(xds);
+      t.teardown(() => stream.close());
+      stream.send({ node: { id }, typeUrl, resourceNamesSubscribe: ['*'] });
+      const { nonce } = await stream.next();
+      stream.send({ typeUrl, responseNonce: nonce, ...(errorDetail && { errorDetail }) });
+    }
+
+    const accepted = await until(() => statusOf('content'), isAnswered);
+    t.like(accepted, { typeUrl, name: 'demo/hello', clientStatus: 'ACKED' });
+    const rejected = await until(() => statusOf('unhappy'), isAnswered);
+    t.like(rejected, { typeUrl, name: 'demo/hello', clientStatus: 'NACKED' });
+    t.regex(rejected!.errorState!.details, /hello: no such protocol/);
+  });
+}
+
+interface StatusAnswer {
+  readonly config: readonly { readonly genericXdsConfigs: readonly ResourceStatus[] }[];
+}
+
+interface ResourceStatus {
+  readonly clientStatus: string;
+  readonly errorState?: { readonly details: string };
+}
+
+interface DeltaAnswer {
+  readonly resources: readonly { readonly resource: Readonly<Record<string, unknown>> }[];
+}
+
+function isAnswered(resource: ResourceStatus | undefined): boolean {
+  return resource !== undefined && resource.clientStatus !== 'REQUESTED';
+}
+
+/** A control plane as people run it, on the example's folder, and where its ports are. */
+async function serveExample(t: ExecutionContext): Promise<{ inspection: string; xds: string }> {
+  const controlPlane = start(t, {
+    file: 'control-plane/main.ts',
+    environment: {
+      CORTEXFLOW_DIRECTORY: join(import.meta.dirname, '../../examples/hello'),
+      CORTEXFLOW_XDS_ADDRESS: '127.0.0.1:0',
+      CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
+      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+    },
+  });
+  const { inspection, xds } = await controlPlane.serving();
+  return { inspection: String(inspection), xds: String(xds) };
+}
