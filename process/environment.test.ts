@@ -31,7 +31,19 @@ test('addresses', (t) => {
     port: 18000,
   });
   t.deepEqual(parseAddress('0.0.0.0:0'), { host: '0.0.0.0', port: 0 });
-  for (const wrong of ['', ':80', '::1:80', 'a:65536', 'a:-1', 'a b:80', '[::1]80', 'http://a:80']) {
+  for (const wrong of [
+    '',
+    ':80',
+    '::1:80',
+    'a:65536',
+    'a:-1',
+    'a b:80',
+    '[::1]80',
+    'http://a:80',
+    '[a]:80',
+    '10.0.0.256:80',
+    '-a:80',
+  ]) {
     t.is(parseAddress(wrong), undefined, wrong);
   }
 });

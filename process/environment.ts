@@ -1,3 +1,5 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
 /** A host and a port to listen on or to connect to. */
 export interface Address {
   readonly host: string;
@@ -49,10 +51,17 @@ export class Environment {
   }
 }
 
-/** `host:port` or `[v6]:port`; undefined when it is neither. Port 0 asks the system for a free one. */
+const ADDRESS = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:[\]/\s]+)):(?<port>\d{1,5})$/;
+const DNS_NAME = /^[a-z0-9_]([-a-z0-9_]*[a-z0-9])?(\.[a-z0-9_]([-a-z0-9_]*[a-z0-9])?)*\.?$/i;
+
+/** `host:port`, an IPv6 address in brackets; undefined when it is neither. Port 0 asks the system for a free one. */
 export function parseAddress(text: string): Address | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text);
-  if (!match) return undefined;
-  const port = Number(match[3]);
-  return port <= 65_535 ? { host: match[1] ?? match[2] ?? '', port } : undefined;
+  const { v6, host = '', port } = ADDRESS.exec(text)?.groups ?? {};
+  const isSound = v6 === undefined ? isIPv4(host) || isName(host) : isIPv6(v6);
+  return isSound && Number(port) <= 65_535 ? { host: v6 ?? host, port: Number(port) } : undefined;
+}
+
+/** Digits and dots alone are a mistyped address and no name. */
+function isName(host: string): boolean {
+  return DNS_NAME.test(host) && !/^[\d.]+$/.test(host);
 }

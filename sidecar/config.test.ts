@@ -140,7 +140,7 @@ test('every mistake is told at once, with where, what and what to do', (t) => {
     `${path} upstreams[0].listen must be the local address to listen on, such as 127.0.0.1:8080 or [::1]:8080, and is "8080"`,
     `${path} upstreams[0].service must be name.namespace:port, such as hello.demo:80, and is "hello"`,
     `${path} upstreams[1].service asks for UDP ("dns.demo:53/udp"), which upstreams do not carry yet: leave it out until they do`,
-    `${path} upstreams[1].balance must be one of least-latency, round-robin, least-request, ring-hash, and is "random"`,
+    `${path} upstreams[1].balance must be one of least-latency, round-robin, least-request, consistent-hash, and is "random"`,
     `${path} limits.maxConnections must be a whole number from 1 to 1000000, and is 0`,
     `CORTEXFLOW_DRAIN_MS must be a whole number of milliseconds from 1 to 86400000, and is "soon"`,
   ];

@@ -13,7 +13,7 @@ import { VARIABLES } from './config/variables.ts';
 
 export type { Mistake } from './config/mistakes.ts';
 export { describeMistakes } from './config/mistakes.ts';
-export type { HostPort, Upstream } from './config/schema.ts';
+export type { Upstream } from './config/schema.ts';
 
 type Bootstrap = v.InferOutput<typeof BootstrapSchema>;
 

@@ -133,11 +133,6 @@ function report(sidecars: readonly Measurement[], floors: readonly Measurement[]
 }
 
 function summary(all: readonly Measurement[]): Record<string, string> {
-  const show = (numbers: readonly number[], digits: number): string => {
-    const sorted = numbers.toSorted((a, b) => a - b);
-    const at = (index: number): string => (sorted[index] ?? Number.NaN).toFixed(digits);
-    return `${at(Math.floor(sorted.length / 2))} (${at(0)} – ${at(sorted.length - 1)})`;
-  };
   return {
     'ready, s': show(
       all.map(({ readySeconds }) => readySeconds),
@@ -148,4 +143,11 @@ function summary(all: readonly Measurement[]): Record<string, string> {
       1,
     ),
   };
+}
+
+/** Median, lowest and highest. */
+function show(numbers: readonly number[], digits: number): string {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const at = (index: number): string => (sorted[index] ?? Number.NaN).toFixed(digits);
+  return `${at(Math.floor(sorted.length / 2))} (${at(0)} – ${at(sorted.length - 1)})`;
 }

@@ -1,15 +1,10 @@
-import { isIP } from 'node:net';
 import * as v from 'valibot';
-
-/** `host:port`, an IPv6 address in brackets. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
+import type { Address } from '../../process/environment.ts';
+import { parseAddress } from '../../process/environment.ts';
 
 /** A local address whose connections go to a Service. */
 export interface Upstream {
-  readonly listen: HostPort;
+  readonly listen: Address;
   /** `namespace/name`. */
   readonly service: string;
   readonly port: number;
@@ -20,21 +15,9 @@ export interface Upstream {
 /** `least-latency`: power of two choices over peak EWMA latency times load. */
 const BALANCES = ['least-latency', 'round-robin', 'least-request', 'consistent-hash'] as const;
 
-const HOST_PORT = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:[\]/\s]+)):(?<port>\d{1,5})$/u;
-const DNS_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/iu;
 /** name.namespace[.svc[.cluster.local]]:port */
 const SERVICE =
   /^(?<name>[a-z0-9-]+)\.(?<namespace>[a-z0-9-]+)(?:\.svc(?:\.[a-z0-9.-]+)?)?:(?<port>\d{1,5})(?:\/(?<protocol>\w+))?$/u;
-
-export function parseHostPort(text: string): HostPort | undefined {
-  const { v6, host, port } = HOST_PORT.exec(text)?.groups ?? {};
-  const name = v6 ?? host;
-  if (name === undefined || !isPort(Number(port), 0)) {
-    return undefined;
-  }
-  const sound = v6 === undefined ? isIP(name) === 4 || DNS_NAME.test(name) : isIP(v6) === 6;
-  return sound ? { host: name, port: Number(port) } : undefined;
-}
 
 function isPort(port: number, lowest: 0 | 1): boolean {
   return port >= lowest && port <= 65_535;
@@ -66,7 +49,7 @@ function oneOf<const Options extends readonly string[]>(options: Options) {
 const controlPlaneAddress = v.pipe(
   text,
   v.check(
-    (input) => (parseHostPort(input)?.port ?? 0) > 0,
+    (input) => (parseAddress(input)?.port ?? 0) > 0,
     ({ input }) => `must be host:port, such as 127.0.0.1:18000 or [::1]:18000, and is ${received(input)}`,
   ),
 );
@@ -74,7 +57,7 @@ const controlPlaneAddress = v.pipe(
 const listenAddress = v.pipe(
   text,
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const address = parseHostPort(dataset.value);
+    const address = parseAddress(dataset.value);
     if (address === undefined) {
       addIssue({
         message: `must be the local address to listen on, such as 127.0.0.1:8080 or [::1]:8080, and is ${received(dataset.value)}`,
@@ -106,7 +89,12 @@ const serviceAddress = v.pipe(
 );
 
 function section<Entries extends v.ObjectEntries>(entries: Entries) {
-  return v.object(entries, ({ input }) => `must be an object with fields, and is ${received(input)}`);
+  return v.object(entries, ({ input }) =>
+    // A field that is missing is reported by the object that it is missing from.
+    input === undefined
+      ? 'is missing: give it a value'
+      : `must be an object with fields, and is ${received(input)}`,
+  );
 }
 
 function list<Item extends v.GenericSchema>(item: Item) {

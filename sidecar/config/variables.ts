@@ -1,5 +1,5 @@
 import type { FieldPath } from './mistakes.ts';
-import { parseHostPort } from './schema.ts';
+import { parseAddress } from '../../process/environment.ts';
 
 export interface Variable {
   readonly name: string;
@@ -28,8 +28,8 @@ const asUpstreams = (value: string): unknown =>
     return { listen, service: service ?? '' };
   });
 
-const asHostPort = (value: string): unknown => {
-  const parsed = parseHostPort(value);
+const asAddress = (value: string): unknown => {
+  const parsed = parseAddress(value);
   return parsed ?? { host: '', port: value };
 };
 
@@ -45,7 +45,7 @@ export const VARIABLES: readonly Variable[] = [
   { name: 'CORTEXFLOW_NAMESPACE', path: ['node', 'namespace'], read: asText },
   { name: 'CORTEXFLOW_CONTROL_PLANE', path: ['controlPlane', 'addresses'], read: asList },
   { name: 'CORTEXFLOW_UPSTREAMS', form: 'listen=service, …', path: ['upstreams'], read: asUpstreams },
-  { name: 'CORTEXFLOW_ADMIN_ADDRESS', form: 'host:port', path: ['admin'], read: asHostPort },
+  { name: 'CORTEXFLOW_ADMIN_ADDRESS', form: 'host:port', path: ['admin'], read: asAddress },
   { name: 'CORTEXFLOW_LAST_GOOD_FILE', path: ['lastGoodFile'], read: asText },
   { name: 'CORTEXFLOW_LOG_LEVEL', path: ['log', 'level'], read: asText },
   { name: 'CORTEXFLOW_LOG_FORMAT', path: ['log', 'format'], read: asText },

@@ -1,8 +1,10 @@
-import { Counter, Gauge, type Histogram, type Registry, type RegistryContentType } from 'prom-client';
+import type { Histogram, Registry, RegistryContentType } from 'prom-client';
+import { exposeCounter, exposeGauge, type Metric } from '../../process/metrics.ts';
 import type { ConnectTimes } from './counters.ts';
 import type { Forwarder } from './forwarder.ts';
 
 type AnyRegistry = Registry<RegistryContentType>;
+type Add = Parameters<Metric['collect']>[0];
 
 /** Endpoints of one Service that get a series of their own; the rest is summed up as `other`. */
 const ENDPOINTS_SHOWN = 100;
@@ -16,68 +18,64 @@ export function exposeForwarding(registry: AnyRegistry, forwarder: Forwarder): v
 }
 
 function exposeConnections(registry: AnyRegistry, forwarder: Forwarder): void {
-  const registers = [registry];
-  counter(registry, {
+  exposeCounter(registry, {
     name: 'cortexflow_tcp_connections_opened_total',
     help: 'Connections accepted from clients, also those refused afterwards.',
     labelNames: ['service'],
-    collect(metric) {
-      for (const { name, counters } of forwarder.services) metric.inc({ service: name }, counters.opened);
+    collect(add) {
+      for (const { name, counters } of forwarder.services) add(counters.opened, { service: name });
     },
   });
-  counter(registry, {
+  exposeCounter(registry, {
     name: 'cortexflow_tcp_connections_closed_total',
     help: 'Connections that have ended, by how: complete, reset by a side, timed out, or why they were refused.',
     labelNames: ['service', 'outcome'],
-    collect(metric) {
+    collect(add) {
       for (const { name, counters } of forwarder.services) {
         for (const [outcome, count] of Object.entries(counters.closed)) {
-          if (count > 0) metric.inc({ service: name, outcome }, count);
+          if (count > 0) add(count, { service: name, outcome });
         }
       }
     },
   });
-  void new Gauge({
+  exposeGauge(registry, {
     name: 'cortexflow_tcp_open_connections',
     help: 'Connections accepted from clients and not ended.',
-    registers,
-    collect() {
-      this.set(forwarder.connections.size);
-    },
+    collect: (add) => add(forwarder.connections.size),
   });
 }
 
 function exposeBytes(registry: AnyRegistry, forwarder: Forwarder): void {
-  const count = (metric: Counter, field: 'sentBytes' | 'receivedBytes'): void => {
-    for (const { name, counters } of forwarder.services) metric.inc({ service: name }, counters[field]);
+  const count = (add: Add, field: 'sentBytes' | 'receivedBytes'): void => {
+    for (const { name, counters } of forwarder.services) add(counters[field], { service: name });
     for (const connection of forwarder.connections) {
-      if (connection.service !== '') metric.inc({ service: connection.service }, connection[field]);
+      if (connection.service !== '') add(connection[field], { service: connection.service });
     }
   };
-  counter(registry, {
+  exposeCounter(registry, {
     name: 'cortexflow_tcp_sent_bytes_total',
     help: 'Bytes that clients of this sidecar sent to the service.',
     labelNames: ['service'],
-    collect: (metric) => count(metric, 'sentBytes'),
+    collect: (add) => count(add, 'sentBytes'),
   });
-  counter(registry, {
+  exposeCounter(registry, {
     name: 'cortexflow_tcp_received_bytes_total',
     help: 'Bytes that clients of this sidecar received from the service.',
     labelNames: ['service'],
-    collect: (metric) => count(metric, 'receivedBytes'),
+    collect: (add) => count(add, 'receivedBytes'),
   });
 }
 
 function exposeConnects(registry: AnyRegistry, forwarder: Forwarder): void {
   registry.registerMetric(connectHistogram(forwarder.connectTimes));
-  counter(registry, {
+  exposeCounter(registry, {
     name: 'cortexflow_tcp_connect_failures_total',
     help: 'Attempts to connect to an endpoint that failed; most are followed by an attempt at another one.',
     labelNames: ['service', 'reason'],
-    collect(metric) {
+    collect(add) {
       for (const { name, counters } of forwarder.services) {
         for (const [reason, count] of Object.entries(counters.connectFailures)) {
-          if (count > 0) metric.inc({ service: name, reason }, count);
+          if (count > 0) add(count, { service: name, reason });
         }
       }
     },
@@ -86,23 +84,17 @@ function exposeConnects(registry: AnyRegistry, forwarder: Forwarder): void {
 
 function exposeEndpoints(registry: AnyRegistry, forwarder: Forwarder): void {
   const labelNames = ['service', 'endpoint'];
-  counter(registry, {
+  exposeCounter(registry, {
     name: 'cortexflow_tcp_endpoint_connections_opened_total',
     help: `Connections opened to each endpoint; past ${ENDPOINTS_SHOWN} endpoints of a service, to all others.`,
     labelNames,
-    collect(metric) {
-      forEachEndpoint(forwarder, (labels, load) => metric.inc(labels, load.opened));
-    },
+    collect: (add) => forEachEndpoint(forwarder, (labels, load) => add(load.opened, labels)),
   });
-  void new Gauge({
+  exposeGauge(registry, {
     name: 'cortexflow_tcp_endpoint_open_connections',
     help: `Connections open or being opened to each endpoint; past ${ENDPOINTS_SHOWN} of a service, to all others.`,
     labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      forEachEndpoint(forwarder, (labels, load) => this.inc(labels, load.active));
-    },
+    collect: (add) => forEachEndpoint(forwarder, (labels, load) => add(load.active, labels)),
   });
 }
 
@@ -116,27 +108,6 @@ function forEachEndpoint(
       show({ service: name, endpoint: shown++ < ENDPOINTS_SHOWN ? load.id : 'other' }, load);
     }
   }
-}
-
-interface CounterOptions {
-  readonly name: string;
-  readonly help: string;
-  readonly labelNames: string[];
-  readonly collect: (metric: Counter) => void;
-}
-
-/** A counter whose values are somebody else's: counted anew from zero for each scrape. */
-function counter(registry: AnyRegistry, { name, help, labelNames, collect }: CounterOptions): void {
-  void new Counter({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      this.reset();
-      collect(this);
-    },
-  });
 }
 
 /** prom-client's histogram takes one observation at a time; this one is read out of numbers already counted. */
