@@ -50,7 +50,6 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
   #deferredBuffer: ReadBuffer | undefined;
   /** The bytes of a pending write: they must neither move nor change. */
   #pending: Uint8Array | undefined;
-  #isSourceAtEnd = false;
   #isReleased = false;
   #smallReads = 0;
 
@@ -93,9 +92,10 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
 
   readEnded(): void {
     this.flush();
-    if (this.#isReleased) return;
-    this.#isSourceAtEnd = true;
-    if (this.#pending === undefined) this.#end();
+    // With a write pending, reading goes on after it, and then meets the end again.
+    if (this.#isReleased || this.#pending !== undefined) return;
+    this.hasEnded = true;
+    this.#owner.directionEnded(this);
   }
 
   readFailed(code: string): void {
@@ -114,17 +114,11 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
     this.hasMoved = true;
     this.#pending = undefined;
     this.#releaseDeferred();
-    if (this.#isSourceAtEnd) this.#end();
-    else this.#source.startReading();
+    this.#source.startReading();
   }
 
   writeFailed(code: string): void {
     this.#owner.directionFailed(this.#sink, code);
-  }
-
-  #end(): void {
-    this.hasEnded = true;
-    this.#owner.directionEnded(this);
   }
 
   #write(bytes: Uint8Array): void {

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
-import test, { type ExecutionContext } from 'ava';
-import { echo, endOf, HOST, portOf, startBackend } from '../../test/forward/harness.ts';
+import { connect } from 'node:net';
+import test from 'ava';
+import { streamAndPeer as pair } from '../../test/forward/streams.ts';
+import { echo, endOf, HOST, startBackend } from '../../test/forward/harness.ts';
 import {
   connectTcp,
   listenTcp,
@@ -10,29 +11,6 @@ import {
   WRITE_FINISHED,
   WRITE_PENDING,
 } from './tcp.ts';
-
-/** A stream of ours connected to a socket of `node:net`. */
-async function pair(t: ExecutionContext): Promise<{ stream: TcpStream; peer: Socket }> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, HOST);
-  await once(server, 'listening');
-  const accepted = once(server, 'connection');
-  const stream = await connected(portOf(server));
-  const [peer] = (await accepted) as [Socket];
-  peer.on('error', () => {});
-  t.teardown(async () => {
-    stream.close();
-    peer.destroy();
-    server.close();
-    await once(server, 'close');
-  });
-  return { stream, peer };
-}
-
-async function connected(port: number): Promise<TcpStream> {
-  return new Promise((resolve, reject) => {
-    connectTcp({ address: HOST, port }, { connected: resolve, connectFailed: reject });
-  });
-}
 
 /** Collects what a stream says, trading its buffer for the next after each read. */
 class Recorder implements StreamReader {

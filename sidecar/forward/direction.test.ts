@@ -1,0 +1,62 @@
+import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import test from 'ava';
+import { readAll } from '../../test/forward/harness.ts';
+import { streamAndPeer } from '../../test/forward/streams.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { Direction } from './direction.ts';
+import { type TcpStream, WRITE_PENDING } from './tcp.ts';
+import { Turn } from './turn.ts';
+
+const NOBODY = { writeFinished() {}, writeFailed() {} };
+
+/** Writes until no more fits. Resolves to how much was written. */
+function jam(stream: TcpStream): number {
+  const bytes = Buffer.alloc(1024 * 1024, 'x');
+  let written = bytes.length;
+  while (stream.write(bytes, NOBODY) !== WRITE_PENDING) written += bytes.length;
+  return written;
+}
+
+/** A turn that has seen many writes at once and so puts off the next one. */
+async function busyTurn(): Promise<Turn> {
+  const turn = new Turn();
+  for (let write = 0; write < 200; write++) turn.defer({ flush() {} });
+  await nextTurn();
+  return turn;
+}
+
+test('last bytes and the end at once, for a sink that is full: both arrive, the end last', async (t) => {
+  const [source, sink] = [await streamAndPeer(t), await streamAndPeer(t)];
+  // Both ways ended: then the system reports the end together with the last bytes.
+  source.stream.shutdown();
+  source.peer.resume();
+  await once(source.peer, 'end');
+  const jammed = jam(sink.stream);
+  const ended = Promise.withResolvers<void>();
+  let hasEnded = false;
+  const direction = new Direction(
+    source.stream,
+    sink.stream,
+    { pool: new BufferPool(), turn: await busyTurn() },
+    {
+      directionEnded() {
+        hasEnded = true;
+        sink.stream.shutdown();
+        ended.resolve();
+      },
+      directionFailed: (_at, code) => ended.reject(new Error(code)),
+    },
+  );
+  source.peer.end('tail');
+  await once(source.peer, 'finish');
+  direction.start();
+  for (let turn = 0; turn < 20; turn++) await nextTurn();
+  t.is(direction.bytes, 4);
+  t.false(hasEnded, 'while its bytes are on their way');
+  const received = readAll(sink.peer);
+  await ended.promise;
+  const text = await received;
+  t.is(text.length, jammed + 4);
+  t.true(text.endsWith('tail'));
+});
