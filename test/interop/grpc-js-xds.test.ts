@@ -12,6 +12,7 @@ import { AGGREGATED } from '../../control-plane/xds/services.ts';
 import type { Resource } from '../../control-plane/xds/snapshot.ts';
 import { EMPTY_SNAPSHOT, SnapshotCell, withChanges } from '../../control-plane/xds/snapshot.ts';
 import type { Logger } from '../../process/log.ts';
+import { until } from '../system/programs.ts';
 import { backendsResource, serviceResources } from './envoy-resources.ts';
 import { greet } from './greeter.ts';
 
@@ -62,9 +63,10 @@ async function serve(t: ExecutionContext, resources: readonly Resource[]): Promi
     publish: (resource) =>
       snapshots.replace(withChanges(snapshots.current, { upserts: [resource], removals: [] })),
     asked: async (typeUrl) => {
-      const isSubscribed = () =>
-        [...engine.streams()].some(({ sessions }) => sessions.some((session) => session.typeUrl === typeUrl));
-      while (!isSubscribed()) await new Promise(setImmediate);
+      await until(
+        async () => [...engine.streams()].flatMap((stream) => stream.sessions),
+        (sessions) => sessions.some((session) => session.typeUrl === typeUrl),
+      );
     },
   };
 }
