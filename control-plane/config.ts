@@ -1,5 +1,6 @@
 import { type Address, Environment } from '../process/environment.ts';
 import { type Level, LEVELS, type LogFormat } from '../process/log.ts';
+import { DEFAULT_LIMITS } from './xds/limits.ts';
 
 export interface ControlPlaneConfig {
   /** The folder of Kubernetes YAML that is served. */
@@ -72,9 +73,17 @@ function readStreams(environment: Environment): ControlPlaneConfig['streams'] {
     maxAgeMs: environment.integer(
       'CORTEXFLOW_STREAM_MAX_AGE_MS',
       { min: 1_000, max: 604_800_000 },
-      1_800_000,
+      DEFAULT_LIMITS.streamAgeMs,
     ),
-    newPerSecond: environment.integer('CORTEXFLOW_NEW_STREAMS_PER_SECOND', { min: 1, max: 100_000 }, 500),
-    burst: environment.integer('CORTEXFLOW_NEW_STREAMS_BURST', { min: 1, max: 1_000_000 }, 2_000),
+    newPerSecond: environment.integer(
+      'CORTEXFLOW_NEW_STREAMS_PER_SECOND',
+      { min: 1, max: 100_000 },
+      DEFAULT_LIMITS.newStreamsPerSecond,
+    ),
+    burst: environment.integer(
+      'CORTEXFLOW_NEW_STREAMS_BURST',
+      { min: 1, max: 1_000_000 },
+      DEFAULT_LIMITS.newStreamsBurst,
+    ),
   };
 }

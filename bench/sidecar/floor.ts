@@ -8,3 +8,4 @@ import { parseAddress } from '../../process/environment.ts';
 
 const address = parseAddress(process.env['CORTEXFLOW_ADMIN_ADDRESS'] ?? '');
 createServer((_request, response) => response.end()).listen(address?.port, address?.host);
+process.on('SIGTERM', () => process.exit());
