@@ -115,20 +115,26 @@ function startWildcard(subscription: Subscription): Subscription {
 
 /**
  * A name that is given up and still covered, by the wildcard or by its collection, is answered: the client
- * cannot know whether it goes on holding it.
+ * cannot know whether it goes on holding it. What was to be answered for that reason and is not covered any more
+ * is not.
  */
 function unsubscribeDelta(subscription: Subscription, names: readonly string[]): Subscription {
-  const remaining = names.includes(WILDCARD) ? endWildcard(subscription) : subscription;
+  if (names.length === 0) return subscription;
+  const isWildcardOver = subscription.wildcard && names.includes(WILDCARD);
+  const remaining = isWildcardOver ? endWildcard(subscription) : subscription;
   const after = unsubscribe(remaining, names);
-  const covered = names.filter(
-    (name) =>
-      remaining.names.has(name) && (after.wildcard || after.names.has(`${collectionOf(name)}/${WILDCARD}`)),
-  );
-  if (covered.length === 0) return after;
+  if (after === subscription) return subscription;
   const due = after.due.edit((draft) => {
-    for (const name of covered) draft.set(name, UNANSWERED);
+    for (const name of after.due.keys()) if (!isCovered(after, name)) draft.delete(name);
+    for (const name of names) {
+      if (remaining.names.has(name) && isCovered(after, name)) draft.set(name, UNANSWERED);
+    }
   });
   return { ...after, due };
+}
+
+function isCovered({ wildcard, names }: Subscription, name: string): boolean {
+  return wildcard || names.has(name) || names.has(`${collectionOf(name)}/${WILDCARD}`);
 }
 
 /** What names were told so far, the wildcard told them: from here on that is kept for each that is due. */
@@ -137,7 +143,6 @@ function endWildcard(subscription: Subscription): Subscription {
   const due = subscription.due.edit((draft) => {
     for (const [name, { answer }] of subscription.due) {
       if (names.has(name)) draft.set(name, { told: named(level, name), answer });
-      else draft.delete(name);
     }
   });
   return { ...subscription, wildcard: false, due };

@@ -1,8 +1,9 @@
 import { difference } from './persistent-map.ts';
 import { findResource } from './resource-set.ts';
 import type { Collection, ResourceSet } from './resource-set.ts';
+import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
 import type { Resource } from './resource.ts';
-import { named, NOTHING } from './subscription.ts';
+import { named } from './subscription.ts';
 import type { Due, Subscription } from './subscription.ts';
 import type { Content, Settled, Target } from './target.ts';
 
@@ -89,7 +90,9 @@ class Filling {
     const removed = gone.length === 0 || this.#remove(gone);
     if (sent.length === due.length && removed) return undefined;
     if (now.size === 0) return before;
-    return { told: toldAfter(before, now, { sent, removed }), answer: false };
+    const told = toldAfter(before, now, { sent, removed });
+    // Who was told nothing yet is still owed an answer, also if there is nothing left to tell by then.
+    return { told, answer: before.answer && told.size === 0 };
   }
 
   content(target: Target): Content | undefined {
@@ -134,17 +137,16 @@ function compare(
   return { due, gone };
 }
 
-/** Of a name that could not be told everything: what it was told, without anything that it has to be told again. */
+/** Of a name that could not be told everything: what it was told, and of what it is to be told again, just that. */
 function toldAfter(
   { told, answer }: Due,
   now: Collection,
   { sent, removed }: { readonly sent: readonly Resource[]; readonly removed: boolean },
 ): Collection {
-  return (answer ? NOTHING : told).edit((draft) => {
-    for (const [name, resource] of told) {
-      if (now.has(name)) continue;
-      if (removed) draft.delete(name);
-      else draft.set(name, resource);
+  return told.edit((draft) => {
+    for (const name of told.keys()) {
+      if (!now.has(name) && removed) draft.delete(name);
+      if (now.has(name) && answer) draft.set(name, claimedResource(name, UNKNOWN_VERSION));
     }
     for (const resource of sent) draft.set(resource.name, resource);
   });

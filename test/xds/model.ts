@@ -19,9 +19,9 @@ export function expected(truth: Truth, names: ReadonlySet<string>): Map<string, 
   return new Map([...truth].filter(([name]) => covers(names, name)));
 }
 
-/** By name, so that two are compared whatever their order. */
+/** By name, so that two are compared whatever their order; long contents in short. */
 export function inOrder(entries: Iterable<readonly [string, string]>): string[] {
-  return [...entries].map(([name, text]) => `${name}: ${text}`).toSorted();
+  return [...entries].map(([name, text]) => `${name}: ${text.slice(0, 20)} (${text.length})`).toSorted();
 }
 
 /** A delta client that believes whatever it is told. Throws at what no server may do. */
