@@ -53,6 +53,11 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     inspection: hostPort(config.inspection.host, inspectionPort),
     admin: hostPort(config.admin.host, admin.port),
   });
+  const drain = async (): Promise<void> => {
+    // Tells clients to make their next stream on another connection, to another replica maybe.
+    xds.tryShutdown(() => {});
+    await engine.drain(config.drainMs);
+  };
   const end = (): void => {
     engine.close();
     mesh.close();
@@ -65,7 +70,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
       { name: 'files', run: () => source.close() },
-      { name: 'streams', run: () => engine.drain(config.drainMs) },
+      { name: 'streams', run: drain },
       { name: 'listeners', run: end },
       { name: 'admin page', run: () => admin.close() },
     ],

@@ -1,8 +1,15 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type * as Http from 'node:http';
+import { createRequire } from 'node:module';
 import type { Registry } from 'prom-client';
 import { listen } from './listen.ts';
 import { isLevel, LEVELS, type LogLevel } from './log.ts';
 import type { Readiness } from './readiness.ts';
+
+/**
+ * An `import` of node:http reads all that it exports, its WebSocket too, which loads an HTTP client that
+ * takes 6 MB for as long as the process runs. `require` reads what is asked for.
+ */
+const { createServer } = createRequire(import.meta.url)('node:http') as typeof Http;
 
 export interface AdminAnswer {
   readonly status: number;
@@ -81,7 +88,7 @@ function setLevel(level: LogLevel, wanted: string): AdminAnswer {
 
 async function answer(
   routes: ReadonlyMap<string, AdminRoute>,
-  request: IncomingMessage,
+  request: Http.IncomingMessage,
 ): Promise<AdminAnswer> {
   try {
     const url = new URL(request.url ?? '/', 'http://admin');
@@ -96,8 +103,8 @@ async function answer(
 }
 
 function send(
-  response: ServerResponse,
-  request: IncomingMessage,
+  response: Http.ServerResponse,
+  request: Http.IncomingMessage,
   { status, contentType, body }: AdminAnswer,
 ): void {
   request.resume();

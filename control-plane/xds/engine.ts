@@ -56,8 +56,11 @@ export function createXdsEngine(options: XdsEngineOptions): XdsEngine {
   return new Engine(options);
 }
 
-/** How many streams are written to before sockets and requests get their turn. */
-const FAN_OUT_SLICE = 64;
+/**
+ * For how long streams are written to, in milliseconds, before sockets get their turn. A pause in between
+ * lets in the answers of those who were first, and whoever is last waits for them.
+ */
+const FAN_OUT_MS = 25;
 const SWEEP_MS = 1000;
 const KEPT_TYPES = 64;
 /** Counts for types that are neither served nor in the order, which clients may make up. */
@@ -81,7 +84,7 @@ class Engine implements XdsEngine, StreamHost {
   readonly #streams = new Map<XdsStream, number>();
   readonly #unsubscribe: () => void;
   readonly #sweeper: NodeJS.Timeout;
-  #waiting: XdsStream[] = [];
+  readonly #waiting = new Set<XdsStream>();
   #accepting = true;
   #lastId = 0;
   #whenEmpty: (() => void) | undefined;
@@ -207,14 +210,20 @@ class Engine implements XdsEngine, StreamHost {
     for (const server of this.#servers.values()) {
       server.replace(resourcesOf(this.#snapshots.current, server.typeUrl));
     }
-    const isRunning = this.#waiting.length > 0;
-    this.#waiting = [...this.#streams.keys()];
+    const isRunning = this.#waiting.size > 0;
+    // Those that still wait for the snapshot before stay first, so that a storm of changes starves nobody.
+    for (const stream of this.#streams.keys()) this.#waiting.add(stream);
     if (!isRunning) this.#fanOut();
   }
 
   #fanOut(): void {
-    for (const stream of this.#waiting.splice(0, FAN_OUT_SLICE)) stream.advance();
-    if (this.#waiting.length > 0) setImmediate(() => this.#fanOut());
+    const pauseAt = performance.now() + FAN_OUT_MS;
+    for (const stream of this.#waiting) {
+      this.#waiting.delete(stream);
+      stream.advance();
+      if (performance.now() >= pauseAt) break;
+    }
+    if (this.#waiting.size > 0) setImmediate(() => this.#fanOut());
   }
 
   #sweep(): void {
