@@ -12,7 +12,7 @@ import { listenGrpc } from './grpc-listener.ts';
 import { createInspectionServer } from './inspection/inspection.ts';
 import { startMesh } from './mesh-from-files.ts';
 import { exposeControlPlane } from './metrics.ts';
-import { createXdsEngine } from './xds/engine.ts';
+import { createXdsEngine, type XdsEngine } from './xds/engine.ts';
 import { XDS_SERVER_OPTIONS } from './xds/server-options.ts';
 import { AGGREGATED } from './xds/services.ts';
 import { SnapshotCell } from './xds/snapshot.ts';
@@ -53,28 +53,29 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     inspection: hostPort(config.inspection.host, inspectionPort),
     admin: hostPort(config.admin.host, admin.port),
   });
-  const drain = async (): Promise<void> => {
-    // Tells clients to make their next stream on another connection, to another replica maybe.
-    xds.tryShutdown(() => {});
-    await engine.drain(config.drainMs);
-  };
-  const end = (): void => {
-    engine.close();
-    mesh.close();
-    xds.forceShutdown();
-    inspection.forceShutdown();
-  };
   shutDownOnSignal({
     logger,
     timeoutMs: config.shutdownMs,
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
       { name: 'files', run: () => source.close() },
-      { name: 'streams', run: drain },
-      { name: 'listeners', run: end },
+      { name: 'streams', run: () => drain(xds, engine, config.drainMs) },
+      {
+        name: 'listeners',
+        run: () => {
+          for (const part of [engine, mesh]) part.close();
+          for (const server of [xds, inspection]) server.forceShutdown();
+        },
+      },
       { name: 'admin page', run: () => admin.close() },
     ],
   });
+}
+
+/** Ends streams one by one, and tells clients to make their next one on another connection, to another replica maybe. */
+async function drain(server: Server, engine: XdsEngine, windowMs: number): Promise<void> {
+  server.tryShutdown(() => {});
+  await engine.drain(windowMs);
 }
 
 await runProgram(async () => {
