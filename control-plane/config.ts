@@ -1,6 +1,6 @@
 import { type Address, Environment } from '../process/environment.ts';
 import { type Level, LEVELS, type LogFormat } from '../process/log.ts';
-import { DEFAULT_LIMITS } from './xds/limits.ts';
+import { DEFAULT_LIMITS, type Limits } from './xds/limits.ts';
 
 export interface ControlPlaneConfig {
   /** The folder of Kubernetes YAML that is served. */
@@ -18,13 +18,8 @@ export interface ControlPlaneConfig {
     /** However many follow one another, none waits longer than this. */
     readonly maxWindowMs: number;
   };
-  readonly streams: {
-    /** About how long a stream lives before its client is sent to reconnect, to another replica maybe. */
-    readonly maxAgeMs: number;
-    /** New streams admitted a second, after a first burst. */
-    readonly newPerSecond: number;
-    readonly burst: number;
-  };
+  /** How long streams live, and how many new ones are admitted. */
+  readonly streams: Pick<Limits, 'streamAgeMs' | 'newStreamsPerSecond' | 'newStreamsBurst'>;
   /** How long an orderly end may take, and how long of it streams are spread over. */
   readonly shutdownMs: number;
   readonly drainMs: number;
@@ -70,17 +65,17 @@ function readPush(environment: Environment): ControlPlaneConfig['push'] {
 
 function readStreams(environment: Environment): ControlPlaneConfig['streams'] {
   return {
-    maxAgeMs: environment.integer(
+    streamAgeMs: environment.integer(
       'CORTEXFLOW_STREAM_MAX_AGE_MS',
       { min: 1_000, max: 604_800_000 },
       DEFAULT_LIMITS.streamAgeMs,
     ),
-    newPerSecond: environment.integer(
+    newStreamsPerSecond: environment.integer(
       'CORTEXFLOW_NEW_STREAMS_PER_SECOND',
       { min: 1, max: 100_000 },
       DEFAULT_LIMITS.newStreamsPerSecond,
     ),
-    burst: environment.integer(
+    newStreamsBurst: environment.integer(
       'CORTEXFLOW_NEW_STREAMS_BURST',
       { min: 1, max: 1_000_000 },
       DEFAULT_LIMITS.newStreamsBurst,

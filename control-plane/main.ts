@@ -1,4 +1,4 @@
-import { Server } from '@grpc/grpc-js';
+import { Server, status } from '@grpc/grpc-js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { startAdmin } from '../process/admin.ts';
 import { hostPort } from '../process/listen.ts';
@@ -12,8 +12,9 @@ import { listenGrpc } from './grpc-listener.ts';
 import { createInspectionServer } from './inspection/inspection.ts';
 import { startMesh } from './mesh-from-files.ts';
 import { exposeControlPlane } from './metrics.ts';
+import { anybody, type Identified } from './xds/caller.ts';
 import { createXdsEngine, type XdsEngine } from './xds/engine.ts';
-import { XDS_SERVER_OPTIONS } from './xds/server-options.ts';
+import { xdsServerOptions } from './xds/server-options.ts';
 import { AGGREGATED } from './xds/services.ts';
 import { SnapshotCell } from './xds/snapshot.ts';
 
@@ -28,13 +29,10 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     logger,
     order: RESOURCE_ORDER,
     fullStateTypes: RESOURCE_ORDER,
-    limits: {
-      streamAgeMs: config.streams.maxAgeMs,
-      newStreamsPerSecond: config.streams.newPerSecond,
-      newStreamsBurst: config.streams.burst,
-    },
+    limits: config.streams,
+    identify: (call) => (mesh.isSynced ? anybody(call) : NOT_YET),
   });
-  const xds = new Server(XDS_SERVER_OPTIONS);
+  const xds = new Server(xdsServerOptions(config.streams));
   engine.addTo(xds, [AGGREGATED]);
   const inspection = createInspectionServer(engine, readiness);
 
@@ -42,17 +40,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
   const admin = await startAdmin({ ...config.admin, readiness, registry, level });
   const inspectionPort = await listenGrpc(inspection, 'inspection', config.inspection);
-  // Sidecars are let in last: what they are told first is complete.
-  await synced;
   const xdsPort = await listenGrpc(xds, 'xDS', config.xds);
-
-  const { directory } = config;
-  logger.info('Serving', {
-    directory,
-    xds: hostPort(config.xds.host, xdsPort),
-    inspection: hostPort(config.inspection.host, inspectionPort),
-    admin: hostPort(config.admin.host, admin.port),
-  });
   shutDownOnSignal({
     logger,
     timeoutMs: config.shutdownMs,
@@ -60,22 +48,37 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
       { name: 'readiness', run: () => void readiness.block('shutting down') },
       { name: 'files', run: () => source.close() },
       { name: 'streams', run: () => drain(xds, engine, config.drainMs) },
-      {
-        name: 'listeners',
-        run: () => {
-          for (const part of [engine, mesh]) part.close();
-          for (const server of [xds, inspection]) server.forceShutdown();
-        },
-      },
+      { name: 'listeners', run: () => close([engine, mesh], [xds, inspection]) },
       { name: 'admin page', run: () => admin.close() },
     ],
   });
+
+  await synced;
+  logger.info('Serving', {
+    directory: config.directory,
+    xds: hostPort(config.xds.host, xdsPort),
+    inspection: hostPort(config.inspection.host, inspectionPort),
+    admin: hostPort(config.admin.host, admin.port),
+  });
 }
+
+/** Half a mesh looks like a mesh that lost the other half: until all is read, nobody is told anything. */
+const NOT_YET: Identified = {
+  rejected: {
+    code: status.UNAVAILABLE,
+    details: 'The control plane is still reading what it is to serve: try again after a moment.',
+  },
+};
 
 /** Ends streams one by one, and tells clients to make their next one on another connection, to another replica maybe. */
 async function drain(server: Server, engine: XdsEngine, windowMs: number): Promise<void> {
   server.tryShutdown(() => {});
   await engine.drain(windowMs);
+}
+
+function close(parts: readonly { close(): void }[], servers: readonly Server[]): void {
+  for (const part of parts) part.close();
+  for (const server of servers) server.forceShutdown();
 }
 
 await runProgram(async () => {

@@ -59,11 +59,11 @@ function endWithThis(program: ChildProcess): void {
     programs.delete(program);
     process.exitCode = Math.max(Number(process.exitCode ?? 0), code ?? 1);
     endAll();
-    if (programs.size === 0) process.exit();
   });
 }
 
 function endAll(): void {
+  if (programs.size === 0) process.exit();
   for (const program of programs) program.kill('SIGTERM');
 }
 

@@ -24,7 +24,12 @@ measure(async ({ objects }) => {
   mesh.apply(objects.map((object) => ({ type: 'upsert', object })));
   mesh.synced();
 
-  const engine = createXdsEngine({ snapshots, logger: warningsOnly(), order: RESOURCE_ORDER });
+  const engine = createXdsEngine({
+    snapshots,
+    logger: warningsOnly(),
+    order: RESOURCE_ORDER,
+    fullStateTypes: RESOURCE_ORDER,
+  });
   const server = new Server(XDS_SERVER_OPTIONS);
   engine.addTo(server, [AGGREGATED]);
   const port = await listenGrpc(server, 'xDS', { host: '127.0.0.1', port: 0 });
