@@ -20,7 +20,11 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   const discovery = discover(config, log);
   const forwarder = new Forwarder({
     routes: discovery.directory,
-    balancer: new Balancer({ random: Math.random, policyOf: policyOf(config.upstreams) }),
+    balancer: new Balancer({
+      random: Math.random,
+      identity: config.node.id,
+      policyOf: policyOf(config.upstreams),
+    }),
     log,
     limits: config.limits,
   });

@@ -68,3 +68,23 @@ test('a forgotten Service starts anew, also for a group seen before', (t) => {
   t.is(balancer.pick(one, REQUEST, 0)?.load.active, 0);
   t.is([...balancer.loads('demo/hello')].length, 1);
 });
+
+for (const [what, affinityTimeoutMs] of [
+  ['consistent hashing', undefined],
+  ['session affinity', 1_000],
+] as const) {
+  test(`${what}: sidecars that all see their client as 127.0.0.1 spread over the endpoints`, (t) => {
+    const addresses = Array.from({ length: 10 }, (_, index) => `10.0.0.${index}`);
+    const counts = new Map<string, number>();
+    for (let sidecar = 0; sidecar < 1_000; sidecar++) {
+      const identity = `hello-${sidecar}`;
+      const balancer = new Balancer({ random: Math.random, identity, policyOf: () => 'consistent-hash' });
+      const request = { ...REQUEST, clientAddress: '127.0.0.1' };
+      const id = balancer.pick(group(addresses, affinityTimeoutMs), request, 0)?.candidate.id ?? '';
+      counts.set(id, (counts.get(id) ?? 0) + 1);
+    }
+    t.is(counts.size, 10);
+    // Standard deviation of a fair share is 9.5.
+    for (const count of counts.values()) t.true(Math.abs(count - 100) < 60, `share of ${count}`);
+  });
+}

@@ -11,15 +11,19 @@ import { RoundRobinPicker } from './round-robin.ts';
 
 export type Policy = 'least-latency' | 'round-robin' | 'least-request' | 'consistent-hash';
 
-const PICKERS: Readonly<Record<Policy, (contenders: readonly Contender[], random: Random) => Picker>> = {
+type Build = (contenders: readonly Contender[], random: Random, identity: string) => Picker;
+
+const PICKERS: Readonly<Record<Policy, Build>> = {
   'least-latency': (contenders, random) => new PowerOfTwoPicker(contenders, random),
   'round-robin': (contenders, random) => new RoundRobinPicker(contenders, random),
   'least-request': (contenders, random) => new LeastRequestPicker(contenders, random),
-  'consistent-hash': (contenders) => new RendezvousHashPicker(contenders),
+  'consistent-hash': (contenders, _random, identity) => new RendezvousHashPicker(contenders, identity),
 };
 
 export interface BalancerOptions {
   readonly random: Random;
+  /** Who this sidecar is, so that sidecars that hash the same client address choose different endpoints. */
+  readonly identity?: string;
   /** Which policy a Service wants; session affinity comes before it. Default: least latency. */
   readonly policyOf?: (service: Service) => Policy;
 }
@@ -33,12 +37,14 @@ interface Books {
 /** Chooses endpoints for connections and keeps account of their load. */
 export class Balancer {
   readonly #random: Random;
+  readonly #identity: string;
   readonly #policyOf: (service: Service) => Policy;
   #pickers = new WeakMap<EndpointGroup, Picker>();
   readonly #books = new Map<string, Map<string, Books>>();
 
-  constructor({ random, policyOf = () => 'least-latency' }: BalancerOptions) {
+  constructor({ random, identity = '', policyOf = () => 'least-latency' }: BalancerOptions) {
     this.#random = random;
+    this.#identity = identity;
     this.#policyOf = policyOf;
   }
 
@@ -70,8 +76,8 @@ export class Balancer {
   #build({ service, candidates }: EndpointGroup, books: Books): Picker {
     const contenders = contendersOf(candidates, books.loads);
     if (service.affinityTimeoutMs === undefined)
-      return PICKERS[this.#policyOf(service)](contenders, this.#random);
-    const inner = new RendezvousHashPicker(contenders);
+      return PICKERS[this.#policyOf(service)](contenders, this.#random, this.#identity);
+    const inner = new RendezvousHashPicker(contenders, this.#identity);
     return new AffinityPicker(inner, contenders, books.affinity, service.affinityTimeoutMs);
   }
 

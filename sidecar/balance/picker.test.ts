@@ -16,9 +16,14 @@ const POLICIES: Readonly<Record<string, Build>> = {
   'power of two': (contenders, random) => new PowerOfTwoPicker(contenders, random),
   'round robin': (contenders, random) => new RoundRobinPicker(contenders, random),
   'least request': (contenders, random) => new LeastRequestPicker(contenders, random),
-  'rendezvous hash': (contenders) => new RendezvousHashPicker(contenders),
+  'rendezvous hash': (contenders) => new RendezvousHashPicker(contenders, 'sidecar'),
   affinity: (contenders) =>
-    new AffinityPicker(new RendezvousHashPicker(contenders), contenders, new AffinityBook(), 1_000),
+    new AffinityPicker(
+      new RendezvousHashPicker(contenders, 'sidecar'),
+      contenders,
+      new AffinityBook(),
+      1_000,
+    ),
 };
 
 const NONE: ReadonlySet<string> = new Set();
@@ -138,12 +143,13 @@ test('rendezvous hash: when an endpoint leaves, only its own clients move', (t) 
     fc.property(fc.integer({ min: 2, max: 30 }), fc.nat(), fc.array(fc.ipV4()), (count, leaving, clients) => {
       const all = candidates(count);
       const gone = all[leaving % count];
-      const before = new RendezvousHashPicker(contendersOf(all, new LoadBook()));
+      const before = new RendezvousHashPicker(contendersOf(all, new LoadBook()), 'sidecar');
       const after = new RendezvousHashPicker(
         contendersOf(
           all.filter((candidate) => candidate !== gone),
           new LoadBook(),
         ),
+        'sidecar',
       );
       for (const clientAddress of clients) {
         const request = { clientAddress, exclude: NONE };
@@ -160,7 +166,7 @@ test('affinity: a client keeps its endpoint when endpoints are added, until its 
   const clients = Array.from({ length: 200 }, (_, index) => `192.0.2.${index}`);
   const picker = (count: number): Picker => {
     const contenders = contendersOf(candidates(count), loads);
-    return new AffinityPicker(new RendezvousHashPicker(contenders), contenders, book, 1_000);
+    return new AffinityPicker(new RendezvousHashPicker(contenders, 'sidecar'), contenders, book, 1_000);
   };
   const endpoints = (from: Picker, nowMs: number): readonly (string | undefined)[] =>
     clients.map((clientAddress) => from.pick({ clientAddress, exclude: NONE }, nowMs)?.candidate.id);
@@ -173,7 +179,7 @@ test('affinity: a client keeps its endpoint when endpoints are added, until its 
 test('affinity: a client moves with its endpoint gone or not answering, and stays where it moved', (t) => {
   const book = new AffinityBook();
   const contenders = contendersOf(candidates(5), new LoadBook());
-  const picker = new AffinityPicker(new RendezvousHashPicker(contenders), contenders, book, 1_000);
+  const picker = new AffinityPicker(new RendezvousHashPicker(contenders, 'sidecar'), contenders, book, 1_000);
   const request = { clientAddress: '192.0.2.1', exclude: NONE };
   const home = picker.pick(request, 0)?.candidate.id ?? '';
   const moved = picker.pick({ ...request, exclude: new Set([home]) }, 1)?.candidate.id;
