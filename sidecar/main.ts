@@ -28,6 +28,8 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     log,
     limits: config.limits,
   });
+  // However the process ends: no half of an answer may look like the whole of it.
+  process.on('exit', () => forwarder.abortAll());
 
   collectDefaultMetrics({ register: registry });
   exposeDiscovery(registry, discovery);

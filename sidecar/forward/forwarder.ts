@@ -88,6 +88,14 @@ export class Forwarder implements Surroundings {
     for (const service of this.#services.values()) service.release();
   }
 
+  /**
+   * Resets every open connection, at once and without waiting for anything: for a process that is about to
+   * exit. The kernel would close what is left with a FIN, which tells a peer that it has received everything.
+   */
+  abortAll(): void {
+    for (const connection of this.#connections) connection.abort('drained');
+  }
+
   serviceUse(name: string): ServiceUse {
     let service = this.#services.get(name);
     if (service === undefined) {
@@ -125,14 +133,10 @@ export class Forwarder implements Surroundings {
   }
 
   async #lastConnection(limitMs: number): Promise<void> {
-    const limit = setTimeout(() => this.#abortAll(), limitMs);
+    const limit = setTimeout(() => this.abortAll(), limitMs);
     this.#allEnded ??= Promise.withResolvers();
     await this.#allEnded.promise;
     clearTimeout(limit);
-  }
-
-  #abortAll(): void {
-    for (const connection of this.#connections) connection.abort('drained');
   }
 
   #tick(): void {
