@@ -141,6 +141,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   directionEnded(direction: Direction): void {
+    if (this.#hasEnded) return;
     const isSending = direction === this.#sending;
     this.#closedFirst ??= isSending ? 'client' : 'backend';
     const other = isSending ? this.#receiving : this.#sending;
@@ -154,6 +155,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   directionFailed(at: TcpStream, code: string): void {
+    if (this.#hasEnded) return;
     const isClient = at === this.#client;
     this.#closedFirst ??= isClient ? 'client' : 'backend';
     this.abort(isClient ? 'client-reset' : 'backend-reset', code);

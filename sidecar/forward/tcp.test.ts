@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { streamAndPeer as pair } from '../../test/forward/streams.ts';
 import { echo, endOf, HOST, startBackend } from '../../test/forward/harness.ts';
@@ -160,4 +161,37 @@ test('a listener accepts, says where it listens and who came, and stops', async 
   listener.close();
   const [error] = (await once(connect(listener.address.port, HOST), 'error')) as [NodeJS.ErrnoException];
   t.is(error.code, 'ECONNREFUSED');
+});
+
+/** Connects, reads as fast as it can until it is reset, and begins again. */
+const READER = `
+const { connect } = require('node:net');
+const { workerData: port } = require('node:worker_threads');
+const again = () => {
+  connect({ port, host: '${HOST}', onread: { buffer: Buffer.alloc(4 << 20), callback: () => true } })
+    .on('error', () => {}).on('close', again);
+};
+again();`;
+
+test('after a reset the writer hears no more, also of a write that the kernel had taken by then', async (t) => {
+  const bytes = Buffer.alloc(3_000_000);
+  const done = Promise.withResolvers<void>();
+  let [pending, heardAfterReset] = [0, 0];
+  const heard = (): void => void heardAfterReset++;
+  const writer = { writeFinished: heard, writeFailed: heard };
+  const accepted = (stream: TcpStream): void => {
+    let result = WRITE_FINISHED;
+    for (let write = 0; write < 20 && result === WRITE_FINISHED; write++)
+      result = stream.write(bytes, writer);
+    stream.reset();
+    // By far enough for some of them to be taken meanwhile: how many depends on who is faster.
+    if (result === WRITE_PENDING && ++pending === 200) done.resolve();
+  };
+  const result = listenTcp({ address: HOST, port: 0 }, { accepted, acceptFailed: done.reject });
+  if (!result.ok) throw new Error(result.code);
+  const worker = new Worker(READER, { eval: true, workerData: result.listener.address.port });
+  await done.promise;
+  await worker.terminate();
+  result.listener.close();
+  t.is(heardAfterReset, 0);
 });

@@ -10,7 +10,8 @@
  *   are in that buffer; a buffer returned from `onread` is used from then on.
  * - `handle.writeBuffer(request, bytes)` tries to write at once. If `streamBaseState[kLastWriteWasAsync]` is 0,
  *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`.
- * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again.
+ * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again. A
+ *   write that the kernel had taken by then still completes afterwards, with status 0 and not as cancelled.
  *
  * `tcp.test.ts` proves each of these, so a Node that changes them fails there first.
  */
@@ -39,6 +40,7 @@ interface Handle {
 }
 
 interface WriteRequest {
+  stream: TcpStream;
   writer: StreamWriter;
   oncomplete: (this: WriteRequest, status: number) => void;
 }
@@ -78,7 +80,7 @@ const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap') as TcpWrap;
 const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding(
   'stream_wrap',
 ) as StreamWrap;
-const { UV_EOF, UV_ECANCELED } = binding('uv') as { readonly UV_EOF: number; readonly UV_ECANCELED: number };
+const { UV_EOF } = binding('uv') as { readonly UV_EOF: number };
 
 /** How many connections the kernel may finish before we accept them; it caps this at `somaxconn`. */
 const BACKLOG = 4096;
@@ -153,7 +155,7 @@ export class TcpStream {
    */
   write(bytes: Uint8Array, writer: StreamWriter): number {
     this.#minimiseDelay();
-    const request = (this.#writeRequest ??= writeRequest(writer));
+    const request = (this.#writeRequest ??= writeRequest(this, writer));
     const error = this.#handle.writeBuffer(request, bytes);
     if (error !== 0) return error;
     if (streamBaseState[kLastWriteWasAsync] === 0) return WRITE_FINISHED;
@@ -252,8 +254,9 @@ export function connectTcp({ address, port }: SocketAddress, waiter: ConnectWait
   return request.stream;
 }
 
-function writeRequest(writer: StreamWriter): WriteRequest {
+function writeRequest(stream: TcpStream, writer: StreamWriter): WriteRequest {
   const request = new WriteWrap();
+  request.stream = stream;
   request.writer = writer;
   request.oncomplete = onWritten;
   return request;
@@ -270,8 +273,9 @@ function onRead(this: Handle): Uint8Array | undefined {
 }
 
 function onWritten(this: WriteRequest, status: number): void {
+  if (this.stream.isClosed) return;
   if (status === 0) this.writer.writeFinished();
-  else if (status !== UV_ECANCELED) this.writer.writeFailed(getSystemErrorName(status));
+  else this.writer.writeFailed(getSystemErrorName(status));
 }
 
 function onConnected(this: ConnectRequest, status: number): void {
