@@ -2,10 +2,9 @@ import type { EndpointGroup } from '../services/decision.ts';
 import type { Service } from '../services/service.ts';
 import { AffinityBook, AffinityPicker } from './affinity.ts';
 import { type Contender, type PickRequest, contendersOf } from './contender.ts';
-import { LeastRequestPicker } from './least-request.ts';
 import { type EndpointLoad, LoadBook } from './load.ts';
 import type { Picker, Random } from './picker.ts';
-import { PowerOfTwoPicker } from './power-of-two.ts';
+import { connections, latencyAndConnections, PowerOfTwoPicker } from './power-of-two.ts';
 import { RendezvousHashPicker } from './rendezvous-hash.ts';
 import { RoundRobinPicker } from './round-robin.ts';
 
@@ -14,9 +13,9 @@ export type Policy = 'least-latency' | 'round-robin' | 'least-request' | 'consis
 type Build = (contenders: readonly Contender[], random: Random, identity: string) => Picker;
 
 const PICKERS: Readonly<Record<Policy, Build>> = {
-  'least-latency': (contenders, random) => new PowerOfTwoPicker(contenders, random),
+  'least-latency': (contenders, random) => new PowerOfTwoPicker(contenders, random, latencyAndConnections),
   'round-robin': (contenders, random) => new RoundRobinPicker(contenders, random),
-  'least-request': (contenders, random) => new LeastRequestPicker(contenders, random),
+  'least-request': (contenders, random) => new PowerOfTwoPicker(contenders, random, connections),
   'consistent-hash': (contenders, _random, identity) => new RendezvousHashPicker(contenders, identity),
 };
 

@@ -225,7 +225,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#closedFirst ??= 'proxy';
     this.#sending?.release();
     this.#receiving?.release();
-    this.#load?.closed();
+    if (this.#sending === undefined) this.#load?.connectAbandoned();
+    else this.#load?.closed();
     const service = this.#service;
     if (service !== undefined) {
       service.counters.closed[ending]++;
