@@ -6,7 +6,7 @@ import type { Decision, Destination, EndpointGroup, Routes } from '../services/d
 import type { ConnectTimes } from './counters.ts';
 import { type CopyResources, Direction, type DirectionOwner } from './direction.ts';
 import type { Limits } from './limits.ts';
-import { connectFailureOf, type Ending, type Outcome, type Refusal } from './outcome.ts';
+import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
 import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
 
@@ -128,16 +128,10 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     if (service === undefined) return;
     this.#backend?.close();
     this.#backend = undefined;
-    const nowMs = performance.now();
-    const load = this.#load;
-    load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
-    this.#load = undefined;
-    this.#failure = `${this.#endpoint} did not answer (${code}).`;
     service.counters.connectFailures[connectFailureOf(code)]++;
-    const fields = { service: service.name, endpoint: this.#endpoint, code };
-    service.warnings.say(this.#around.log, 'Could not connect to an endpoint.', fields);
-    if (load === undefined) this.refuse('connect-failed', this.#failure);
-    else this.#retry(service, nowMs);
+    const shortage = shortageOf(code);
+    if (shortage === undefined) this.#endpointFailed(service, code);
+    else this.refuse('local-shortage', shortage);
   }
 
   directionEnded(direction: Direction): void {
@@ -210,6 +204,18 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#attempts++;
     this.#attemptedAtMs = performance.now();
     this.#backend = connectTcp(address, this);
+  }
+
+  #endpointFailed(service: ServiceUse, code: string): void {
+    const nowMs = performance.now();
+    const load = this.#load;
+    load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
+    this.#load = undefined;
+    this.#failure = `${this.#endpoint} did not answer (${code}).`;
+    const fields = { service: service.name, endpoint: this.#endpoint, code };
+    service.warnings.say(this.#around.log, 'Could not connect to an endpoint.', fields);
+    if (load === undefined) this.refuse('connect-failed', this.#failure);
+    else this.#retry(service, nowMs);
   }
 
   /** On another endpoint, of those that are there by now. */

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Decision, Routes } from '../../sidecar/services/decision.ts';
 import {
@@ -17,6 +20,7 @@ import {
   startBackend,
   startForwarder,
 } from './harness.ts';
+import type { Counted } from './shortage.ts';
 
 test('carries a connection to an endpoint and back', async (t) => {
   const backend = await startBackend(t, echo);
@@ -280,4 +284,27 @@ test('two drains at once both end', async (t) => {
   await forwarder.drain(0);
   await patient;
   t.is(forwarder.connections.size, 0);
+});
+
+test('no file descriptor left for a connection to an endpoint: refused at once, and no endpoint is blamed', async (t) => {
+  const backends = [await startBackend(t, echo), await startBackend(t, echo)];
+  const program = fileURLToPath(new URL('shortage.ts', import.meta.url));
+  const child = spawn(
+    'sh',
+    ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath, program, ...backends.map(String)],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [port] = (await once(child, 'message')) as [number];
+  t.is(await endOf(connect(port, HOST)), 'ECONNRESET');
+  child.send('go on');
+  const [counted] = (await once(child, 'message')) as [Counted];
+  t.deepEqual(counted, {
+    refused: 1,
+    failures: 1,
+    endpoints: backends.map(() => ({ isAvoided: false, active: 0 })),
+  });
+  const socket = connect({ port, host: HOST, allowHalfOpen: true });
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
 });
