@@ -219,7 +219,10 @@ export interface TcpListener {
 /** Who takes what a listener accepts. */
 export interface Acceptor {
   accepted(stream: TcpStream): void;
-  /** As `EMFILE`: the listener stays. */
+  /**
+   * The listener stays. Not called for EMFILE: libuv then accepts and closes what waits, with a FIN that nobody
+   * here learns of. Keep connections below the limit of open files.
+   */
   acceptFailed(code: string): void;
 }
 
