@@ -21,6 +21,9 @@ export interface Surroundings extends CopyResources {
   ended(connection: Connection): void;
 }
 
+/** A connection that has been quiet for this long gives back grown buffers. */
+const KEPT_BUFFERS_MS = 5_000;
+
 const NONE: ReadonlySet<string> = new Set();
 
 /**
@@ -87,8 +90,14 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     if (this.#sending.hasMoved || this.#receiving.hasMoved) {
       this.#sending.hasMoved = this.#receiving.hasMoved = false;
       this.#quietSinceMs = nowMs;
-    } else if (nowMs - this.#quietSinceMs >= this.#around.limits.idleTimeoutMs) {
+      return;
+    }
+    const quietMs = nowMs - this.#quietSinceMs;
+    if (quietMs >= this.#around.limits.idleTimeoutMs) {
       this.abort('idle-timeout');
+    } else if (quietMs >= KEPT_BUFFERS_MS) {
+      this.#sending.giveBack();
+      this.#receiving.giveBack();
     }
   }
 

@@ -70,6 +70,40 @@ test('reads go to the given buffer, and to the one returned after that', async (
   );
 });
 
+test('a buffer given between two reads takes the next bytes; the one before stays as it is', async (t) => {
+  const { stream, peer } = await pair(t);
+  const buffers = [new Uint8Array(16), new Uint8Array(4), new Uint8Array(16)] as const;
+  const lengths: number[] = [];
+  let arrived = Promise.withResolvers<void>();
+  const reader: StreamReader = {
+    read(length) {
+      lengths.push(length);
+      arrived.resolve();
+      return undefined;
+    },
+    readEnded: () => arrived.resolve(),
+    readFailed: (code) => arrived.reject(new Error(code)),
+  };
+  stream.attach(reader, buffers[0]);
+  stream.startReading();
+  for (const [index, word] of ['one', 'two', 'three'].entries()) {
+    stream.useBuffer(buffers[index] ?? new Uint8Array());
+    arrived = Promise.withResolvers();
+    peer.write(word);
+    await arrived.promise;
+  }
+  arrived = Promise.withResolvers();
+  peer.end();
+  await arrived.promise;
+  t.deepEqual(lengths, [3, 3, 5]);
+  t.deepEqual(
+    buffers.map((buffer) => Buffer.from(buffer).toString().replaceAll('\0', '')),
+    ['one', 'two', 'three'],
+  );
+  stream.close();
+  stream.useBuffer(buffers[0]);
+});
+
 test('nothing is read before startReading, nor after stopReading', async (t) => {
   const { stream, peer } = await pair(t);
   const recorder = new Recorder([new Uint8Array(16)]);

@@ -7,7 +7,8 @@
  *
  * - `handle.onread` is called with `this` = the handle after each read, with the outcome in
  *   `streamBaseState[kReadBytesOrError]`: a length, or a negative errno. With `useUserBuffer(buffer)` the bytes
- *   are in that buffer; a buffer returned from `onread` is used from then on.
+ *   are in that buffer; a buffer returned from `onread` is used from then on, and so is one given by another
+ *   `useUserBuffer` while nothing is being read.
  * - `handle.writeBuffer(request, bytes)` tries to write at once. If `streamBaseState[kLastWriteWasAsync]` is 0,
  *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`.
  * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again. A
@@ -139,6 +140,14 @@ export class TcpStream {
     this.#handle.reader = reader;
     this.#handle.useUserBuffer(buffer);
     this.#handle.onread = onRead;
+  }
+
+  /**
+   * What comes next is put there; the buffer used until now is free. Node keeps some dozen bytes for each call
+   * until the connection is closed: not for every read, which can return the next buffer itself.
+   */
+  useBuffer(buffer: Uint8Array): void {
+    if (!this.isClosed) this.#handle.useUserBuffer(buffer);
   }
 
   startReading(): void {
