@@ -1,5 +1,4 @@
 import type { EndpointGroup } from '../services/decision.ts';
-import type { Service } from '../services/service.ts';
 import { AffinityBook, AffinityPicker } from './affinity.ts';
 import { type Contender, type PickRequest, contendersOf } from './contender.ts';
 import { type EndpointLoad, LoadBook } from './load.ts';
@@ -23,8 +22,8 @@ export interface BalancerOptions {
   readonly random: Random;
   /** Who this sidecar is, so that sidecars that hash the same client address choose different endpoints. */
   readonly identity?: string;
-  /** Which policy a Service wants; session affinity comes before it. Default: least latency. */
-  readonly policyOf?: (service: Service) => Policy;
+  /** Which policy is wanted for a port of a Service; session affinity comes before it. Default: least latency. */
+  readonly policyOf?: (group: EndpointGroup) => Policy;
 }
 
 /** What outlives every picker of one Service port. */
@@ -37,7 +36,7 @@ interface Books {
 export class Balancer {
   readonly #random: Random;
   readonly #identity: string;
-  readonly #policyOf: (service: Service) => Policy;
+  readonly #policyOf: (group: EndpointGroup) => Policy;
   #pickers = new WeakMap<EndpointGroup, Picker>();
   readonly #books = new Map<string, Map<string, Books>>();
 
@@ -72,10 +71,11 @@ export class Balancer {
     return picker;
   }
 
-  #build({ service, candidates }: EndpointGroup, books: Books): Picker {
+  #build(group: EndpointGroup, books: Books): Picker {
+    const { service, candidates } = group;
     const contenders = contendersOf(candidates, books.loads);
     if (service.affinityTimeoutMs === undefined)
-      return PICKERS[this.#policyOf(service)](contenders, this.#random, this.#identity);
+      return PICKERS[this.#policyOf(group)](contenders, this.#random, this.#identity);
     const inner = new RendezvousHashPicker(contenders, this.#identity);
     return new AffinityPicker(inner, contenders, books.affinity, service.affinityTimeoutMs);
   }
