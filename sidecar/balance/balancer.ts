@@ -26,10 +26,17 @@ export interface BalancerOptions {
   readonly policyOf?: (group: EndpointGroup) => Policy;
 }
 
-/** What outlives every picker of one Service port. */
+/** What outlives every picker of one Service port in one address family. */
 interface Books {
-  readonly loads: LoadBook;
+  loads: LoadBook;
   readonly affinity: AffinityBook;
+}
+
+/** A picker holds on to its loads: it is of no more use once its Service's have been forgotten. */
+interface Adopted {
+  readonly picker: Picker;
+  readonly loads: LoadBook;
+  readonly books: Books;
 }
 
 /** Chooses endpoints for connections and keeps account of their load. */
@@ -37,7 +44,7 @@ export class Balancer {
   readonly #random: Random;
   readonly #identity: string;
   readonly #policyOf: (group: EndpointGroup) => Policy;
-  #pickers = new WeakMap<EndpointGroup, Picker>();
+  readonly #adopted = new WeakMap<EndpointGroup, Adopted>();
   readonly #books = new Map<string, Map<string, Books>>();
 
   constructor({ random, identity = '', policyOf = () => 'least-latency' }: BalancerOptions) {
@@ -48,8 +55,9 @@ export class Balancer {
 
   /** Undefined once every candidate is excluded. */
   pick(group: EndpointGroup, request: PickRequest, nowMs: number): Contender | undefined {
-    const picker = this.#pickers.get(group) ?? this.#adopt(group);
-    return picker.pick(request, nowMs);
+    let adopted = this.#adopted.get(group);
+    if (adopted?.loads !== adopted?.books.loads) adopted = undefined;
+    return (adopted ?? this.#adopt(group)).picker.pick(request, nowMs);
   }
 
   /** The loads of one Service's endpoints; an endpoint that serves several ports comes once for each. */
@@ -57,18 +65,26 @@ export class Balancer {
     for (const { loads } of this.#books.get(service)?.values() ?? []) yield* loads.all();
   }
 
-  /** Drops what is remembered about a Service that is no longer used. */
-  forget(service: string): void {
-    // Pickers hold on to their loads: those of forgotten books must not be used again.
-    if (this.#books.delete(service)) this.#pickers = new WeakMap();
+  /**
+   * Drops what is remembered about a Service that has no connections. Which client had which endpoint stays for
+   * as long as session affinity promises it: call again after that.
+   */
+  forget(service: string, nowMs: number): void {
+    const ports = this.#books.get(service);
+    if (ports === undefined) return;
+    for (const [key, books] of ports) {
+      if (!books.loads.isEmpty) books.loads = new LoadBook();
+      if (!books.affinity.isLive(nowMs)) ports.delete(key);
+    }
+    if (ports.size === 0) this.#books.delete(service);
   }
 
-  #adopt(group: EndpointGroup): Picker {
+  #adopt(group: EndpointGroup): Adopted {
     const books = this.#booksOf(group);
     books.loads.retain(group.candidates);
-    const picker = this.#build(group, books);
-    this.#pickers.set(group, picker);
-    return picker;
+    const adopted = { picker: this.#build(group, books), loads: books.loads, books };
+    this.#adopted.set(group, adopted);
+    return adopted;
   }
 
   #build(group: EndpointGroup, books: Books): Picker {
@@ -80,10 +96,12 @@ export class Balancer {
     return new AffinityPicker(inner, contenders, books.affinity, service.affinityTimeoutMs);
   }
 
-  #booksOf({ service, port }: EndpointGroup): Books {
+  #booksOf({ service, port, candidates }: EndpointGroup): Books {
     let ports = this.#books.get(service.key);
     if (ports === undefined) this.#books.set(service.key, (ports = new Map()));
-    const key = `${port.port}/${port.protocol}`;
+    // A group has one address family. With both in one book each would drop the loads of the other.
+    const family = candidates[0]?.address.includes(':') ? 'ipv6' : 'ipv4';
+    const key = `${port.port}/${port.protocol}/${family}`;
     let books = ports.get(key);
     if (books === undefined)
       ports.set(key, (books = { loads: new LoadBook(), affinity: new AffinityBook() }));

@@ -105,6 +105,10 @@ export class LoadBook {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#loads.size === 0;
+  }
+
   all(): Iterable<EndpointLoad> {
     return this.#loads.values();
   }

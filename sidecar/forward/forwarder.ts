@@ -143,7 +143,9 @@ export class Forwarder implements Surroundings {
     const nowMs = performance.now();
     for (const connection of this.#connections) connection.tick(nowMs);
     for (const service of this.#services.values()) {
-      if (service.releaseIfIdle(nowMs)) this.balancer.forget(service.name);
+      // Looked for here and not as each connection ends: one lease serves many short connections in a row.
+      if (service.isUnused()) service.release();
+      if (service.isIdle(nowMs)) this.balancer.forget(service.name, nowMs);
     }
   }
 }

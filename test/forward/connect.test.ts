@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Decision, Routes } from '../../sidecar/services/decision.ts';
@@ -146,6 +147,24 @@ test('endpoints not here yet: connections wait on one lease and go on when they 
   t.deepEqual(await Promise.all(sockets.map(readAll)), ['hello', 'hello', 'hello']);
   t.is(routes.leases, 1);
   await forwarder.drain(5_000);
+  t.is(routes.leases, 0);
+});
+
+test('endpoints are let go of once their last connection has ended, and asked for again', async (t) => {
+  const backend = await startBackend(t, echo);
+  const routes = new LoadingRoutes();
+  // Looked after an eighth of this time apart.
+  const { client } = startForwarder(t, { routes, limits: { idleTimeoutMs: 400 } });
+  routes.become({ action: 'balance', group: groupOf([backend]) });
+  for (let round = 0; round < 2; round++) {
+    const socket = client();
+    socket.write('hello');
+    await once(socket, 'data');
+    t.is(routes.leases, 1);
+    socket.end();
+    await readAll(socket);
+    while (routes.leases > 0) await delay(10);
+  }
   t.is(routes.leases, 0);
 });
 
