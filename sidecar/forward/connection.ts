@@ -104,11 +104,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   /** Resets the client: fast, and not to be taken for an answer. */
   refuse(reason: Refusal, detail: string): void {
     const service = this.#belongTo(nameOf(this.#destination));
-    service.warnings.say(this.#around.log, 'Refused a connection.', {
-      service: service.name,
-      reason,
-      detail,
-    });
+    const fields = { service: service.name, detail };
+    service.warnings.say(this.#around.log, { message: 'Refused a connection.', reason, fields });
     this.abort(reason, detail);
   }
 
@@ -221,8 +218,9 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
     this.#load = undefined;
     this.#failure = `${this.#endpoint} did not answer (${code}).`;
-    const fields = { service: service.name, endpoint: this.#endpoint, code };
-    service.warnings.say(this.#around.log, 'Could not connect to an endpoint.', fields);
+    const fields = { service: service.name, endpoint: this.#endpoint };
+    const message = 'Could not connect to an endpoint.';
+    service.warnings.say(this.#around.log, { message, reason: code, fields });
     if (load === undefined) this.refuse('connect-failed', this.#failure);
     else this.#retry(service, nowMs);
   }

@@ -127,7 +127,8 @@ export class Forwarder implements Surroundings {
         }
       },
       acceptFailed: (code) => {
-        warnings.say(this.log, 'Could not accept a connection.', { listener: listener.name, code });
+        const fields = { listener: listener.name };
+        warnings.say(this.log, { message: 'Could not accept a connection.', reason: code, fields });
       },
     };
   }
