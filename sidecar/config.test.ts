@@ -44,7 +44,8 @@ test('nothing at all is a sidecar with defaults, frozen through and through', (t
     log: { level: 'info', format: 'auto' },
     limits: {
       maxConnections: 10_000,
-      connectTimeoutMs: 5000,
+      connectTimeoutMs: 3000,
+      connectAttempts: 3,
       idleTimeoutMs: 3_600_000,
       endpointsWaitMs: 2000,
     },
@@ -185,4 +186,11 @@ test('a file that is missing, broken or no object is one mistake', (t) => {
     t.is(mistakes.length, 1, content);
     t.true(mistakes[0]?.startsWith(path), mistakes[0]);
   }
+});
+
+test('how many endpoints a connection may try is a setting like the others', (t) => {
+  const set = loadConfig((name) => (name === 'CORTEXFLOW_CONNECT_ATTEMPTS' ? '5' : undefined));
+  t.is(set.ok && set.config.limits.connectAttempts, 5);
+  const wrong = loadConfig((name) => (name === 'CORTEXFLOW_CONNECT_ATTEMPTS' ? '0' : undefined));
+  t.like(wrong.ok ? {} : wrong.mistakes[0], { where: 'CORTEXFLOW_CONNECT_ATTEMPTS' });
 });

@@ -8,6 +8,7 @@ import { Readiness } from '../process/readiness.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
 import { Balancer } from './balance/balancer.ts';
 import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
+import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { exposeDiscovery } from './metrics.ts';
@@ -20,10 +21,16 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   const discovery = discover(config, log);
   const forwarder = new Forwarder({
     routes: discovery.directory,
-    balancer: new Balancer({ random: Math.random, policyOf: policyOf(config.upstreams) }),
+    balancer: new Balancer({
+      random: Math.random,
+      identity: config.node.id,
+      policyOf: policyOf(config.upstreams),
+    }),
     log,
-    limits: config.limits,
+    limits: withinFileLimit(config.limits, log),
   });
+  // However the process ends: no half of an answer may look like the whole of it.
+  process.on('exit', () => forwarder.abortAll());
 
   collectDefaultMetrics({ register: registry });
   exposeDiscovery(registry, discovery);
@@ -50,6 +57,20 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
       { name: 'admin page', run: () => admin.close() },
     ],
   });
+}
+
+function withinFileLimit(limits: SidecarConfig['limits'], log: Logger): SidecarConfig['limits'] {
+  const descriptors = descriptorLimit();
+  if (descriptors === undefined) return limits;
+  const maxConnections = Math.min(limits.maxConnections, connectionsWithin(descriptors));
+  if (maxConnections < limits.maxConnections) {
+    log.warn('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
+      maxConnections,
+      allowed: limits.maxConnections,
+      openFiles: descriptors,
+    });
+  }
+  return { ...limits, maxConnections };
 }
 
 function discover(

@@ -2,13 +2,15 @@ import { hostPort, StartupError } from '../process/listen.ts';
 import type { Policy } from './balance/balancer.ts';
 import type { Upstream } from './config.ts';
 import type { Forwarder } from './forward/forwarder.ts';
-import type { Destination } from './services/decision.ts';
-import type { Service } from './services/service.ts';
+import type { Destination, EndpointGroup } from './services/decision.ts';
 
-/** Which policy the upstreams ask for, by Service. */
-export function policyOf(upstreams: readonly Upstream[]): (service: Service) => Policy {
-  const policies = new Map(upstreams.map(({ service, balance }) => [service, balance]));
-  return ({ key }) => policies.get(key) ?? 'least-latency';
+/** Which policy the upstreams ask for, by port of a Service. */
+export function policyOf(upstreams: readonly Upstream[]): (group: EndpointGroup) => Policy {
+  const policies = new Map(
+    upstreams.map(({ service, port, protocol, balance }) => [`${service} ${port}/${protocol}`, balance]),
+  );
+  return ({ service, port }) =>
+    policies.get(`${service.key} ${port.port}/${port.protocol}`) ?? 'least-latency';
 }
 
 /** Listens for every upstream, and returns what listens where. Throws a StartupError for the first that cannot. */

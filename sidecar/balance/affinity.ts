@@ -11,6 +11,13 @@ const REMEMBERED_CLIENTS = 10_000;
 export class AffinityBook {
   readonly #endpoints = new Map<string, { readonly id: string; readonly untilMs: number }>();
 
+  #liveUntilMs = Number.NEGATIVE_INFINITY;
+
+  /** Whether any client is still to be kept where it was. */
+  isLive(nowMs: number): boolean {
+    return nowMs < this.#liveUntilMs;
+  }
+
   endpointOf(client: string, nowMs: number): string | undefined {
     const entry = this.#endpoints.get(client);
     return entry !== undefined && nowMs < entry.untilMs ? entry.id : undefined;
@@ -20,6 +27,7 @@ export class AffinityBook {
     // Deleting first moves the client to the end: a Map is then ordered by who was seen last.
     this.#endpoints.delete(client);
     this.#endpoints.set(client, { id, untilMs });
+    this.#liveUntilMs = Math.max(this.#liveUntilMs, untilMs);
     if (this.#endpoints.size <= REMEMBERED_CLIENTS) return;
     for (const oldest of this.#endpoints.keys()) {
       this.#endpoints.delete(oldest);

@@ -55,3 +55,44 @@ test('the book keeps loads across changes and forgets who left, once their conne
     [stays.id],
   );
 });
+
+test('each failure in a row doubles the time in which an endpoint is avoided, up to a minute', (t) => {
+  const load = new EndpointLoad('10.0.0.1:80');
+  let nowMs = 0;
+  const avoidedFor = [1, 2, 3, 4, 5, 6, 7, 8].map(() => {
+    load.connectStarted();
+    load.connectFailed(1, nowMs + 1);
+    const failedAtMs = nowMs + 1;
+    for (nowMs = failedAtMs; load.isAvoided(nowMs);) nowMs += 500;
+    return nowMs - failedAtMs;
+  });
+  t.deepEqual(avoidedFor, [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]);
+  load.connectStarted();
+  load.connectSucceeded(1, nowMs);
+  load.connectStarted();
+  load.connectFailed(1, nowMs + 10);
+  t.false(load.isAvoided(nowMs + 1_010), 'after a success it begins anew');
+});
+
+test('many attempts that fail together are one failure', (t) => {
+  const load = new EndpointLoad('10.0.0.1:80');
+  for (let attempt = 0; attempt < 10; attempt++) load.connectStarted();
+  for (let attempt = 0; attempt < 10; attempt++) load.connectFailed(3_000, 3_000 + attempt * 200);
+  t.true(load.isAvoided(5_799));
+  t.false(load.isAvoided(5_800));
+});
+
+test('once no longer avoided, one connection tries; the others keep away until it is known how that went', (t) => {
+  const load = new EndpointLoad('10.0.0.1:80');
+  load.connectStarted();
+  load.connectFailed(1, 0);
+  t.false(load.isAvoided(1_000));
+  load.connectStarted();
+  t.true(load.isAvoided(2_000));
+  load.connectAbandoned();
+  t.false(load.isAvoided(2_000), 'an attempt that was given up says nothing');
+  load.connectStarted();
+  load.connectSucceeded(1, 2_001);
+  t.false(load.isAvoided(2_001));
+  t.is(load.active, 1);
+});

@@ -1,7 +1,8 @@
 import type { Candidate } from '../services/decision.ts';
 
-/** How long an endpoint that failed to connect is nobody's first choice. */
-const AVOID_AFTER_FAILURE_MS = 5_000;
+/** How long an endpoint that failed to connect is nobody's first choice; twice as long each time it fails again. */
+const AVOID_AFTER_FAILURE_MS = 1_000;
+const AVOID_AT_MOST_MS = 60_000;
 
 /** The time in which an old connect time loses all but 1/e of its weight. */
 const LATENCY_DECAY_MS = 10_000;
@@ -17,6 +18,9 @@ export class EndpointLoad {
   active = 0;
   /** Connections opened since the sidecar first saw the endpoint. */
   opened = 0;
+  #connecting = 0;
+  /** Avoided, tried again and failed again so many times in a row. */
+  #failures = 0;
   #avoidUntilMs = Number.NEGATIVE_INFINITY;
   #peakMs = 0;
   #peakAtMs = 0;
@@ -25,29 +29,46 @@ export class EndpointLoad {
     this.id = id;
   }
 
+  /** One of `connectSucceeded`, `connectFailed` and `connectAbandoned` follows. */
   connectStarted(): void {
     this.active++;
+    this.#connecting++;
   }
 
   connectSucceeded(durationMs: number, nowMs: number): void {
     this.opened++;
+    this.#connecting--;
+    this.#failures = 0;
     this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
     this.#observe(durationMs, nowMs);
   }
 
   /** Takes back the connection that `connectStarted` announced. */
   connectFailed(durationMs: number, nowMs: number): void {
-    this.active--;
-    this.#avoidUntilMs = nowMs + AVOID_AFTER_FAILURE_MS;
-    this.#observe(durationMs, nowMs);
+    this.connectAbandoned();
+    // Attempts that were under way with the first to fail, or made for want of another, are no further failures.
+    if (nowMs - durationMs >= this.#avoidUntilMs) this.#failures++;
+    const avoidMs = AVOID_AFTER_FAILURE_MS * 2 ** (this.#failures - 1);
+    this.#avoidUntilMs = nowMs + Math.min(avoidMs, AVOID_AT_MOST_MS);
   }
 
+  /** Takes back the connection that `connectStarted` announced, without a word about the endpoint. */
+  connectAbandoned(): void {
+    this.active--;
+    this.#connecting--;
+  }
+
+  /** A connection that had succeeded has ended. */
   closed(): void {
     this.active--;
   }
 
+  /**
+   * After a failure, for some time; then one connection may try, and until it is known how that went all others
+   * stay away: a dead endpoint delays one connection at a time.
+   */
   isAvoided(nowMs: number): boolean {
-    return nowMs < this.#avoidUntilMs;
+    return this.#failures > 0 && (this.#connecting > 0 || nowMs < this.#avoidUntilMs);
   }
 
   /** Peak-EWMA of the connect time: jumps up at once, comes down slowly, also while nothing is measured. */
@@ -82,6 +103,10 @@ export class LoadBook {
     for (const load of this.#loads.values()) {
       if (load.active === 0 && !present.has(load.id)) this.#loads.delete(load.id);
     }
+  }
+
+  get isEmpty(): boolean {
+    return this.#loads.size === 0;
   }
 
   all(): Iterable<EndpointLoad> {

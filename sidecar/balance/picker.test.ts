@@ -3,22 +3,26 @@ import * as fc from 'fast-check';
 import type { Candidate } from '../services/decision.ts';
 import { AffinityBook, AffinityPicker } from './affinity.ts';
 import { type Contender, contendersOf } from './contender.ts';
-import { LeastRequestPicker } from './least-request.ts';
 import { LoadBook } from './load.ts';
 import type { Picker, Random } from './picker.ts';
-import { PowerOfTwoPicker } from './power-of-two.ts';
+import { connections, latencyAndConnections, PowerOfTwoPicker } from './power-of-two.ts';
 import { RendezvousHashPicker } from './rendezvous-hash.ts';
 import { RoundRobinPicker } from './round-robin.ts';
 
 type Build = (contenders: readonly Contender[], random: Random) => Picker;
 
 const POLICIES: Readonly<Record<string, Build>> = {
-  'power of two': (contenders, random) => new PowerOfTwoPicker(contenders, random),
+  'power of two': (contenders, random) => new PowerOfTwoPicker(contenders, random, latencyAndConnections),
   'round robin': (contenders, random) => new RoundRobinPicker(contenders, random),
-  'least request': (contenders, random) => new LeastRequestPicker(contenders, random),
-  'rendezvous hash': (contenders) => new RendezvousHashPicker(contenders),
+  'least request': (contenders, random) => new PowerOfTwoPicker(contenders, random, connections),
+  'rendezvous hash': (contenders) => new RendezvousHashPicker(contenders, 'sidecar'),
   affinity: (contenders) =>
-    new AffinityPicker(new RendezvousHashPicker(contenders), contenders, new AffinityBook(), 1_000),
+    new AffinityPicker(
+      new RendezvousHashPicker(contenders, 'sidecar'),
+      contenders,
+      new AffinityBook(),
+      1_000,
+    ),
 };
 
 const NONE: ReadonlySet<string> = new Set();
@@ -101,7 +105,7 @@ for (const [name, build] of Object.entries(POLICIES)) {
 test('power of two: prefers fewer connections, and the nearer of equals', (t) => {
   const contenders = contendersOf(candidates(2), new LoadBook());
   const [far, near] = contenders;
-  const picker = new PowerOfTwoPicker(contenders, seeded(3));
+  const picker = new PowerOfTwoPicker(contenders, seeded(3), latencyAndConnections);
   far?.load.connectStarted();
   far?.load.connectSucceeded(40, 0);
   near?.load.connectStarted();
@@ -114,36 +118,66 @@ test('power of two: prefers fewer connections, and the nearer of equals', (t) =>
 
 test('power of two: keeps connections even when they are held open', (t) => {
   const contenders = contendersOf(candidates(10), new LoadBook());
-  const picker = new PowerOfTwoPicker(contenders, seeded(5));
+  const picker = new PowerOfTwoPicker(contenders, seeded(5), latencyAndConnections);
   for (let open = 0; open < 1_000; open++) {
     picker.pick({ clientAddress: '', exclude: NONE }, 0)?.load.connectStarted();
   }
   for (const { load } of contenders) t.true(load.active >= 95 && load.active <= 105, `${load.active} open`);
 });
 
-test('least request: always one with the fewest', (t) => {
-  const contenders = contendersOf(candidates(7), new LoadBook());
-  const picker = new LeastRequestPicker(contenders, seeded(5));
-  for (let open = 0; open < 70; open++) {
+test('least request: of two at random the one with fewer connections, however long it takes to connect', (t) => {
+  const contenders = contendersOf(candidates(4), new LoadBook());
+  const picker = new PowerOfTwoPicker(contenders, seeded(5), connections);
+  const [fresh, ...busy] = contenders;
+  fresh?.load.connectStarted();
+  fresh?.load.connectSucceeded(1_000, 0);
+  for (const { load } of busy) for (let open = 0; open < 200; open++) load.connectStarted();
+  for (let open = 0; open < 100; open++) {
     picker.pick({ clientAddress: '', exclude: NONE }, 0)?.load.connectStarted();
   }
-  t.deepEqual(
-    contenders.map(({ load }) => load.active),
-    [10, 10, 10, 10, 10, 10, 10],
-  );
+  // It is one of the two drawn half of the time.
+  const got = (fresh?.load.active ?? 0) - 1;
+  t.true(got > 25 && got < 75, `${got} of 100 connections to the one that was free`);
 });
+
+for (const [name, build] of Object.entries(POLICIES)) {
+  test(`${name}: a dead endpoint costs ever fewer connections their first attempt`, (t) => {
+    const contenders = contendersOf(candidates(3), new LoadBook());
+    const [dead] = contenders;
+    const picker = build(contenders, seeded(9));
+    /** When the attempts to connect to the dead one give up. */
+    let timeouts: number[] = [];
+    let delayed = 0;
+    for (let nowMs = 0; nowMs < 120_000; nowMs += 10) {
+      for (const due of timeouts.filter((atMs) => atMs <= nowMs)) dead?.load.connectFailed(3_000, due);
+      timeouts = timeouts.filter((atMs) => atMs > nowMs);
+      const load = picker.pick({ clientAddress: `192.0.2.${nowMs % 251}`, exclude: NONE }, nowMs)?.load;
+      load?.connectStarted();
+      if (load !== dead?.load) {
+        load?.connectSucceeded(1, nowMs);
+        load?.closed();
+      } else {
+        timeouts.push(nowMs + 3_000);
+        // Nobody can know before the first one has given up.
+        if (nowMs >= 4_000) delayed++;
+      }
+    }
+    t.true(delayed > 0 && delayed <= 7, `${delayed} of 12000 were delayed`);
+  });
+}
 
 test('rendezvous hash: when an endpoint leaves, only its own clients move', (t) => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 30 }), fc.nat(), fc.array(fc.ipV4()), (count, leaving, clients) => {
       const all = candidates(count);
       const gone = all[leaving % count];
-      const before = new RendezvousHashPicker(contendersOf(all, new LoadBook()));
+      const before = new RendezvousHashPicker(contendersOf(all, new LoadBook()), 'sidecar');
       const after = new RendezvousHashPicker(
         contendersOf(
           all.filter((candidate) => candidate !== gone),
           new LoadBook(),
         ),
+        'sidecar',
       );
       for (const clientAddress of clients) {
         const request = { clientAddress, exclude: NONE };
@@ -160,7 +194,7 @@ test('affinity: a client keeps its endpoint when endpoints are added, until its 
   const clients = Array.from({ length: 200 }, (_, index) => `192.0.2.${index}`);
   const picker = (count: number): Picker => {
     const contenders = contendersOf(candidates(count), loads);
-    return new AffinityPicker(new RendezvousHashPicker(contenders), contenders, book, 1_000);
+    return new AffinityPicker(new RendezvousHashPicker(contenders, 'sidecar'), contenders, book, 1_000);
   };
   const endpoints = (from: Picker, nowMs: number): readonly (string | undefined)[] =>
     clients.map((clientAddress) => from.pick({ clientAddress, exclude: NONE }, nowMs)?.candidate.id);
@@ -173,7 +207,7 @@ test('affinity: a client keeps its endpoint when endpoints are added, until its 
 test('affinity: a client moves with its endpoint gone or not answering, and stays where it moved', (t) => {
   const book = new AffinityBook();
   const contenders = contendersOf(candidates(5), new LoadBook());
-  const picker = new AffinityPicker(new RendezvousHashPicker(contenders), contenders, book, 1_000);
+  const picker = new AffinityPicker(new RendezvousHashPicker(contenders, 'sidecar'), contenders, book, 1_000);
   const request = { clientAddress: '192.0.2.1', exclude: NONE };
   const home = picker.pick(request, 0)?.candidate.id ?? '';
   const moved = picker.pick({ ...request, exclude: new Set([home]) }, 1)?.candidate.id;

@@ -9,16 +9,21 @@ interface HashedContender extends Contender {
  * Consistent hashing by highest random weight (Thaler and Ravishankar 1998): a client always gets the same
  * endpoint while that endpoint is there, and when one leaves only its own clients move. Chosen over a ring
  * because it spreads evenly without virtual nodes and there is nothing to build when endpoints change.
+ *
+ * A workload reaches its sidecar over the loopback, so most sidecars see one and the same client address. Who
+ * the sidecar is goes into the hash: without it all of them together would choose one endpoint.
  */
 export class RendezvousHashPicker implements Picker {
   readonly #contenders: readonly HashedContender[];
+  readonly #identity: string;
 
-  constructor(contenders: readonly Contender[]) {
+  constructor(contenders: readonly Contender[], identity: string) {
+    this.#identity = identity;
     this.#contenders = contenders.map((contender) => ({ ...contender, hash: hash(contender.candidate.id) }));
   }
 
   pick(request: PickRequest, nowMs: number): Contender | undefined {
-    const client = hash(request.clientAddress);
+    const client = hash(`${this.#identity} ${request.clientAddress}`);
     let highest = -1;
     let chosen: Contender | undefined;
     for (const contender of eligible(this.#contenders, request, nowMs)) {

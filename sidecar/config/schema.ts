@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
+import { DEFAULT_LIMITS } from '../forward/limits.ts';
 
 /** A local address whose connections go to a Service. */
 export interface Upstream {
@@ -153,9 +154,10 @@ export const BootstrapSchema = section({
   ),
   limits: v.optional(
     section({
-      maxConnections: v.optional(whole(1, 1_000_000, 'whole number'), 10_000),
-      connectTimeoutMs: v.optional(milliseconds, 5000),
-      idleTimeoutMs: v.optional(milliseconds, 3_600_000),
+      maxConnections: v.optional(whole(1, 1_000_000, 'whole number'), DEFAULT_LIMITS.maxConnections),
+      connectTimeoutMs: v.optional(milliseconds, DEFAULT_LIMITS.connectTimeoutMs),
+      connectAttempts: v.optional(whole(1, 100, 'whole number'), DEFAULT_LIMITS.connectAttempts),
+      idleTimeoutMs: v.optional(milliseconds, DEFAULT_LIMITS.idleTimeoutMs),
       /** How long a connection waits for the first word of a Service. */
       endpointsWaitMs: v.optional(milliseconds, 2000),
     }),

@@ -51,6 +51,7 @@ export const VARIABLES: readonly Variable[] = [
   { name: 'CORTEXFLOW_LOG_FORMAT', path: ['log', 'format'], read: asText },
   { name: 'CORTEXFLOW_MAX_CONNECTIONS', path: ['limits', 'maxConnections'], read: asNumber },
   { name: 'CORTEXFLOW_CONNECT_TIMEOUT_MS', path: ['limits', 'connectTimeoutMs'], read: asNumber },
+  { name: 'CORTEXFLOW_CONNECT_ATTEMPTS', path: ['limits', 'connectAttempts'], read: asNumber },
   { name: 'CORTEXFLOW_IDLE_TIMEOUT_MS', path: ['limits', 'idleTimeoutMs'], read: asNumber },
   { name: 'CORTEXFLOW_ENDPOINTS_WAIT_MS', path: ['limits', 'endpointsWaitMs'], read: asNumber },
   { name: 'CORTEXFLOW_ENDPOINTS_IDLE_MS', path: ['endpointsIdleMs'], read: asNumber },

@@ -20,6 +20,11 @@ export class BufferPool {
   readonly #idle = new Map<number, ReadBuffer[]>(SIZES.map((size) => [size, []]));
   #grownBytes = 0;
 
+  /** What buffers above the smallest size take that are in use. */
+  get grownBytes(): number {
+    return this.#grownBytes;
+  }
+
   /** One of the smallest size. */
   take(): ReadBuffer {
     return this.#obtain(SMALLEST_BUFFER);

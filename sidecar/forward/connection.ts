@@ -6,7 +6,7 @@ import type { Decision, Destination, EndpointGroup, Routes } from '../services/d
 import type { ConnectTimes } from './counters.ts';
 import { type CopyResources, Direction, type DirectionOwner } from './direction.ts';
 import type { Limits } from './limits.ts';
-import { connectFailureOf, type Ending, type Outcome, type Refusal } from './outcome.ts';
+import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
 import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
 
@@ -20,6 +20,9 @@ export interface Surroundings extends CopyResources {
   serviceUse(name: string): ServiceUse;
   ended(connection: Connection): void;
 }
+
+/** A connection that has been quiet for this long gives back grown buffers. */
+const KEPT_BUFFERS_MS = 5_000;
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -87,19 +90,22 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     if (this.#sending.hasMoved || this.#receiving.hasMoved) {
       this.#sending.hasMoved = this.#receiving.hasMoved = false;
       this.#quietSinceMs = nowMs;
-    } else if (nowMs - this.#quietSinceMs >= this.#around.limits.idleTimeoutMs) {
+      return;
+    }
+    const quietMs = nowMs - this.#quietSinceMs;
+    if (quietMs >= this.#around.limits.idleTimeoutMs) {
       this.abort('idle-timeout');
+    } else if (quietMs >= KEPT_BUFFERS_MS) {
+      this.#sending.giveBack();
+      this.#receiving.giveBack();
     }
   }
 
   /** Resets the client: fast, and not to be taken for an answer. */
   refuse(reason: Refusal, detail: string): void {
     const service = this.#belongTo(nameOf(this.#destination));
-    service.warnings.say(this.#around.log, 'Refused a connection.', {
-      service: service.name,
-      reason,
-      detail,
-    });
+    const fields = { service: service.name, detail };
+    service.warnings.say(this.#around.log, { message: 'Refused a connection.', reason, fields });
     this.abort(reason, detail);
   }
 
@@ -128,19 +134,14 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     if (service === undefined) return;
     this.#backend?.close();
     this.#backend = undefined;
-    const nowMs = performance.now();
-    const load = this.#load;
-    load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
-    this.#load = undefined;
-    this.#failure = `${this.#endpoint} did not answer (${code}).`;
     service.counters.connectFailures[connectFailureOf(code)]++;
-    const fields = { service: service.name, endpoint: this.#endpoint, code };
-    service.warnings.say(this.#around.log, 'Could not connect to an endpoint.', fields);
-    if (load === undefined) this.refuse('connect-failed', this.#failure);
-    else this.#retry(service, nowMs);
+    const shortage = shortageOf(code);
+    if (shortage === undefined) this.#endpointFailed(service, code);
+    else this.refuse('local-shortage', shortage);
   }
 
   directionEnded(direction: Direction): void {
+    if (this.#hasEnded) return;
     const isSending = direction === this.#sending;
     this.#closedFirst ??= isSending ? 'client' : 'backend';
     const other = isSending ? this.#receiving : this.#sending;
@@ -154,6 +155,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   directionFailed(at: TcpStream, code: string): void {
+    if (this.#hasEnded) return;
     const isClient = at === this.#client;
     this.#closedFirst ??= isClient ? 'client' : 'backend';
     this.abort(isClient ? 'client-reset' : 'backend-reset', code);
@@ -210,6 +212,19 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#backend = connectTcp(address, this);
   }
 
+  #endpointFailed(service: ServiceUse, code: string): void {
+    const nowMs = performance.now();
+    const load = this.#load;
+    load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
+    this.#load = undefined;
+    this.#failure = `${this.#endpoint} did not answer (${code}).`;
+    const fields = { service: service.name, endpoint: this.#endpoint };
+    const message = 'Could not connect to an endpoint.';
+    service.warnings.say(this.#around.log, { message, reason: code, fields });
+    if (load === undefined) this.refuse('connect-failed', this.#failure);
+    else this.#retry(service, nowMs);
+  }
+
   /** On another endpoint, of those that are there by now. */
   #retry(service: ServiceUse, nowMs: number): void {
     this.exclude = new Set([...this.exclude, this.#endpoint]);
@@ -223,7 +238,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#closedFirst ??= 'proxy';
     this.#sending?.release();
     this.#receiving?.release();
-    this.#load?.closed();
+    if (this.#sending === undefined) this.#load?.connectAbandoned();
+    else this.#load?.closed();
     const service = this.#service;
     if (service !== undefined) {
       service.counters.closed[ending]++;

@@ -74,6 +74,14 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
     this.#releaseDeferred();
   }
 
+  /** For a connection that has gone quiet: a grown buffer is of more use to others. */
+  giveBack(): void {
+    const { size } = this.#buffer;
+    if (size === SMALLEST_BUFFER || this.#pending !== undefined || this.#isReleased) return;
+    this.#buffer = this.#resources.pool.shrink(this.#buffer);
+    this.#source.useBuffer(this.#buffer.memory);
+  }
+
   read(length: number): Uint8Array | undefined {
     this.bytes += length;
     this.hasMoved = true;

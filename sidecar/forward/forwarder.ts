@@ -88,6 +88,14 @@ export class Forwarder implements Surroundings {
     for (const service of this.#services.values()) service.release();
   }
 
+  /**
+   * Resets every open connection, at once and without waiting for anything: for a process that is about to
+   * exit. The kernel would close what is left with a FIN, which tells a peer that it has received everything.
+   */
+  abortAll(): void {
+    for (const connection of this.#connections) connection.abort('drained');
+  }
+
   serviceUse(name: string): ServiceUse {
     let service = this.#services.get(name);
     if (service === undefined) {
@@ -119,27 +127,26 @@ export class Forwarder implements Surroundings {
         }
       },
       acceptFailed: (code) => {
-        warnings.say(this.log, 'Could not accept a connection.', { listener: listener.name, code });
+        const fields = { listener: listener.name };
+        warnings.say(this.log, { message: 'Could not accept a connection.', reason: code, fields });
       },
     };
   }
 
   async #lastConnection(limitMs: number): Promise<void> {
-    const limit = setTimeout(() => this.#abortAll(), limitMs);
+    const limit = setTimeout(() => this.abortAll(), limitMs);
     this.#allEnded ??= Promise.withResolvers();
     await this.#allEnded.promise;
     clearTimeout(limit);
-  }
-
-  #abortAll(): void {
-    for (const connection of this.#connections) connection.abort('drained');
   }
 
   #tick(): void {
     const nowMs = performance.now();
     for (const connection of this.#connections) connection.tick(nowMs);
     for (const service of this.#services.values()) {
-      if (service.releaseIfIdle(nowMs)) this.balancer.forget(service.name);
+      // Looked for here and not as each connection ends: one lease serves many short connections in a row.
+      if (service.isUnused()) service.release();
+      if (service.isIdle(nowMs)) this.balancer.forget(service.name, nowMs);
     }
   }
 }

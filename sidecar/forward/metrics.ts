@@ -1,13 +1,11 @@
 import type { Histogram, Registry, RegistryContentType } from 'prom-client';
 import { exposeCounter, exposeGauge, type Metric } from '../../process/metrics.ts';
 import type { ConnectTimes } from './counters.ts';
+import { ENDPOINTS_SHOWN, type EndpointSample, EndpointSeries } from './endpoint-series.ts';
 import type { Forwarder } from './forwarder.ts';
 
 type AnyRegistry = Registry<RegistryContentType>;
 type Add = Parameters<Metric['collect']>[0];
-
-/** Endpoints of one Service that get a series of their own; the rest is summed up as `other`. */
-const ENDPOINTS_SHOWN = 100;
 
 /** Shows the forwarder's plain numbers to Prometheus. They are only gathered when somebody scrapes. */
 export function exposeForwarding(registry: AnyRegistry, forwarder: Forwarder): void {
@@ -84,30 +82,28 @@ function exposeConnects(registry: AnyRegistry, forwarder: Forwarder): void {
 
 function exposeEndpoints(registry: AnyRegistry, forwarder: Forwarder): void {
   const labelNames = ['service', 'endpoint'];
+  const allSeries = new Map<string, EndpointSeries>();
+  const forEach = (show: (sample: EndpointSample, labels: Record<string, string>) => void): void => {
+    for (const { name } of forwarder.services) {
+      const series = allSeries.get(name) ?? new EndpointSeries();
+      allSeries.set(name, series);
+      for (const sample of series.read(forwarder.balancer.loads(name))) {
+        show(sample, { service: name, endpoint: sample.endpoint });
+      }
+    }
+  };
   exposeCounter(registry, {
     name: 'cortexflow_tcp_endpoint_connections_opened_total',
     help: `Connections opened to each endpoint; past ${ENDPOINTS_SHOWN} endpoints of a service, to all others.`,
     labelNames,
-    collect: (add) => forEachEndpoint(forwarder, (labels, load) => add(load.opened, labels)),
+    collect: (add) => forEach(({ opened }, labels) => add(opened, labels)),
   });
   exposeGauge(registry, {
     name: 'cortexflow_tcp_endpoint_open_connections',
     help: `Connections open or being opened to each endpoint; past ${ENDPOINTS_SHOWN} of a service, to all others.`,
     labelNames,
-    collect: (add) => forEachEndpoint(forwarder, (labels, load) => add(load.active, labels)),
+    collect: (add) => forEach(({ active }, labels) => add(active, labels)),
   });
-}
-
-function forEachEndpoint(
-  forwarder: Forwarder,
-  show: (labels: { service: string; endpoint: string }, load: { opened: number; active: number }) => void,
-): void {
-  for (const { name } of forwarder.services) {
-    let shown = 0;
-    for (const load of forwarder.balancer.loads(name)) {
-      show({ service: name, endpoint: shown++ < ENDPOINTS_SHOWN ? load.id : 'other' }, load);
-    }
-  }
 }
 
 /** prom-client's histogram takes one observation at a time; this one is read out of numbers already counted. */

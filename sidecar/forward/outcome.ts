@@ -6,6 +6,7 @@ export type Refusal =
   | 'endpoints-not-loaded'
   | 'connect-failed'
   | 'retry-budget-exhausted'
+  | 'local-shortage'
   | 'too-many-connections';
 
 /** `complete`: both sides sent all they had, and the other side was told so. */
@@ -24,12 +25,30 @@ export const ENDINGS = [
   'endpoints-not-loaded',
   'connect-failed',
   'retry-budget-exhausted',
+  'local-shortage',
   'too-many-connections',
 ] as const satisfies readonly Ending[];
 
-export type ConnectFailure = 'refused' | 'timeout' | 'unreachable' | 'other';
+/** `local`: this machine has run out of something; no endpoint was asked. */
+export type ConnectFailure = 'refused' | 'timeout' | 'unreachable' | 'local' | 'other';
 
-export const CONNECT_FAILURES = ['refused', 'timeout', 'unreachable', 'other'] as const;
+export const CONNECT_FAILURES = ['refused', 'timeout', 'unreachable', 'local', 'other'] as const;
+
+/** What this machine has run out of, by errno. */
+const SHORTAGES: Readonly<Record<string, string>> = {
+  EMFILE: 'This process has as many files and sockets open as it may: raise its limit (ulimit -n).',
+  ENFILE: 'This machine has as many files and sockets open as it may: raise fs.file-max.',
+  EADDRNOTAVAIL:
+    'No local port is left for this endpoint (then widen net.ipv4.ip_local_port_range), or no address to reach it from.',
+  ENOBUFS:
+    'The kernel has no memory left for sockets: raise net.ipv4.tcp_mem or give the machine more memory.',
+  ENOMEM: 'The kernel has no memory left: raise the memory limit of this process or of the machine.',
+};
+
+/** A sentence that names the limit, where connecting failed for want of something local. */
+export function shortageOf(code: string): string | undefined {
+  return SHORTAGES[code];
+}
 
 export function connectFailureOf(code: string): ConnectFailure {
   switch (code) {
@@ -41,7 +60,7 @@ export function connectFailureOf(code: string): ConnectFailure {
     case 'ENETUNREACH':
       return 'unreachable';
     default:
-      return 'other';
+      return shortageOf(code) === undefined ? 'other' : 'local';
   }
 }
 

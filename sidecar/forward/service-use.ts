@@ -3,7 +3,7 @@ import { ServiceCounters } from './counters.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { Warnings } from './warnings.ts';
 
-/** A Service whose last connection ended this long ago may be forgotten by the control plane stream. */
+/** Once the last connection to a Service ended this long ago, the loads of its endpoints may be forgotten. */
 const KEPT_AFTER_LAST_USE_MS = 5 * 60_000;
 
 /** What the forwarder keeps for one Service, however many connections go there. */
@@ -34,22 +34,23 @@ export class ServiceUse {
     this.#lastUsedAtMs = nowMs;
   }
 
-  /** Keeps the endpoints subscribed until some time after the last connection. */
+  /** Keeps the endpoints subscribed for as long as there are connections. */
   lease(routes: Routes): Lease {
     return (this.#lease ??= routes.use(this.name));
   }
 
-  /** Lets go of the endpoints if nobody has needed them for long; true if so. */
-  releaseIfIdle(nowMs: number): boolean {
-    if (this.#open > 0 || nowMs - this.#lastUsedAtMs < KEPT_AFTER_LAST_USE_MS) return false;
-    return this.release();
+  isUnused(): boolean {
+    return this.#open === 0;
   }
 
-  /** True if there was anything to let go of. */
-  release(): boolean {
-    const lease = this.#lease;
+  /** Whether nobody has needed it for long. */
+  isIdle(nowMs: number): boolean {
+    return this.#open === 0 && nowMs - this.#lastUsedAtMs >= KEPT_AFTER_LAST_USE_MS;
+  }
+
+  /** Lets go of the endpoints; for how long they stay subscribed then is not decided here. */
+  release(): void {
+    this.#lease?.release();
     this.#lease = undefined;
-    lease?.release();
-    return lease !== undefined;
   }
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { streamAndPeer as pair } from '../../test/forward/streams.ts';
 import { echo, endOf, HOST, startBackend } from '../../test/forward/harness.ts';
@@ -67,6 +68,40 @@ test('reads go to the given buffer, and to the one returned after that', async (
     buffers.map((buffer) => Buffer.from(buffer).toString().replaceAll('\0', '')),
     ['one', 'two', 'three'],
   );
+});
+
+test('a buffer given between two reads takes the next bytes; the one before stays as it is', async (t) => {
+  const { stream, peer } = await pair(t);
+  const buffers = [new Uint8Array(16), new Uint8Array(4), new Uint8Array(16)] as const;
+  const lengths: number[] = [];
+  let arrived = Promise.withResolvers<void>();
+  const reader: StreamReader = {
+    read(length) {
+      lengths.push(length);
+      arrived.resolve();
+      return undefined;
+    },
+    readEnded: () => arrived.resolve(),
+    readFailed: (code) => arrived.reject(new Error(code)),
+  };
+  stream.attach(reader, buffers[0]);
+  stream.startReading();
+  for (const [index, word] of ['one', 'two', 'three'].entries()) {
+    stream.useBuffer(buffers[index] ?? new Uint8Array());
+    arrived = Promise.withResolvers();
+    peer.write(word);
+    await arrived.promise;
+  }
+  arrived = Promise.withResolvers();
+  peer.end();
+  await arrived.promise;
+  t.deepEqual(lengths, [3, 3, 5]);
+  t.deepEqual(
+    buffers.map((buffer) => Buffer.from(buffer).toString().replaceAll('\0', '')),
+    ['one', 'two', 'three'],
+  );
+  stream.close();
+  stream.useBuffer(buffers[0]);
 });
 
 test('nothing is read before startReading, nor after stopReading', async (t) => {
@@ -160,4 +195,37 @@ test('a listener accepts, says where it listens and who came, and stops', async 
   listener.close();
   const [error] = (await once(connect(listener.address.port, HOST), 'error')) as [NodeJS.ErrnoException];
   t.is(error.code, 'ECONNREFUSED');
+});
+
+/** Connects, reads as fast as it can until it is reset, and begins again. */
+const READER = `
+const { connect } = require('node:net');
+const { workerData: port } = require('node:worker_threads');
+const again = () => {
+  connect({ port, host: '${HOST}', onread: { buffer: Buffer.alloc(4 << 20), callback: () => true } })
+    .on('error', () => {}).on('close', again);
+};
+again();`;
+
+test('after a reset the writer hears no more, also of a write that the kernel had taken by then', async (t) => {
+  const bytes = Buffer.alloc(3_000_000);
+  const done = Promise.withResolvers<void>();
+  let [pending, heardAfterReset] = [0, 0];
+  const heard = (): void => void heardAfterReset++;
+  const writer = { writeFinished: heard, writeFailed: heard };
+  const accepted = (stream: TcpStream): void => {
+    let result = WRITE_FINISHED;
+    for (let write = 0; write < 20 && result === WRITE_FINISHED; write++)
+      result = stream.write(bytes, writer);
+    stream.reset();
+    // By far enough for some of them to be taken meanwhile: how many depends on who is faster.
+    if (result === WRITE_PENDING && ++pending === 200) done.resolve();
+  };
+  const result = listenTcp({ address: HOST, port: 0 }, { accepted, acceptFailed: done.reject });
+  if (!result.ok) throw new Error(result.code);
+  const worker = new Worker(READER, { eval: true, workerData: result.listener.address.port });
+  await done.promise;
+  await worker.terminate();
+  result.listener.close();
+  t.is(heardAfterReset, 0);
 });

@@ -7,10 +7,12 @@
  *
  * - `handle.onread` is called with `this` = the handle after each read, with the outcome in
  *   `streamBaseState[kReadBytesOrError]`: a length, or a negative errno. With `useUserBuffer(buffer)` the bytes
- *   are in that buffer; a buffer returned from `onread` is used from then on.
+ *   are in that buffer; a buffer returned from `onread` is used from then on, and so is one given by another
+ *   `useUserBuffer` while nothing is being read.
  * - `handle.writeBuffer(request, bytes)` tries to write at once. If `streamBaseState[kLastWriteWasAsync]` is 0,
  *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`.
- * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again.
+ * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again. A
+ *   write that the kernel had taken by then still completes afterwards, with status 0 and not as cancelled.
  *
  * `tcp.test.ts` proves each of these, so a Node that changes them fails there first.
  */
@@ -39,6 +41,7 @@ interface Handle {
 }
 
 interface WriteRequest {
+  stream: TcpStream;
   writer: StreamWriter;
   oncomplete: (this: WriteRequest, status: number) => void;
 }
@@ -78,7 +81,7 @@ const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap') as TcpWrap;
 const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding(
   'stream_wrap',
 ) as StreamWrap;
-const { UV_EOF, UV_ECANCELED } = binding('uv') as { readonly UV_EOF: number; readonly UV_ECANCELED: number };
+const { UV_EOF } = binding('uv') as { readonly UV_EOF: number };
 
 /** How many connections the kernel may finish before we accept them; it caps this at `somaxconn`. */
 const BACKLOG = 4096;
@@ -139,6 +142,14 @@ export class TcpStream {
     this.#handle.onread = onRead;
   }
 
+  /**
+   * What comes next is put there; the buffer used until now is free. Node keeps some dozen bytes for each call
+   * until the connection is closed: not for every read, which can return the next buffer itself.
+   */
+  useBuffer(buffer: Uint8Array): void {
+    if (!this.isClosed) this.#handle.useUserBuffer(buffer);
+  }
+
   startReading(): void {
     this.#handle.readStart();
   }
@@ -153,7 +164,7 @@ export class TcpStream {
    */
   write(bytes: Uint8Array, writer: StreamWriter): number {
     this.#minimiseDelay();
-    const request = (this.#writeRequest ??= writeRequest(writer));
+    const request = (this.#writeRequest ??= writeRequest(this, writer));
     const error = this.#handle.writeBuffer(request, bytes);
     if (error !== 0) return error;
     if (streamBaseState[kLastWriteWasAsync] === 0) return WRITE_FINISHED;
@@ -217,7 +228,10 @@ export interface TcpListener {
 /** Who takes what a listener accepts. */
 export interface Acceptor {
   accepted(stream: TcpStream): void;
-  /** As `EMFILE`: the listener stays. */
+  /**
+   * The listener stays. Not called for EMFILE: libuv then accepts and closes what waits, with a FIN that nobody
+   * here learns of. Keep connections below the limit of open files.
+   */
   acceptFailed(code: string): void;
 }
 
@@ -252,8 +266,9 @@ export function connectTcp({ address, port }: SocketAddress, waiter: ConnectWait
   return request.stream;
 }
 
-function writeRequest(writer: StreamWriter): WriteRequest {
+function writeRequest(stream: TcpStream, writer: StreamWriter): WriteRequest {
   const request = new WriteWrap();
+  request.stream = stream;
   request.writer = writer;
   request.oncomplete = onWritten;
   return request;
@@ -270,8 +285,9 @@ function onRead(this: Handle): Uint8Array | undefined {
 }
 
 function onWritten(this: WriteRequest, status: number): void {
+  if (this.stream.isClosed) return;
   if (status === 0) this.writer.writeFinished();
-  else if (status !== UV_ECANCELED) this.writer.writeFailed(getSystemErrorName(status));
+  else this.writer.writeFailed(getSystemErrorName(status));
 }
 
 function onConnected(this: ConnectRequest, status: number): void {

@@ -1,5 +1,9 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Decision, Routes } from '../../sidecar/services/decision.ts';
 import {
@@ -17,6 +21,7 @@ import {
   startBackend,
   startForwarder,
 } from './harness.ts';
+import type { Counted } from './shortage.ts';
 
 test('carries a connection to an endpoint and back', async (t) => {
   const backend = await startBackend(t, echo);
@@ -142,6 +147,24 @@ test('endpoints not here yet: connections wait on one lease and go on when they 
   t.deepEqual(await Promise.all(sockets.map(readAll)), ['hello', 'hello', 'hello']);
   t.is(routes.leases, 1);
   await forwarder.drain(5_000);
+  t.is(routes.leases, 0);
+});
+
+test('endpoints are let go of once their last connection has ended, and asked for again', async (t) => {
+  const backend = await startBackend(t, echo);
+  const routes = new LoadingRoutes();
+  // Looked after an eighth of this time apart.
+  const { client } = startForwarder(t, { routes, limits: { idleTimeoutMs: 400 } });
+  routes.become({ action: 'balance', group: groupOf([backend]) });
+  for (let round = 0; round < 2; round++) {
+    const socket = client();
+    socket.write('hello');
+    await once(socket, 'data');
+    t.is(routes.leases, 1);
+    socket.end();
+    await readAll(socket);
+    while (routes.leases > 0) await delay(10);
+  }
   t.is(routes.leases, 0);
 });
 
@@ -280,4 +303,27 @@ test('two drains at once both end', async (t) => {
   await forwarder.drain(0);
   await patient;
   t.is(forwarder.connections.size, 0);
+});
+
+test('no file descriptor left for a connection to an endpoint: refused at once, and no endpoint is blamed', async (t) => {
+  const backends = [await startBackend(t, echo), await startBackend(t, echo)];
+  const program = fileURLToPath(new URL('shortage.ts', import.meta.url));
+  const child = spawn(
+    'sh',
+    ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath, program, ...backends.map(String)],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [port] = (await once(child, 'message')) as [number];
+  t.is(await endOf(connect(port, HOST)), 'ECONNRESET');
+  child.send('go on');
+  const [counted] = (await once(child, 'message')) as [Counted];
+  t.deepEqual(counted, {
+    refused: 1,
+    failures: 1,
+    endpoints: backends.map(() => ({ isAvoided: false, active: 0 })),
+  });
+  const socket = connect({ port, host: HOST, allowHalfOpen: true });
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
 });

@@ -221,3 +221,29 @@ test('a drain past its limit resets what is left', async (t) => {
   t.is(await ended, 'ECONNRESET');
   t.like(await log.nextOutcome(), { ending: 'drained', closedFirst: 'proxy' });
 });
+
+test('a connection that has gone quiet gives back the memory it grew to, and goes on', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client, forwarder } = startForwarder(t, { routes: balanceOver([backend]) });
+  const socket = client();
+  const bytes = Buffer.alloc(4 * 1024 * 1024, 'x');
+  const receive = async (): Promise<void> => {
+    for (let missing = bytes.length; missing > 0;) {
+      const [chunk] = (await once(socket, 'data')) as [Buffer];
+      missing -= chunk.length;
+    }
+  };
+  socket.write(bytes);
+  await receive();
+  t.true(forwarder.pool.grownBytes > 0);
+  const [connection] = forwarder.connections;
+  const nowMs = performance.now();
+  connection?.tick(nowMs);
+  t.true(forwarder.pool.grownBytes > 0, 'not yet quiet for long');
+  connection?.tick(nowMs + 6_000);
+  t.is(forwarder.pool.grownBytes, 0);
+  socket.write(bytes);
+  await receive();
+  socket.end('and the end');
+  t.is(await readAll(socket), 'and the end');
+});

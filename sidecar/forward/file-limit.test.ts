@@ -1,0 +1,27 @@
+import test from 'ava';
+import { connectionsWithin, descriptorLimit, parseDescriptorLimit } from './file-limit.ts';
+
+const LIMITS = `Limit                     Soft Limit           Hard Limit           Units
+Max processes             63432                63432                processes
+Max open files            1024                 524288               files
+Max locked memory         8388608              8388608              bytes
+`;
+
+test('the soft limit counts', (t) => {
+  t.is(parseDescriptorLimit(LIMITS), 1_024);
+});
+
+test('no limit, or no such text: undefined', (t) => {
+  t.is(parseDescriptorLimit(LIMITS.replace('1024  ', 'unlimited')), undefined);
+  t.is(parseDescriptorLimit(''), undefined);
+});
+
+test('two descriptors a connection, and some for everything else', (t) => {
+  t.is(connectionsWithin(1_024), 480);
+  t.is(connectionsWithin(20), 1);
+});
+
+test('this process has a limit, where the system tells', (t) => {
+  const limit = descriptorLimit();
+  t.true(limit === undefined || limit > 10);
+});

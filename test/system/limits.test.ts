@@ -1,0 +1,19 @@
+import { spawnSync } from 'node:child_process';
+import test from 'ava';
+
+test('a limit of open files that is too low for the connections allowed: one warning says so', (t) => {
+  const environment = {
+    PATH: process.env['PATH'],
+    CORTEXFLOW_LOG_FORMAT: 'json',
+    // A port that cannot be listened on: the sidecar ends by itself.
+    CORTEXFLOW_UPSTREAMS: '192.0.2.1:80=hello.demo:80',
+    CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+  };
+  const { stderr } = spawnSync('sh', ['-c', `ulimit -n 264 && exec ${process.execPath} sidecar/main.ts`], {
+    env: environment,
+    encoding: 'utf8',
+  });
+  const warnings = stderr.split('\n').filter((line) => line.includes('"warn"'));
+  t.is(warnings.length, 1, stderr);
+  t.like(JSON.parse(warnings[0] ?? ''), { maxConnections: 100, allowed: 10_000, openFiles: 264 });
+});
