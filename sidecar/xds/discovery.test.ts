@@ -247,6 +247,47 @@ test('Services are known only when a first answer in several parts is in', async
   t.deepEqual(seen, ['1 so far', '1 known']);
 });
 
+test('a first answer that is cut off is not the whole mesh, however long the rest takes', async (t) => {
+  let sendRest: (() => void) | undefined;
+  const server = startServer(t, (request, stream, streams) => {
+    if (request.node === undefined) {
+      return;
+    }
+    if (streams === 1) {
+      stream.write(bytesOf(SERVICE_TYPE_URL, { 'demo/hello': HELLO }));
+      stream.end();
+    } else {
+      sendRest ??= () => stream.write(bytesOf(SERVICE_TYPE_URL, {}));
+    }
+  });
+  const pending = new Set<number>();
+  const { discovery } = newDiscovery(t, {
+    addresses: [await server.listen()],
+    world: {
+      now: Date.now,
+      random: () => 0,
+      schedule: (delayMs, run) => {
+        pending.add(delayMs);
+        const timer = setTimeout(() => {
+          pending.delete(delayMs);
+          run();
+        }, delayMs);
+        return () => {
+          pending.delete(delayMs);
+          clearTimeout(timer);
+        };
+      },
+    },
+  });
+  await discovery.start();
+  await until(() => sendRest !== undefined);
+  t.true(discovery.directory.table.services.has('demo/hello'));
+  t.false(discovery.directory.table.servicesKnown);
+  t.deepEqual([...pending], [15_000], 'only the first word of the new stream is waited for');
+  sendRest?.();
+  await until(() => discovery.directory.table.servicesKnown);
+});
+
 test('idle endpoints are unsubscribed from and forgotten', async (t) => {
   const server = startServer(t);
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], endpointsIdleMs: 20 });

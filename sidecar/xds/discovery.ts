@@ -17,6 +17,7 @@ import type { Rejection } from './rejection.ts';
 import { RESOURCE_KINDS } from './resource-kind.ts';
 import type { Received } from './session.ts';
 import { Session } from './session.ts';
+import { Settling } from './settling.ts';
 
 /** Who this sidecar is. Empty where unknown. */
 export interface Identity {
@@ -65,13 +66,6 @@ export interface DiscoveryCounters {
 }
 
 const RECENT_REJECTIONS = 20;
-/**
- * A server may split its first answer, and nothing in the protocol marks the end of it: all Services count as
- * told once nothing more has come for a moment, and in a mesh that never rests after a longer one.
- */
-const SETTLE_MS = 100;
-const SETTLE_AT_MOST_MS = 1000;
-
 /** Learns what is in the mesh: first from disk, then from the control plane, for as long as it runs. */
 export class Discovery {
   readonly directory: Directory;
@@ -79,11 +73,11 @@ export class Discovery {
   readonly #session: Session;
   readonly #client: ControlPlaneClient;
   readonly #lastGood: LastGoodWriter | undefined;
+  readonly #settling: Settling;
   #recentRejections: readonly (Rejection & { readonly atMs: number })[] = [];
   #stopped = false;
   #responses = 0;
   #rejectedResources = 0;
-  #settling: { readonly sinceMs: number; readonly cancel: () => void } | undefined;
 
   constructor(options: DiscoveryOptions) {
     const { node, lastGoodFile, log, world } = options;
@@ -104,6 +98,9 @@ export class Discovery {
             now: world.now,
             log,
           });
+    this.#settling = new Settling(world, () => {
+      this.#apply(this.#session.settle());
+    });
     this.directory = this.#newDirectory();
     this.#client = this.#newClient();
   }
@@ -132,7 +129,7 @@ export class Discovery {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#client.stop();
-    this.#settling?.cancel();
+    this.#settling.cancel();
     this.directory.close();
     await this.#lastGood?.close();
   }
@@ -182,6 +179,10 @@ export class Discovery {
       },
       onConnection: ({ state }) => {
         // While it is being tried again after a failure, it is still not answering.
+        if (state !== 'connected') {
+          // What was missing of a first answer comes on another stream, if at all.
+          this.#settling.cancel();
+        }
         if (state !== 'connecting') {
           this.directory.sourceAnswers(state === 'connected');
         }
@@ -209,32 +210,21 @@ export class Discovery {
   }
 
   #apply(changes: readonly Change[]): void {
-    const settled = changes.filter(({ kind }) => kind !== 'services-known');
-    this.directory.apply(settled);
-    if (this.#settling !== undefined || settled.length < changes.length) {
-      this.#settleServices();
-    }
+    this.directory.apply(changes);
     if (changes.length > 0) {
       this.#lastGood?.changed();
     }
   }
 
-  #settleServices(): void {
-    const { now, schedule } = this.#options.world;
-    const sinceMs = this.#settling?.sinceMs ?? now();
-    this.#settling?.cancel();
-    const delayMs = Math.max(0, Math.min(SETTLE_MS, sinceMs + SETTLE_AT_MOST_MS - now()));
-    const cancel = schedule(delayMs, () => {
-      this.#settling = undefined;
-      this.directory.apply([{ kind: 'services-known' }]);
-    });
-    this.#settling = { sinceMs, cancel };
-  }
-
-  #take({ changes, rejections }: Received): void {
+  #take({ changes, rejections, unsettled }: Received): void {
     const { log, world } = this.#options;
     this.#responses += 1;
     this.#apply(changes);
+    if (this.directory.table.servicesKnown) {
+      this.#settling.cancel();
+    } else if (unsettled || this.#settling.isRunning) {
+      this.#settling.heard();
+    }
     if (rejections.length === 0) {
       return;
     }

@@ -106,18 +106,50 @@ test('good resources apply and the response is acknowledged by its nonce', (t) =
   );
   t.deepEqual(
     changes.map(({ kind }) => kind),
-    ['services-known', 'service'],
+    ['service'],
   );
-  t.like(changes[1], { origin: { version: '7', source: 'control-plane', sinceMs: WHEN } });
+  t.like(changes[0], { origin: { version: '7', source: 'control-plane', sinceMs: WHEN } });
   t.like(reply, { typeUrl: SERVICE_TYPE_URL, responseNonce: 'n1', errorDetail: undefined, node: undefined });
 });
 
-test('an empty answer to the wildcard is an answer', (t) => {
+test('an empty answer to the wildcard is an answer, once it is taken as whole', (t) => {
   const session = newSession();
   t.true(session.awaitsAnswer);
-  const { changes } = session.receive(response(SERVICE_TYPE_URL, []), WHEN);
-  t.deepEqual(changes, [{ kind: 'services-known' }]);
+  t.like(session.receive(response(SERVICE_TYPE_URL, []), WHEN), { changes: [], unsettled: true });
+  t.deepEqual(session.stored()[0]?.answered, []);
+  t.deepEqual(session.settle(), [{ kind: 'services-known' }]);
+  t.deepEqual(session.stored()[0]?.answered, ['*']);
   t.false(session.awaitsAnswer);
+  t.false(session.receive(response(SERVICE_TYPE_URL, []), WHEN).unsettled);
+});
+
+test('a system version that is the sum of the versions held marks the end of a first answer', (t) => {
+  const session = newSession();
+  const part = (versions: Record<string, string>, systemVersionInfo: string, removed: string[] = []) => {
+    const sent = Object.entries(versions).map(([name, version]) => ({ name, version }));
+    const message = response(SERVICE_TYPE_URL, sent, removed);
+    message.systemVersionInfo = systemVersionInfo;
+    return session.receive(message, WHEN);
+  };
+  const whole = '0000000000000003';
+  t.true(part({ 'demo/a': 'ffffffffffffffff' }, whole).unsettled);
+  t.true(part({ 'demo/b': '0000000000000002', 'demo/c': '0000000000000005' }, whole).unsettled);
+  const last = part({ 'demo/d': '0000000000000002' }, whole, ['demo/c']);
+  t.false(last.unsettled);
+  t.deepEqual(last.changes.at(-1), { kind: 'services-known' });
+});
+
+test('what another server writes for its versions proves nothing', (t) => {
+  for (const [version, systemVersionInfo] of [
+    ['1', '1'],
+    ['1', '0000000000000001'],
+    ['0000000000000001', '1'],
+    ['0000000000000001', ''],
+  ] as const) {
+    const message = response(SERVICE_TYPE_URL, [{ name: 'demo/a', version }]);
+    message.systemVersionInfo = systemVersionInfo;
+    t.true(newSession().receive(message, WHEN).unsettled, `${version} of ${systemVersionInfo}`);
+  }
 });
 
 test('a bad resource rejects only itself, by name, and what was held of it stays', (t) => {
@@ -181,7 +213,7 @@ test('responses that break the protocol are rejected in words', (t) => {
   for (const [bad, expected] of cases) {
     const { changes, reply } = session.receive(bad, WHEN);
     t.regex(errorOf(reply), expected);
-    t.false(changes.some(({ kind }) => kind !== 'services-known'));
+    t.deepEqual(changes, []);
   }
   t.deepEqual(session.open()[0]?.initialResourceVersions, {});
   t.is(errorOf(session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/a' }]), WHEN).reply), 'ACK');
@@ -241,6 +273,8 @@ test('what was stored is taken up again, and only what is still understood', (t)
     response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s1', version: 'b' }], ['demo/empty/*']),
     WHEN,
   );
+
+  before.settle();
 
   const after = newSession();
   const broken = { name: 'demo/broken', version: '1', bytes: Buffer.from([0xff]) };

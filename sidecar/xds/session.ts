@@ -8,14 +8,18 @@ import type {
 import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
+import { HeldResources } from './held.ts';
 import type { Rejection } from './rejection.ts';
 import { rejectionStatus } from './rejection.ts';
 import type { ResourceKind } from './resource-kind.ts';
+import { namesGivenTwice, problemWith } from './well-formed.ts';
 
 /** What one response comes to. */
 export interface Received {
   readonly changes: readonly Change[];
   readonly rejections: readonly Rejection[];
+  /** Whether this was of a type whose first answer may have further parts: see `settle`. */
+  readonly unsettled: boolean;
   /** The ACK or NACK. */
   readonly reply: DeltaDiscoveryRequest;
 }
@@ -27,16 +31,12 @@ export interface SessionOptions {
   readonly keepsBytes: boolean;
 }
 
-interface Held {
-  readonly version: string;
-  readonly bytes: Uint8Array | undefined;
-}
-
 interface TypeState {
   readonly kind: ResourceKind;
   readonly subscribed: Set<string>;
+  /** Subscriptions answered as a whole, be it with nothing. */
   readonly answered: Set<string>;
-  readonly held: Map<string, Held>;
+  readonly held: HeldResources;
 }
 
 const WILDCARD = '*';
@@ -73,7 +73,7 @@ export class Session {
       // A first request without names would be a wildcard subscription.
       if (subscribed.size > 0) {
         const initialResourceVersions = Object.fromEntries(
-          held.entries().map(([name, { version }]) => [name, version]),
+          [...held].map(([name, { version }]) => [name, version]),
         );
         requests.push(
           this.#request(kind.typeUrl, { resourceNamesSubscribe: [...subscribed], initialResourceVersions }),
@@ -111,7 +111,7 @@ export class Session {
       const reason = 'is a resource type that this sidecar did not subscribe to';
       return this.#received(response, [], [{ name: response.typeUrl, reason }]);
     }
-    const changes: Change[] = state.kind.wildcard ? answer(state, WILDCARD) : [];
+    const changes: Change[] = [];
     const rejections: Rejection[] = [];
     const ambiguous = namesGivenTwice(response);
     for (const name of ambiguous) {
@@ -129,12 +129,16 @@ export class Session {
         changes.push(...outcome);
       }
     }
-    for (const name of response.removedResources) {
-      if (!ambiguous.has(name)) {
-        changes.push(...remove(state, name));
-      }
+    for (const name of response.removedResources.filter((removed) => !ambiguous.has(removed))) {
+      changes.push(...remove(state, name));
     }
+    changes.push(...answerIfWhole(state, response.systemVersionInfo));
     return this.#received(response, changes, rejections);
+  }
+
+  /** Takes what was told under a wildcard so far as all that there is. */
+  settle(): Change[] {
+    return [...this.#types.values()].flatMap((state) => (state.kind.wildcard ? answer(state, WILDCARD) : []));
   }
 
   /** Takes up what an earlier run held; what cannot be used any more is left for the server to send. */
@@ -152,7 +156,7 @@ export class Session {
       for (const { name, version, bytes } of resources) {
         const decoded = state.kind.put(name, bytes, { version, source: 'disk', sinceMs });
         if (decoded.ok && isWanted(state, name)) {
-          state.held.set(name, { version, bytes: this.#keepsBytes ? bytes : undefined });
+          state.held.set(name, { version, size: bytes.length, bytes: this.#keepsBytes ? bytes : undefined });
           changes.push(decoded.value);
         }
       }
@@ -187,8 +191,13 @@ export class Session {
       return decoded.reason;
     }
     // A copy, because these bytes are a window on the whole response.
-    state.held.set(name, { version, bytes: this.#keepsBytes ? bytes.slice() : undefined });
-    return [...answer(state, state.kind.subscriptionOf(name)), decoded.value];
+    state.held.set(name, {
+      version,
+      size: bytes.length,
+      bytes: this.#keepsBytes ? bytes.slice() : undefined,
+    });
+    const answered = state.kind.wildcard ? [] : answer(state, state.kind.subscriptionOf(name));
+    return [...answered, decoded.value];
   }
 
   #received(
@@ -200,7 +209,12 @@ export class Session {
     if (rejections.length > 0) {
       reply.errorDetail = rejectionStatus(rejections);
     }
-    return { changes, rejections, reply };
+    return { changes, rejections, unsettled: this.#isUnsettled(response.typeUrl), reply };
+  }
+
+  #isUnsettled(typeUrl: string): boolean {
+    const state = this.#types.get(typeUrl);
+    return state !== undefined && state.kind.wildcard && !state.answered.has(WILDCARD);
   }
 
   #state(typeUrl: string): TypeState {
@@ -229,17 +243,21 @@ function newState(kind: ResourceKind): TypeState {
     kind,
     subscribed: new Set(kind.wildcard ? [WILDCARD] : []),
     answered: new Set(),
-    held: new Map(),
+    held: new HeldResources(),
   };
 }
 
-/** The change that comes with the first answer to a subscription. */
+/** The change that comes with the first answer to a subscription, once that is whole. */
 function answer(state: TypeState, subscription: string): Change[] {
   if (state.answered.has(subscription)) {
     return [];
   }
   state.answered.add(subscription);
   return [state.kind.answered(subscription)];
+}
+
+function answerIfWhole(state: TypeState, systemVersion: string): Change[] {
+  return state.kind.wildcard && state.held.isSetOfVersion(systemVersion) ? answer(state, WILDCARD) : [];
 }
 
 /** What arrives after it was unsubscribed from was sent before the server heard of that. */
@@ -258,31 +276,9 @@ function remove(state: TypeState, name: string): Change[] {
 }
 
 function dropHeld({ kind, held }: TypeState, subscription: string): void {
-  for (const name of held.keys()) {
+  for (const name of held.names()) {
     if (kind.subscriptionOf(name) === subscription) {
       held.delete(name);
     }
   }
-}
-
-function namesGivenTwice({ resources, removedResources }: DeltaDiscoveryResponse): ReadonlySet<string> {
-  const seen = new Set<string>();
-  const twice = new Set<string>();
-  const names = [...resources.map(({ name }) => name), ...new Set(removedResources)];
-  for (const name of names) {
-    (seen.has(name) ? twice : seen).add(name);
-  }
-  return twice;
-}
-
-function problemWith({ name, resource }: Resource, typeUrl: string): string | undefined {
-  if (name === '') {
-    return 'is a resource without a name';
-  }
-  if (resource === undefined) {
-    return 'carries no content';
-  }
-  return resource.typeUrl === typeUrl
-    ? undefined
-    : `carries ${resource.typeUrl === '' ? 'content of no type' : resource.typeUrl} in a response of ${typeUrl}`;
 }
