@@ -200,7 +200,13 @@ export class Discovery {
       return [];
     }
     const { types, savedMs } = loaded.lastGood;
-    const changes = this.#session.restore(types, savedMs);
+    const { changes, unusable } = this.#session.restore(types, savedMs);
+    if (unusable > 0) {
+      log.warn('some of the last good table cannot be read: the control plane is asked for it', {
+        file: lastGoodFile,
+        resources: unusable,
+      });
+    }
     log.info('starting from the last good table', {
       file: lastGoodFile,
       savedAt: new Date(savedMs).toISOString(),

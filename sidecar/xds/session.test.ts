@@ -281,9 +281,11 @@ test('what was stored is taken up again, and only what is still understood', (t)
   const stored = before.stored().map(({ typeUrl, answered, resources }) => ({
     typeUrl,
     answered,
-    resources: [...resources, broken],
+    resources: typeUrl === SERVICE_TYPE_URL ? resources : [...resources, broken],
   }));
-  const table = withChanges(emptyTable({ zone: '', node: '' }), after.restore(stored, WHEN));
+  const { changes, unusable } = after.restore(stored, WHEN);
+  t.is(unusable, 1);
+  const table = withChanges(emptyTable({ zone: '', node: '' }), changes);
   t.true(table.servicesKnown);
   t.deepEqual([...table.services.keys()], ['demo/hello']);
   t.like(table.services.get('demo/hello')?.origin, { source: 'disk', version: 'a' });
@@ -301,6 +303,47 @@ test('what was stored is taken up again, and only what is still understood', (t)
     ],
   );
   t.deepEqual(after.stored(), before.stored());
+});
+
+test('what was stored and cannot all be read is no answer', (t) => {
+  const session = newSession();
+  const good = { name: 'demo/hello', version: 'a', bytes: serviceBytes('demo/hello') };
+  const half = { name: 'demo/hello/s1', version: 'b', bytes: sliceBytes('demo/hello/s1') };
+  const { changes, unusable } = session.restore(
+    [
+      {
+        typeUrl: SERVICE_TYPE_URL,
+        answered: ['*'],
+        resources: [{ name: 'demo/bad', version: '1', bytes: Buffer.from([0xff]) }, good],
+      },
+      {
+        typeUrl: ENDPOINTS_TYPE_URL,
+        answered: [COLLECTION],
+        resources: [half, { name: 'demo/hello/s2', version: '1', bytes: Buffer.from([0xff]) }],
+      },
+    ],
+    WHEN,
+  );
+  t.is(unusable, 2);
+  t.deepEqual(
+    changes.map(({ kind }) => kind),
+    ['service'],
+  );
+  t.true(session.awaitsAnswer);
+  t.like(session.open(), {
+    length: 1,
+    0: { resourceNamesSubscribe: ['*'], initialResourceVersions: { 'demo/hello': 'a' } },
+  });
+});
+
+test('resources without a version are taken each time', (t) => {
+  const session = newSession();
+  const sent = [{ name: 'demo/a', version: '' }];
+  session.receive(response(SERVICE_TYPE_URL, sent), WHEN);
+  t.like(session.receive(response(SERVICE_TYPE_URL, sent), WHEN).changes, {
+    length: 1,
+    0: { kind: 'service' },
+  });
 });
 
 /** The plainest server of the delta protocol: one stream, whose answers wait in a queue. */
@@ -482,7 +525,7 @@ test('whatever is subscribed to, changed, delayed and cut off, the client ends w
           case 'restart': {
             const stored = session.stored();
             session = newSession();
-            table = withChanges(emptyTable({ zone: '', node: '' }), session.restore(stored, WHEN));
+            table = withChanges(emptyTable({ zone: '', node: '' }), session.restore(stored, WHEN).changes);
             for (const name of wanted) {
               session.subscribe(ENDPOINTS_TYPE_URL, name);
             }

@@ -3,16 +3,16 @@ import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import type {
   DeltaDiscoveryRequest,
   DeltaDiscoveryResponse,
-  Resource,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
-import { HeldResources } from './held.ts';
 import type { Rejection } from './rejection.ts';
 import { rejectionStatus } from './rejection.ts';
 import type { ResourceKind } from './resource-kind.ts';
-import { namesGivenTwice, problemWith } from './well-formed.ts';
+import type { Restored } from './type-state.ts';
+import { TypeState } from './type-state.ts';
+import { namesGivenTwice } from './well-formed.ts';
 
 /** What one response comes to. */
 export interface Received {
@@ -31,15 +31,7 @@ export interface SessionOptions {
   readonly keepsBytes: boolean;
 }
 
-interface TypeState {
-  readonly kind: ResourceKind;
-  readonly subscribed: Set<string>;
-  /** Subscriptions answered as a whole, be it with nothing. */
-  readonly answered: Set<string>;
-  readonly held: HeldResources;
-}
-
-const WILDCARD = '*';
+const NOTHING_RESTORED: Restored = { changes: [], unusable: 0 };
 
 /**
  * The state of a delta ADS client: what it subscribed to and what it holds, which outlive a stream, and
@@ -48,13 +40,11 @@ const WILDCARD = '*';
 export class Session {
   readonly #types: ReadonlyMap<string, TypeState>;
   readonly #node: Node;
-  readonly #keepsBytes: boolean;
   #nodeSent = false;
 
   constructor({ kinds, node, keepsBytes }: SessionOptions) {
-    this.#types = new Map(kinds.map((kind) => [kind.typeUrl, newState(kind)]));
+    this.#types = new Map(kinds.map((kind) => [kind.typeUrl, new TypeState(kind, keepsBytes)]));
     this.#node = node;
-    this.#keepsBytes = keepsBytes;
   }
 
   /** Whether a server of this protocol has to say something for what is subscribed to. */
@@ -95,13 +85,9 @@ export class Session {
 
   /** Lets go of a subscription and all that came under it. */
   unsubscribe(typeUrl: string, name: string): DeltaDiscoveryRequest | undefined {
-    const state = this.#state(typeUrl);
-    if (!state.subscribed.delete(name)) {
-      return undefined;
-    }
-    state.answered.delete(name);
-    dropHeld(state, name);
-    return this.#request(typeUrl, { resourceNamesUnsubscribe: [name] });
+    return this.#state(typeUrl).unsubscribe(name)
+      ? this.#request(typeUrl, { resourceNamesUnsubscribe: [name] })
+      : undefined;
   }
 
   /** Takes what is good of a response, in the order in which a table should see it, and answers it. */
@@ -118,11 +104,11 @@ export class Session {
       rejections.push({ name, reason: 'is in one response more than once, so which one counts is unclear' });
     }
     for (const resource of response.resources) {
-      if (ambiguous.has(resource.name) || !isWanted(state, resource.name)) {
+      if (ambiguous.has(resource.name) || !state.isWanted(resource.name)) {
         continue;
       }
       const origin: Origin = { version: resource.version, source: 'control-plane', sinceMs: nowMs };
-      const outcome = this.#take(state, resource, origin);
+      const outcome = state.take(resource, origin);
       if (typeof outcome === 'string') {
         rejections.push({ name: resource.name, reason: outcome });
       } else {
@@ -130,74 +116,32 @@ export class Session {
       }
     }
     for (const name of response.removedResources.filter((removed) => !ambiguous.has(removed))) {
-      changes.push(...remove(state, name));
+      changes.push(...state.remove(name));
     }
-    changes.push(...answerIfWhole(state, response.systemVersionInfo));
+    changes.push(...state.settleAt(response.systemVersionInfo));
     return this.#received(response, changes, rejections);
   }
 
   /** Takes what was told under a wildcard so far as all that there is. */
   settle(): Change[] {
-    return [...this.#types.values()].flatMap((state) => (state.kind.wildcard ? answer(state, WILDCARD) : []));
+    return [...this.#types.values()].flatMap((state) => state.settle());
   }
 
   /** Takes up what an earlier run held; what cannot be used any more is left for the server to send. */
-  restore(types: readonly StoredType[], sinceMs: number): Change[] {
-    const changes: Change[] = [];
-    for (const { typeUrl, answered, resources } of types) {
-      const state = this.#types.get(typeUrl);
-      if (state === undefined) {
-        continue;
-      }
-      for (const name of answered) {
-        state.subscribed.add(name);
-        changes.push(...answer(state, name));
-      }
-      for (const { name, version, bytes } of resources) {
-        const decoded = state.kind.put(name, bytes, { version, source: 'disk', sinceMs });
-        if (decoded.ok && isWanted(state, name)) {
-          state.held.set(name, { version, size: bytes.length, bytes: this.#keepsBytes ? bytes : undefined });
-          changes.push(decoded.value);
-        }
-      }
-    }
-    return changes;
+  restore(types: readonly StoredType[], sinceMs: number): Restored {
+    const restored = types.map((stored) => {
+      const state = this.#types.get(stored.typeUrl);
+      return state === undefined ? NOTHING_RESTORED : state.restore(stored, sinceMs);
+    });
+    return {
+      changes: restored.flatMap(({ changes }) => changes),
+      unusable: restored.reduce((sum, { unusable }) => sum + unusable, 0),
+    };
   }
 
   /** What `restore` takes. */
   stored(): StoredType[] {
-    return [...this.#types.values()].map(({ kind, answered, held }) => ({
-      typeUrl: kind.typeUrl,
-      answered: [...answered],
-      resources: [...held].flatMap(([name, { version, bytes }]) =>
-        bytes === undefined ? [] : [{ name, version, bytes }],
-      ),
-    }));
-  }
-
-  /** The changes that a resource brings, or why it is rejected. */
-  #take(state: TypeState, resource: Resource, origin: Origin): Change[] | string {
-    const { name, version } = resource;
-    if (name !== '' && state.held.get(name)?.version === version) {
-      return [];
-    }
-    const problem = problemWith(resource, state.kind.typeUrl);
-    if (problem !== undefined) {
-      return problem;
-    }
-    const bytes = resource.resource?.value ?? new Uint8Array();
-    const decoded = state.kind.put(name, bytes, origin);
-    if (!decoded.ok) {
-      return decoded.reason;
-    }
-    // A copy, because these bytes are a window on the whole response.
-    state.held.set(name, {
-      version,
-      size: bytes.length,
-      bytes: this.#keepsBytes ? bytes.slice() : undefined,
-    });
-    const answered = state.kind.wildcard ? [] : answer(state, state.kind.subscriptionOf(name));
-    return [...answered, decoded.value];
+    return [...this.#types.values()].map((state) => state.stored());
   }
 
   #received(
@@ -209,12 +153,7 @@ export class Session {
     if (rejections.length > 0) {
       reply.errorDetail = rejectionStatus(rejections);
     }
-    return { changes, rejections, unsettled: this.#isUnsettled(response.typeUrl), reply };
-  }
-
-  #isUnsettled(typeUrl: string): boolean {
-    const state = this.#types.get(typeUrl);
-    return state !== undefined && state.kind.wildcard && !state.answered.has(WILDCARD);
+    return { changes, rejections, unsettled: this.#types.get(response.typeUrl)?.isUnsettled ?? false, reply };
   }
 
   #state(typeUrl: string): TypeState {
@@ -235,50 +174,5 @@ export class Session {
       request.node = this.#node;
     }
     return request;
-  }
-}
-
-function newState(kind: ResourceKind): TypeState {
-  return {
-    kind,
-    subscribed: new Set(kind.wildcard ? [WILDCARD] : []),
-    answered: new Set(),
-    held: new HeldResources(),
-  };
-}
-
-/** The change that comes with the first answer to a subscription, once that is whole. */
-function answer(state: TypeState, subscription: string): Change[] {
-  if (state.answered.has(subscription)) {
-    return [];
-  }
-  state.answered.add(subscription);
-  return [state.kind.answered(subscription)];
-}
-
-function answerIfWhole(state: TypeState, systemVersion: string): Change[] {
-  return state.kind.wildcard && state.held.isSetOfVersion(systemVersion) ? answer(state, WILDCARD) : [];
-}
-
-/** What arrives after it was unsubscribed from was sent before the server heard of that. */
-function isWanted({ kind, subscribed }: TypeState, name: string): boolean {
-  return subscribed.has(kind.subscriptionOf(name));
-}
-
-function remove(state: TypeState, name: string): Change[] {
-  // A collection removed as a whole has become empty, or was so when it was asked for.
-  if (!state.kind.wildcard && state.subscribed.has(name)) {
-    dropHeld(state, name);
-    state.answered.add(name);
-    return [state.kind.answered(name)];
-  }
-  return state.held.delete(name) ? [state.kind.removed(name)] : [];
-}
-
-function dropHeld({ kind, held }: TypeState, subscription: string): void {
-  for (const name of held.names()) {
-    if (kind.subscriptionOf(name) === subscription) {
-      held.delete(name);
-    }
   }
 }
