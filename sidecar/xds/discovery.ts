@@ -13,7 +13,8 @@ import { LastGoodWriter, loadLastGood, writeAtomically } from '../services/last-
 import type { ServiceKey } from '../services/service.ts';
 import type { ClientStatus } from './client.ts';
 import { ControlPlaneClient } from './client.ts';
-import type { Rejection } from './rejection.ts';
+import type { PastRejection } from './rejection-log.ts';
+import { RejectionLog } from './rejection-log.ts';
 import { RESOURCE_KINDS } from './resource-kind.ts';
 import type { Received } from './session.ts';
 import { Session } from './session.ts';
@@ -52,7 +53,7 @@ export interface DiscoveryOptions {
 
 export interface DiscoveryView {
   readonly controlPlane: ClientStatus;
-  readonly recentRejections: readonly (Rejection & { readonly atMs: number })[];
+  readonly recentRejections: readonly PastRejection[];
   readonly lastGood: { readonly file: string; readonly savedMs: number | undefined } | undefined;
   readonly servicesKnown: boolean;
   readonly services: readonly ServiceView[];
@@ -65,7 +66,6 @@ export interface DiscoveryCounters {
   readonly lastGoodFailures: number;
 }
 
-const RECENT_REJECTIONS = 20;
 /** Learns what is in the mesh: first from disk, then from the control plane, for as long as it runs. */
 export class Discovery {
   readonly directory: Directory;
@@ -74,14 +74,14 @@ export class Discovery {
   readonly #client: ControlPlaneClient;
   readonly #lastGood: LastGoodWriter | undefined;
   readonly #settling: Settling;
-  #recentRejections: readonly (Rejection & { readonly atMs: number })[] = [];
+  readonly #rejections: RejectionLog;
   #stopped = false;
   #responses = 0;
-  #rejectedResources = 0;
 
   constructor(options: DiscoveryOptions) {
     const { node, lastGoodFile, log, world } = options;
     this.#options = options;
+    this.#rejections = new RejectionLog(log);
     this.#session = new Session({
       kinds: RESOURCE_KINDS,
       node: wireNode(node),
@@ -108,7 +108,7 @@ export class Discovery {
   get counters(): DiscoveryCounters {
     return {
       responses: this.#responses,
-      rejectedResources: this.#rejectedResources,
+      rejectedResources: this.#rejections.total,
       lastGoodFailures: this.#lastGood?.failures ?? 0,
     };
   }
@@ -139,7 +139,7 @@ export class Discovery {
     const { lastGoodFile: file } = this.#options;
     return {
       controlPlane: this.#client.status,
-      recentRejections: this.#recentRejections,
+      recentRejections: this.#rejections.recent,
       lastGood: file === undefined ? undefined : { file, savedMs: this.#lastGood?.savedMs },
       servicesKnown: this.directory.table.servicesKnown,
       services: describeServices(this.directory.table),
@@ -223,7 +223,6 @@ export class Discovery {
   }
 
   #take({ changes, rejections, unsettled }: Received): void {
-    const { log, world } = this.#options;
     this.#responses += 1;
     this.#apply(changes);
     if (this.directory.table.servicesKnown) {
@@ -231,16 +230,7 @@ export class Discovery {
     } else if (unsettled || this.#settling.isRunning) {
       this.#settling.heard();
     }
-    if (rejections.length === 0) {
-      return;
-    }
-    const atMs = world.now();
-    const recent = rejections.slice(-RECENT_REJECTIONS).map(({ name, reason }) => ({ name, reason, atMs }));
-    this.#rejectedResources += rejections.length;
-    this.#recentRejections = [...this.#recentRejections, ...recent].slice(-RECENT_REJECTIONS);
-    for (const { name, reason } of recent) {
-      log.warn('rejected a resource; what was known of it stays in use', { resource: name, reason });
-    }
+    this.#rejections.add(rejections, this.#options.world.now());
   }
 }
 

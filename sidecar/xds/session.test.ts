@@ -346,6 +346,27 @@ test('resources without a version are taken each time', (t) => {
   });
 });
 
+test('what is too much to hold is rejected by name, and what is held can still change', (t) => {
+  const bytes = serviceBytes('demo/a').length;
+  const session = new Session({
+    kinds: RESOURCE_KINDS,
+    node: create(NodeSchema, { id: 'me' }),
+    keepsBytes: false,
+    ceiling: { resources: 2, bytes: 2 * bytes },
+  });
+  const { reply } = session.receive(
+    response(SERVICE_TYPE_URL, [{ name: 'demo/a' }, { name: 'demo/b' }, { name: 'demo/c' }]),
+    WHEN,
+  );
+  t.is(errorOf(reply), 'demo/c: is one more than the 2 resources that a sidecar holds');
+  const again = (name: string, removed: string[] = []) =>
+    errorOf(session.receive(response(SERVICE_TYPE_URL, [{ name, version: '2' }], removed), WHEN).reply);
+  t.is(again('demo/a'), 'ACK');
+  session.receive(response(SERVICE_TYPE_URL, [], ['demo/b']), WHEN);
+  t.is(again('demo/longer'), `demo/longer: would make more than the ${2 * bytes} bytes that a sidecar holds`);
+  t.is(again('demo/c'), 'ACK');
+});
+
 /** The plainest server of the delta protocol: one stream, whose answers wait in a queue. */
 class ModelServer {
   readonly resources = new Map<string, Map<string, string>>([

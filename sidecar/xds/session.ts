@@ -3,6 +3,7 @@ import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import type {
   DeltaDiscoveryRequest,
   DeltaDiscoveryResponse,
+  Resource,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Change, Origin } from '../services/change.ts';
@@ -29,7 +30,18 @@ export interface SessionOptions {
   readonly node: Node;
   /** Whether the bytes of resources are kept, for `stored`. */
   readonly keepsBytes: boolean;
+  readonly ceiling?: Ceiling;
 }
+
+/** How much a control plane can make a sidecar hold. */
+export interface Ceiling {
+  readonly resources: number;
+  /** Of all their serialised contents. */
+  readonly bytes: number;
+}
+
+/** Several times the largest mesh that we know how to serve. */
+const DEFAULT_CEILING: Ceiling = { resources: 100_000, bytes: 256 * 1024 * 1024 };
 
 const NOTHING_RESTORED: Restored = { changes: [], unusable: 0 };
 
@@ -40,11 +52,13 @@ const NOTHING_RESTORED: Restored = { changes: [], unusable: 0 };
 export class Session {
   readonly #types: ReadonlyMap<string, TypeState>;
   readonly #node: Node;
+  readonly #ceiling: Ceiling;
   #nodeSent = false;
 
-  constructor({ kinds, node, keepsBytes }: SessionOptions) {
+  constructor({ kinds, node, keepsBytes, ceiling = DEFAULT_CEILING }: SessionOptions) {
     this.#types = new Map(kinds.map((kind) => [kind.typeUrl, new TypeState(kind, keepsBytes)]));
     this.#node = node;
+    this.#ceiling = ceiling;
   }
 
   /** Whether a server of this protocol has to say something for what is subscribed to. */
@@ -108,7 +122,7 @@ export class Session {
         continue;
       }
       const origin: Origin = { version: resource.version, source: 'control-plane', sinceMs: nowMs };
-      const outcome = state.take(resource, origin);
+      const outcome = this.#surplus(state, resource) ?? state.take(resource, origin);
       if (typeof outcome === 'string') {
         rejections.push({ name: resource.name, reason: outcome });
       } else {
@@ -142,6 +156,21 @@ export class Session {
   /** What `restore` takes. */
   stored(): StoredType[] {
     return [...this.#types.values()].map((state) => state.stored());
+  }
+
+  /** Why there is no room for this resource, if so. */
+  #surplus({ held }: TypeState, { name, resource }: Resource): string | undefined {
+    const before = held.get(name);
+    const all = [...this.#types.values()].map((type) => type.held);
+    const more = (resource?.value.length ?? 0) - (before?.size ?? 0);
+    const bytes = all.reduce((sum, other) => sum + other.bytes, more);
+    const others = all.reduce((sum, other) => sum + other.count, 0);
+    if (before === undefined && others >= this.#ceiling.resources) {
+      return `is one more than the ${this.#ceiling.resources} resources that a sidecar holds`;
+    }
+    return more > 0 && bytes > this.#ceiling.bytes
+      ? `would make more than the ${this.#ceiling.bytes} bytes that a sidecar holds`
+      : undefined;
   }
 
   #received(
