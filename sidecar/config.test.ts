@@ -214,3 +214,18 @@ test('the admin page has an address or a name', (t) => {
     );
   }
 });
+
+function besideAdmin(listen: string): string[] {
+  return mistakesOf(
+    load({ CORTEXFLOW_UPSTREAMS: `${listen}=hello.demo:80`, CORTEXFLOW_ADMIN_ADDRESS: 'localhost:5058' }),
+  );
+}
+
+test('an upstream on the port of the admin page is a mistake', (t) => {
+  for (const listen of ['127.0.0.1:5058', '0.0.0.0:5058']) {
+    t.deepEqual(besideAdmin(listen), [
+      'CORTEXFLOW_UPSTREAMS [0].listen (listen=service, …) is where the admin page listens: give one of them another port',
+    ]);
+  }
+  t.deepEqual(besideAdmin('127.0.0.2:5058'), []);
+});
