@@ -1,4 +1,5 @@
 import test from 'ava';
+import { request } from 'node:http';
 import { Counter, Registry } from 'prom-client';
 import { startAdmin, text } from './admin.ts';
 import { LogLevel } from './log.ts';
@@ -26,7 +27,7 @@ async function started(t: { teardown: (fn: () => Promise<void>) => void }) {
     const response = await fetch(`http://127.0.0.1:${admin.port}${path}`, init);
     return { status: response.status, body: await response.text() };
   };
-  return { ask, readiness, registry, level };
+  return { ask, port: admin.port, readiness, registry, level };
 }
 
 test('health, and readiness with its reasons', async (t) => {
@@ -66,4 +67,35 @@ test('a page that fails answers 500, an unknown one 404, and the rest goes on', 
   t.is((await ask('/nowhere')).status, 404);
   t.is((await ask('/config', { method: 'HEAD' })).body, '');
   t.is((await ask('/config')).body, 'config\n');
+});
+
+function statusOf(port: number, path: string, method = 'GET', headers: Record<string, string> = {}) {
+  return new Promise<number | undefined>((resolve, reject) => {
+    const asking = request({ host: '127.0.0.1', port, path, method, headers }, (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode));
+    });
+    asking.on('error', reject);
+    asking.end();
+  });
+}
+
+test('a web page that points its own name here is told nothing', async (t) => {
+  const { port } = await started(t);
+  t.is(await statusOf(port, '/config', 'GET', { host: `rebound.example:${port}` }), 421);
+  for (const host of [`127.0.0.1:${port}`, `[::1]:${port}`, 'localhost', '10.0.0.1']) {
+    t.is(await statusOf(port, '/config', 'GET', { host }), 200, host);
+  }
+});
+
+test('a web page changes nothing', async (t) => {
+  const { port, level } = await started(t);
+  const origin = { origin: 'https://example.com' };
+  t.is(await statusOf(port, '/log-level?level=debug', 'PUT', origin), 403);
+  t.is(level.current, 'info');
+});
+
+test('a path that is none is the mistake of whoever asks', async (t) => {
+  const { port } = await started(t);
+  t.is(await statusOf(port, '//'), 400);
 });

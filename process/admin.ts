@@ -1,5 +1,6 @@
 import type * as Http from 'node:http';
 import { createRequire } from 'node:module';
+import { isIP } from 'node:net';
 import type { Registry } from 'prom-client';
 import { listen } from './listen.ts';
 import { isLevel, LEVELS, type LogLevel } from './log.ts';
@@ -50,7 +51,7 @@ export function json(value: unknown): AdminAnswer {
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const routes = new Map(Object.entries({ ...standardRoutes(options), ...options.routes }));
   const server = createServer((request, response) => {
-    void answer(routes, request).then((reply) => send(response, request, reply));
+    void answer(routes, options.host, request).then((reply) => send(response, request, reply));
   });
   server.maxConnections = 128;
   server.requestTimeout = 10_000;
@@ -88,18 +89,47 @@ function setLevel(level: LogLevel, wanted: string): AdminAnswer {
 
 async function answer(
   routes: ReadonlyMap<string, AdminRoute>,
+  boundHost: string,
   request: Http.IncomingMessage,
 ): Promise<AdminAnswer> {
+  const { url: path = '', method: asked = 'GET' } = request;
+  if (!/^\/(?!\/)/.test(path)) return text(400, 'the path of a request begins with one slash');
+  const url = new URL(`http://admin${path}`);
+  const method = asked === 'HEAD' ? 'GET' : asked;
+  const route = routes.get(`${method} ${url.pathname}`);
+  const unknown = `nothing at ${method} ${url.pathname}; there is ${[...routes.keys()].join(', ')}`;
+  return refusal(request, boundHost) ?? (route === undefined ? text(404, unknown) : perform(route, url));
+}
+
+async function perform(route: AdminRoute, url: URL): Promise<AdminAnswer> {
   try {
-    const url = new URL(request.url ?? '/', 'http://admin');
-    const method = request.method === 'HEAD' ? 'GET' : (request.method ?? 'GET');
-    const route = routes.get(`${method} ${url.pathname}`);
-    return route
-      ? await route(url)
-      : text(404, `nothing at ${method} ${url.pathname}; there is ${[...routes.keys()].join(', ')}`);
+    return await route(url);
   } catch (error) {
     return text(500, error instanceof Error ? error.message : String(error));
   }
+}
+
+/**
+ * A page in somebody's browser can send requests here, and read the answers if it makes its own name resolve to
+ * this address (DNS rebinding): it cannot hide that name, nor, when it changes something, where it comes from.
+ */
+function refusal({ method, headers }: Http.IncomingMessage, boundHost: string): AdminAnswer | undefined {
+  const host = hostOf(headers.host ?? '');
+  if (host !== boundHost && host !== 'localhost' && isIP(host) === 0) {
+    return text(
+      421,
+      `this page is not ${host}: ask for it by IP address, localhost or the host it listens on`,
+    );
+  }
+  const changes = method !== 'GET' && method !== 'HEAD';
+  return changes && headers.origin !== undefined
+    ? text(403, 'web pages may not change anything here: leave out the Origin header')
+    : undefined;
+}
+
+/** The host of a Host header, without port and brackets. */
+function hostOf(header: string): string {
+  return header.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
 function send(

@@ -1,4 +1,6 @@
 import test from 'ava';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createLogger, LogLevel, type LogFormat } from './log.ts';
 
 function recorded(format: LogFormat, level = new LogLevel('info')) {
@@ -50,4 +52,25 @@ test('the level is asked at every line', (t) => {
   logger.debug('seen');
   t.true(logger.isEnabled('debug'));
   t.is(lines.length, 1);
+});
+
+test('a program outlives the reader of its log', async (t) => {
+  const program = `
+    import { LogLevel, stderrLogger } from ${JSON.stringify(new URL('log.ts', import.meta.url).href)};
+    const log = stderrLogger('test', 'json', new LogLevel('info'));
+    process.stdin.once('data', () => {
+      log.info('one');
+      log.info('two');
+      setImmediate(() => {
+        log.info('three');
+        setImmediate(() => process.exit(7));
+      });
+    });
+    process.stdout.write('begun');`;
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'pipe' });
+  await once(child.stdout, 'data');
+  child.stderr.destroy();
+  await once(child.stderr, 'close');
+  child.stdin.write('go');
+  t.deepEqual(await once(child, 'exit'), [7, null]);
 });

@@ -59,6 +59,8 @@ export function createLogger(options: LogOptions, base: Fields = {}): Logger {
  */
 export function stderrLogger(program: string, format: LogFormat | 'auto', level: LogLevel): Logger {
   const automatic = process.stderr.isTTY ? 'text' : 'json';
+  // Whoever read the log may go away before the program does: lines are lost then, and nothing else is.
+  process.stderr.on('error', ignore);
   return createLogger(
     {
       format: format === 'auto' ? automatic : format,
@@ -69,6 +71,8 @@ export function stderrLogger(program: string, format: LogFormat | 'auto', level:
     { program },
   );
 }
+
+function ignore(): void {}
 
 function jsonLine(time: Date, level: Level, message: string, fields: Fields): string {
   return JSON.stringify({ time: time.toISOString(), level, message, ...fields }, plain);

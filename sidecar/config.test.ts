@@ -194,3 +194,46 @@ test('how many endpoints a connection may try is a setting like the others', (t)
   const wrong = loadConfig((name) => (name === 'CORTEXFLOW_CONNECT_ATTEMPTS' ? '0' : undefined));
   t.like(wrong.ok ? {} : wrong.mistakes[0], { where: 'CORTEXFLOW_CONNECT_ATTEMPTS' });
 });
+
+test('an upstream listens on an address and goes to a name that Kubernetes could have', (t) => {
+  const ofUpstream = (listen: string, service: string) =>
+    mistakesOf(load({ CORTEXFLOW_UPSTREAMS: `${listen}=${service}` }));
+  t.regex(
+    ofUpstream('web.example:80', 'hello.demo:80')[0] ?? '',
+    /must begin with an IP address of this machine/u,
+  );
+  t.regex(ofUpstream('127.0.0.1:80', '-hello.demo:80')[0] ?? '', /must be name\.namespace:port/u);
+  t.regex(ofUpstream('127.0.0.1:80', `${'a'.repeat(64)}.demo:80`)[0] ?? '', /must be name\.namespace:port/u);
+  t.regex(ofUpstream('127.0.0.1:80', 'hello.demo.svc.corp:80')[0] ?? '', /names the cluster domain corp/u);
+  const local = configOf(load({ CORTEXFLOW_UPSTREAMS: 'localhost:80=hello.demo.svc:80' }));
+  t.deepEqual(local.upstreams[0]?.listen, { host: '127.0.0.1', port: 80 });
+});
+
+test('the admin page has an address or a name', (t) => {
+  for (const host of ['::1', '0.0.0.0', 'localhost', 'edge-1.example']) {
+    t.is(configOf(load({ CORTEXFLOW_BOOTSTRAP: fileOf({ admin: { host } }) })).admin.host, host);
+  }
+  for (const host of ['', '1.2.3', 'a b', '[::1]']) {
+    const path = fileOf({ admin: { host } });
+    t.regex(
+      mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: path }))[0] ?? '',
+      /admin\.host must be an IP address or a host name/u,
+      host,
+    );
+  }
+});
+
+function besideAdmin(listen: string): string[] {
+  return mistakesOf(
+    load({ CORTEXFLOW_UPSTREAMS: `${listen}=hello.demo:80`, CORTEXFLOW_ADMIN_ADDRESS: 'localhost:5058' }),
+  );
+}
+
+test('an upstream on the port of the admin page is a mistake', (t) => {
+  for (const listen of ['127.0.0.1:5058', '0.0.0.0:5058']) {
+    t.deepEqual(besideAdmin(listen), [
+      'CORTEXFLOW_UPSTREAMS [0].listen (listen=service, …) is where the admin page listens: give one of them another port',
+    ]);
+  }
+  t.deepEqual(besideAdmin('127.0.0.2:5058'), []);
+});

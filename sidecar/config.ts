@@ -64,7 +64,26 @@ export function loadConfig(lookup: Lookup): LoadedConfig {
     }));
     return { ok: false, mistakes };
   }
+  const clash = clashWithAdmin(parsed.output);
+  if (clash !== undefined) {
+    const what = 'is where the admin page listens: give one of them another port';
+    return { ok: false, mistakes: [{ where: whereIs(clash, set, path), what }] };
+  }
   return { ok: true, config: deepFreeze(toConfig(parsed.output)) };
+}
+
+/** The upstream that would take the admin page's address, if any. */
+function clashWithAdmin({ upstreams, admin }: Bootstrap): FieldPath | undefined {
+  const ours = admin.host === 'localhost' ? '127.0.0.1' : admin.host;
+  const index = upstreams.findIndex(
+    ({ listen: { host, port } }) =>
+      port !== 0 && port === admin.port && (host === ours || isWildcard(host) || isWildcard(ours)),
+  );
+  return index < 0 ? undefined : ['upstreams', index, 'listen'];
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 function toConfig({ node, upstreams, lastGoodFile, ...rest }: Bootstrap): SidecarConfig {

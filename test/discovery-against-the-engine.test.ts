@@ -16,6 +16,7 @@ import { IpFamily } from '../gen/cortexflow/mesh/v1/network_pb.ts';
 import { ServiceSchema, ServiceType } from '../gen/cortexflow/mesh/v1/service_pb.ts';
 import type { Logger } from '../process/log.ts';
 import type { Lease } from '../sidecar/services/decision.ts';
+import type { Schedule } from '../sidecar/services/interest.ts';
 import { Discovery } from '../sidecar/xds/discovery.ts';
 import { ENDPOINTS_TYPE_URL, RESOURCE_ORDER, SERVICE_TYPE_URL } from '../wire/resource-kinds.ts';
 
@@ -96,7 +97,16 @@ class ControlPlane {
   }
 }
 
-function newSidecar(address: string, lastGoodFile: string): Discovery {
+const noTimerEverFires: Schedule = () => () => undefined;
+
+const onTime: Schedule = (delayMs, run) => {
+  const timer = setTimeout(run, delayMs);
+  return () => {
+    clearTimeout(timer);
+  };
+};
+
+function newSidecar(address: string, lastGoodFile: string, schedule = onTime): Discovery {
   return new Discovery({
     node: { id: 'me', cluster: '', zone: '', nodeName: '', namespace: '' },
     addresses: [address],
@@ -109,12 +119,7 @@ function newSidecar(address: string, lastGoodFile: string): Discovery {
     world: {
       now: Date.now,
       random: () => 0,
-      schedule: (delayMs, run) => {
-        const timer = setTimeout(run, delayMs);
-        return () => {
-          clearTimeout(timer);
-        };
-      },
+      schedule,
     },
   });
 }
@@ -135,6 +140,25 @@ const step = fc.oneof(
   fc.record({ do: fc.constantFrom('kill control plane' as const, 'restart sidecar' as const) }),
   fc.record({ do: fc.constant('pause' as const), ms: fc.nat(8) }),
 );
+
+test('a sidecar that is told the whole mesh in parts knows the last of them, without waiting', async (t) => {
+  const controlPlane = new ControlPlane();
+  const upserts = Array.from({ length: 5000 }, (_, index) => service(`demo/s${index}`, 1));
+  controlPlane.snapshots.replace(withChanges(controlPlane.snapshots.current, { upserts, removals: [] }));
+  await controlPlane.start();
+  const sidecar = newSidecar(controlPlane.address, join(folder, 'whole'), noTimerEverFires);
+  const seen: (readonly [services: number, known: boolean])[] = [];
+  sidecar.directory.onTable(({ services, servicesKnown }) => seen.push([services.size, servicesKnown]));
+  await sidecar.start();
+  while (!sidecar.directory.table.servicesKnown) {
+    await pause(5);
+  }
+  const parts = seen.findIndex(([, known]) => known);
+  t.true(parts > 0, 'it came in parts');
+  t.deepEqual(seen[parts], [upserts.length, true]);
+  await sidecar.stop();
+  controlPlane.kill();
+});
 
 let runs = 0;
 

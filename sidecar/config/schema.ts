@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import * as v from 'valibot';
 import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
@@ -16,9 +17,9 @@ export interface Upstream {
 /** `least-latency`: power of two choices over peak EWMA latency times load. */
 const BALANCES = ['least-latency', 'round-robin', 'least-request', 'consistent-hash'] as const;
 
-/** name.namespace[.svc[.cluster.local]]:port */
+/** name.namespace[.svc[.cluster.local]]:port, name and namespace as DNS labels (RFC 1123). */
 const SERVICE =
-  /^(?<name>[a-z0-9-]+)\.(?<namespace>[a-z0-9-]+)(?:\.svc(?:\.[a-z0-9.-]+)?)?:(?<port>\d{1,5})(?:\/(?<protocol>\w+))?$/u;
+  /^(?<name>[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.(?<namespace>[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.svc(?:\.(?<domain>[a-z0-9.-]+))?)?:(?<port>\d{1,5})(?:\/(?<protocol>\w+))?$/u;
 
 function isPort(port: number, lowest: 0 | 1): boolean {
   return port >= lowest && port <= 65_535;
@@ -65,6 +66,15 @@ const listenAddress = v.pipe(
       });
       return NEVER;
     }
+    if (address.host === 'localhost') {
+      return { ...address, host: '127.0.0.1' };
+    }
+    if (isIP(address.host) === 0) {
+      addIssue({
+        message: `must begin with an IP address of this machine, and is ${received(dataset.value)}`,
+      });
+      return NEVER;
+    }
     return address;
   }),
 );
@@ -72,7 +82,7 @@ const listenAddress = v.pipe(
 const serviceAddress = v.pipe(
   text,
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const { name, namespace, port, protocol } = SERVICE.exec(dataset.value)?.groups ?? {};
+    const { name, namespace, domain, port, protocol } = SERVICE.exec(dataset.value)?.groups ?? {};
     if (protocol === 'udp') {
       addIssue({
         message: `asks for UDP (${received(dataset.value)}), which upstreams do not carry yet: leave it out until they do`,
@@ -85,8 +95,22 @@ const serviceAddress = v.pipe(
       });
       return NEVER;
     }
+    if ((domain ?? 'cluster.local') !== 'cluster.local') {
+      addIssue({
+        message: `names the cluster domain ${domain} (${received(dataset.value)}): leave it out, the mesh is one cluster`,
+      });
+      return NEVER;
+    }
     return { service: `${namespace}/${name}`, port: Number(port), protocol: 'tcp' as const };
   }),
+);
+
+const adminHost = v.pipe(
+  text,
+  v.check(
+    (input) => isIP(input) === 6 || parseAddress(`${input}:1`)?.host === input,
+    ({ input }) => `must be an IP address or a host name, and is ${received(input)}`,
+  ),
 );
 
 function section<Entries extends v.ObjectEntries>(entries: Entries) {
@@ -141,7 +165,10 @@ export const BootstrapSchema = section({
     ),
     [],
   ),
-  admin: v.optional(section({ host: v.optional(text, '127.0.0.1'), port: v.optional(portNumber, 5058) }), {}),
+  admin: v.optional(
+    section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, 5058) }),
+    {},
+  ),
   /** Where the last good table is kept; nowhere where it is left out. */
   lastGoodFile: v.optional(v.pipe(text, v.nonEmpty('must be the path of a file, and is empty'))),
   log: v.optional(

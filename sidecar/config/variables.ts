@@ -30,7 +30,8 @@ const asUpstreams = (value: string): unknown =>
 
 const asAddress = (value: string): unknown => {
   const parsed = parseAddress(value);
-  return parsed ?? { host: '', port: value };
+  // Told once, of the port: the host stands in.
+  return parsed ?? { host: '127.0.0.1', port: value };
 };
 
 /**

@@ -38,8 +38,6 @@ export const CONNECT_FAILURES = ['refused', 'timeout', 'unreachable', 'local', '
 const SHORTAGES: Readonly<Record<string, string>> = {
   EMFILE: 'This process has as many files and sockets open as it may: raise its limit (ulimit -n).',
   ENFILE: 'This machine has as many files and sockets open as it may: raise fs.file-max.',
-  EADDRNOTAVAIL:
-    'No local port is left for this endpoint (then widen net.ipv4.ip_local_port_range), or no address to reach it from.',
   ENOBUFS:
     'The kernel has no memory left for sockets: raise net.ipv4.tcp_mem or give the machine more memory.',
   ENOMEM: 'The kernel has no memory left: raise the memory limit of this process or of the machine.',
@@ -58,6 +56,8 @@ export function connectFailureOf(code: string): ConnectFailure {
       return 'timeout';
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
+    // No local port or address to reach this one from: another may still be reached.
+    case 'EADDRNOTAVAIL':
       return 'unreachable';
     default:
       return shortageOf(code) === undefined ? 'other' : 'local';

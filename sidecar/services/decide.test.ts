@@ -211,7 +211,10 @@ test('what is not told yet is to be loaded; once waiting is over, it is not', (t
   t.deepEqual(decide(unloaded, toHello), { action: 'load', service: 'demo/hello' });
   t.deepEqual(decide(unloaded, toClusterIp), { action: 'load', service: 'demo/hello' });
   const late = withChanges(unloaded, [overdue]);
-  t.regex(refusal(decide(late, toHello)), /^not-ready: Service demo\/hello is not known here yet/u);
+  t.regex(
+    refusal(decide(late, toHello)),
+    /^not-ready: No control plane has told what is needed to reach Service demo\/hello/u,
+  );
   t.deepEqual(decide(late, toClusterIp), { action: 'pass-through', address: '10.96.0.1', port: 80 });
 
   const nothing = emptyTable({ zone: '', node: '' });

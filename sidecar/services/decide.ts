@@ -98,7 +98,7 @@ function untold(table: Table, service: ServiceKey): Decision {
   return table.overdue.has(service)
     ? refuse(
         'not-ready',
-        `Service ${service} is not known here yet, because no control plane has answered: check that one runs and that the sidecar can reach it.`,
+        `No control plane has told what is needed to reach Service ${service}, and the wait for it is over: check that one runs, that the sidecar can reach it, and that nothing of this Service was rejected (GET /config on the admin page).`,
       )
     : { action: 'load', service };
 }

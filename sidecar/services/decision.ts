@@ -60,7 +60,10 @@ export interface Routes {
 }
 
 export interface Lease {
-  /** Resolves, never rejects, once the endpoints are known or waiting for them is over. */
+  /**
+   * Resolves, never rejects, once the endpoints are known or waiting for them is over. To be read at each use: a
+   * Service may have to be waited for again.
+   */
   readonly known: Promise<void>;
   release(): void;
 }

@@ -111,6 +111,24 @@ test('a lease waits until the Service is told', async (t) => {
   t.is(time.pending, 0);
 });
 
+test('a lease waits again for what has to be told again', async (t) => {
+  const { interest, told } = setUp();
+  const lease = interest.use('demo/a');
+  const first = lease.known;
+  told.add('demo/a');
+  interest.settle();
+  t.true(await isOver(first));
+  t.true(await isOver(lease.known));
+  told.delete('demo/a');
+  t.false(await isOver(lease.known));
+  told.add('demo/a');
+  interest.settle();
+  t.true(await isOver(lease.known));
+  interest.close();
+  told.delete('demo/a');
+  t.true(await isOver(lease.known), 'nobody waits after the end');
+});
+
 test('a wait has its limit, and nobody waits for that Service again', async (t) => {
   const { interest, time, givenUp } = setUp();
   const lease = interest.use('demo/a');

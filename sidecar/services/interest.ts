@@ -58,8 +58,13 @@ export class Interest {
     entry.leases += 1;
     this.#wake(service, entry);
     let released = false;
+    const known = (): Promise<void> => this.#known(service, entry);
+    // The wait begins with the use, whenever its end is asked for.
+    void known();
     return {
-      known: this.#known(service, entry),
+      get known() {
+        return known();
+      },
       release: () => {
         if (!released) {
           released = true;
@@ -133,7 +138,8 @@ export class Interest {
   }
 
   #known(service: ServiceKey, entry: Entry): Promise<void> {
-    if (this.#options.isTold(service)) {
+    // An entry that was closed or let go is nobody's any more: what it asks for does not come.
+    if (this.#options.isTold(service) || this.#entries.get(service) !== entry) {
       return Promise.resolve();
     }
     if (!this.#sourceAnswers || !entry.subscribed) {

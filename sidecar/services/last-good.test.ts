@@ -1,11 +1,12 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '../../process/log.ts';
 import type { LastGood, StoredType } from './last-good-file.ts';
 import { formatLastGood, parseLastGood } from './last-good-file.ts';
+import type { LastGoodWriterOptions } from './last-good.ts';
 import { LastGoodWriter, loadLastGood, writeAtomically } from './last-good.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'cortexflow-last-good-'));
@@ -91,7 +92,11 @@ function isSame(other: LastGood): boolean {
 }
 
 /** A writer whose timers run when told to. */
-function writerTo(path: string, write: (path: string, content: string) => Promise<void>) {
+function writerTo(
+  path: string,
+  write: (path: string, content: string) => Promise<void>,
+  options: Partial<LastGoodWriterOptions> = {},
+) {
   const lines: string[] = [];
   const timers: { delayMs: number; run: () => void }[] = [];
   const writer = new LastGoodWriter({
@@ -107,6 +112,7 @@ function writerTo(path: string, write: (path: string, content: string) => Promis
     },
     now: () => lastGood.savedMs,
     log: collectingLog(lines),
+    ...options,
   });
   return { writer, lines, timers };
 }
@@ -173,4 +179,50 @@ test('a folder that cannot be is a warning and nothing more', async (t) => {
   t.deepEqual(lines, [
     'warn the last good table cannot be saved: a restart without a control plane would not know it',
   ]);
+});
+
+test('what lies where the temporary file goes is not written to', async (t) => {
+  const path = join(folder, 'linked');
+  const victim = join(folder, 'victim');
+  await writeFile(victim, 'precious');
+  await symlink(victim, `${path}.new`);
+  await writeAtomically(path, 'content');
+  t.is(await readFile(victim, 'utf8'), 'precious');
+  t.is(await readFile(path, 'utf8'), 'content');
+});
+
+test('what would not be read is not written', async (t) => {
+  let writes = 0;
+  const count = (): Promise<void> => {
+    writes += 1;
+    return Promise.resolve();
+  };
+  const { writer, lines } = writerTo(join(folder, 'large'), count, { maxBytes: 10 });
+  writer.changed();
+  await writer.close();
+  t.is(writes, 0);
+  t.is(writer.failures, 1);
+  t.is(lines.length, 1);
+});
+
+test('the longer it takes to serialise, the more seldom it is done', async (t) => {
+  let now = 0;
+  const collect = (): typeof types => {
+    now += 50;
+    return types;
+  };
+  const { writer, timers } = writerTo(join(folder, 'slow'), () => Promise.resolve(), {
+    collect,
+    now: () => now,
+  });
+  writer.changed();
+  timers.shift()?.run();
+  while (writer.savedMs === undefined) {
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
+  }
+  writer.changed();
+  t.is(timers[0]?.delayMs, 5000);
+  await writer.close();
 });

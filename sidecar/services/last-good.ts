@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from '../../process/log.ts';
 import type { Schedule } from './interest.ts';
@@ -59,7 +59,9 @@ export async function writeAtomically(path: string, content: string): Promise<vo
   await mkdir(dirname(path), { recursive: true });
   const temporary = `${path}.new`;
   // Who may talk to whom is nobody else's business on this machine.
-  const file = await open(temporary, 'w', 0o600);
+  // What lies there, a link for instance, was made by somebody else or by a run that was cut off.
+  await rm(temporary, { force: true });
+  const file = await open(temporary, 'wx', 0o600);
   try {
     await file.writeFile(content);
     await file.sync();
@@ -76,11 +78,14 @@ export interface LastGoodWriterOptions {
   readonly write: (path: string, content: string) => Promise<void>;
   readonly schedule: Schedule;
   readonly now: () => number;
+  readonly maxBytes?: number;
   readonly log: Logger;
 }
 
 /** Changes within this time are written together. */
 const DEBOUNCE_MS = 2000;
+/** Serialising stops all else: it takes at most one part in so many of the time. */
+const IDLE_PER_BUSY = 100;
 /** How long after a failure the next attempt comes. */
 const RETRY_MS = 60_000;
 
@@ -91,6 +96,8 @@ export class LastGoodWriter {
   #writing: Promise<void> = Promise.resolve();
   #failing = false;
   #failures = 0;
+  /** How long the last serialising took. */
+  #busyMs = 0;
   #savedMs: number | undefined;
   #closed = false;
 
@@ -111,7 +118,7 @@ export class LastGoodWriter {
   /** There is something new to write. */
   changed(): void {
     if (!this.#closed && this.#cancelTimer === undefined) {
-      this.#writeAfter(this.#failing ? RETRY_MS : DEBOUNCE_MS);
+      this.#writeAfter(this.#failing ? RETRY_MS : Math.max(DEBOUNCE_MS, IDLE_PER_BUSY * this.#busyMs));
     }
   }
 
@@ -139,10 +146,10 @@ export class LastGoodWriter {
   }
 
   async #write(): Promise<void> {
-    const { path, collect, write, now, log } = this.#options;
+    const { path, write, now, log } = this.#options;
     const savedMs = now();
     try {
-      await write(path, formatLastGood({ savedMs, types: collect() }));
+      await write(path, this.#content(savedMs));
       this.#savedMs = savedMs;
       if (this.#failing) {
         log.info('the last good table can be saved again', { path });
@@ -159,5 +166,17 @@ export class LastGoodWriter {
       this.#failing = true;
       this.changed();
     }
+  }
+
+  /** Throws where reading would refuse it. */
+  #content(savedMs: number): string {
+    const { collect, now, maxBytes = MAX_FILE_BYTES } = this.#options;
+    const content = formatLastGood({ savedMs, types: collect() });
+    this.#busyMs = now() - savedMs;
+    const size = Buffer.byteLength(content);
+    if (size > maxBytes) {
+      throw new Error(`it would have ${size} bytes, and more than ${maxBytes} are not read`);
+    }
+    return content;
   }
 }

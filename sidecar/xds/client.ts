@@ -39,7 +39,10 @@ export interface ControlPlaneClientOptions {
 }
 
 const FIRST_ANSWER_TIMEOUT_MS = 15_000;
-/** A stream that held this long was a good one, even where there was nothing to say. */
+/**
+ * A stream that held this long was a good one. That it answered is not enough: a server that fails after each
+ * answer would be asked for all of it again and again.
+ */
 const GOOD_STREAM_MS = 60_000;
 
 /** Keeps one delta ADS stream open to one of the control planes. */
@@ -133,7 +136,6 @@ export class ControlPlaneClient {
     const { session, now, onReceived } = this.#options;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    this.#failures = 0;
     this.#lastResponseMs = now();
     const received = session.receive(response, this.#lastResponseMs);
     onReceived(received);

@@ -1,6 +1,6 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { credentials, Server, ServerCredentials } from '@grpc/grpc-js';
+import { credentials, Server, ServerCredentials, status } from '@grpc/grpc-js';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -247,6 +247,47 @@ test('Services are known only when a first answer in several parts is in', async
   t.deepEqual(seen, ['1 so far', '1 known']);
 });
 
+test('a first answer that is cut off is not the whole mesh, however long the rest takes', async (t) => {
+  let sendRest: (() => void) | undefined;
+  const server = startServer(t, (request, stream, streams) => {
+    if (request.node === undefined) {
+      return;
+    }
+    if (streams === 1) {
+      stream.write(bytesOf(SERVICE_TYPE_URL, { 'demo/hello': HELLO }));
+      stream.end();
+    } else {
+      sendRest ??= () => stream.write(bytesOf(SERVICE_TYPE_URL, {}));
+    }
+  });
+  const pending = new Set<number>();
+  const { discovery } = newDiscovery(t, {
+    addresses: [await server.listen()],
+    world: {
+      now: Date.now,
+      random: () => 0,
+      schedule: (delayMs, run) => {
+        pending.add(delayMs);
+        const timer = setTimeout(() => {
+          pending.delete(delayMs);
+          run();
+        }, delayMs);
+        return () => {
+          pending.delete(delayMs);
+          clearTimeout(timer);
+        };
+      },
+    },
+  });
+  await discovery.start();
+  await until(() => sendRest !== undefined);
+  t.true(discovery.directory.table.services.has('demo/hello'));
+  t.false(discovery.directory.table.servicesKnown);
+  t.deepEqual([...pending], [15_000], 'only the first word of the new stream is waited for');
+  sendRest?.();
+  await until(() => discovery.directory.table.servicesKnown);
+});
+
 test('idle endpoints are unsubscribed from and forgotten', async (t) => {
   const server = startServer(t);
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], endpointsIdleMs: 20 });
@@ -412,6 +453,36 @@ test('a stream that the server ends in order is opened again without alarm', asy
   await until(() => server.streams === 2);
   t.is(discovery.status.lastError, undefined);
   t.false(lines.some((line) => line.startsWith('warn')));
+});
+
+test('a server that answers and then fails is asked less and less often', async (t) => {
+  const server = startServer(t, (request, stream) => {
+    answer(request, stream);
+    if (request.responseNonce !== '') {
+      stream.emit('error', { code: status.UNAVAILABLE, details: 'out of order' });
+    }
+  });
+  const delays: number[] = [];
+  const { discovery } = newDiscovery(t, {
+    addresses: [await server.listen()],
+    world: {
+      now: Date.now,
+      random: () => 0.5,
+      schedule: (delayMs, run) => {
+        const isRetry = discovery.status.connection.state !== 'connecting' && delayMs >= 500;
+        if (isRetry) {
+          delays.push(delayMs);
+        }
+        const timer = setTimeout(run, isRetry ? 0 : delayMs);
+        return () => {
+          clearTimeout(timer);
+        };
+      },
+    },
+  });
+  await discovery.start();
+  await until(() => delays.length >= 4);
+  t.deepEqual(delays.slice(0, 4), [500, 1000, 2000, 4000]);
 });
 
 test('a server that accepts and never answers is left for another', async (t) => {

@@ -13,10 +13,12 @@ import { LastGoodWriter, loadLastGood, writeAtomically } from '../services/last-
 import type { ServiceKey } from '../services/service.ts';
 import type { ClientStatus } from './client.ts';
 import { ControlPlaneClient } from './client.ts';
-import type { Rejection } from './rejection.ts';
+import type { PastRejection } from './rejection-log.ts';
+import { RejectionLog } from './rejection-log.ts';
 import { RESOURCE_KINDS } from './resource-kind.ts';
 import type { Received } from './session.ts';
 import { Session } from './session.ts';
+import { Settling } from './settling.ts';
 
 /** Who this sidecar is. Empty where unknown. */
 export interface Identity {
@@ -51,7 +53,7 @@ export interface DiscoveryOptions {
 
 export interface DiscoveryView {
   readonly controlPlane: ClientStatus;
-  readonly recentRejections: readonly (Rejection & { readonly atMs: number })[];
+  readonly recentRejections: readonly PastRejection[];
   readonly lastGood: { readonly file: string; readonly savedMs: number | undefined } | undefined;
   readonly servicesKnown: boolean;
   readonly services: readonly ServiceView[];
@@ -64,14 +66,6 @@ export interface DiscoveryCounters {
   readonly lastGoodFailures: number;
 }
 
-const RECENT_REJECTIONS = 20;
-/**
- * A server may split its first answer, and nothing in the protocol marks the end of it: all Services count as
- * told once nothing more has come for a moment, and in a mesh that never rests after a longer one.
- */
-const SETTLE_MS = 100;
-const SETTLE_AT_MOST_MS = 1000;
-
 /** Learns what is in the mesh: first from disk, then from the control plane, for as long as it runs. */
 export class Discovery {
   readonly directory: Directory;
@@ -79,15 +73,15 @@ export class Discovery {
   readonly #session: Session;
   readonly #client: ControlPlaneClient;
   readonly #lastGood: LastGoodWriter | undefined;
-  #recentRejections: readonly (Rejection & { readonly atMs: number })[] = [];
+  readonly #settling: Settling;
+  readonly #rejections: RejectionLog;
   #stopped = false;
   #responses = 0;
-  #rejectedResources = 0;
-  #settling: { readonly sinceMs: number; readonly cancel: () => void } | undefined;
 
   constructor(options: DiscoveryOptions) {
     const { node, lastGoodFile, log, world } = options;
     this.#options = options;
+    this.#rejections = new RejectionLog(log);
     this.#session = new Session({
       kinds: RESOURCE_KINDS,
       node: wireNode(node),
@@ -104,6 +98,9 @@ export class Discovery {
             now: world.now,
             log,
           });
+    this.#settling = new Settling(world, () => {
+      this.#apply(this.#session.settle());
+    });
     this.directory = this.#newDirectory();
     this.#client = this.#newClient();
   }
@@ -111,7 +108,7 @@ export class Discovery {
   get counters(): DiscoveryCounters {
     return {
       responses: this.#responses,
-      rejectedResources: this.#rejectedResources,
+      rejectedResources: this.#rejections.total,
       lastGoodFailures: this.#lastGood?.failures ?? 0,
     };
   }
@@ -132,7 +129,7 @@ export class Discovery {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#client.stop();
-    this.#settling?.cancel();
+    this.#settling.cancel();
     this.directory.close();
     await this.#lastGood?.close();
   }
@@ -142,7 +139,7 @@ export class Discovery {
     const { lastGoodFile: file } = this.#options;
     return {
       controlPlane: this.#client.status,
-      recentRejections: this.#recentRejections,
+      recentRejections: this.#rejections.recent,
       lastGood: file === undefined ? undefined : { file, savedMs: this.#lastGood?.savedMs },
       servicesKnown: this.directory.table.servicesKnown,
       services: describeServices(this.directory.table),
@@ -182,6 +179,10 @@ export class Discovery {
       },
       onConnection: ({ state }) => {
         // While it is being tried again after a failure, it is still not answering.
+        if (state !== 'connected') {
+          // What was missing of a first answer comes on another stream, if at all.
+          this.#settling.cancel();
+        }
         if (state !== 'connecting') {
           this.directory.sourceAnswers(state === 'connected');
         }
@@ -199,7 +200,13 @@ export class Discovery {
       return [];
     }
     const { types, savedMs } = loaded.lastGood;
-    const changes = this.#session.restore(types, savedMs);
+    const { changes, unusable } = this.#session.restore(types, savedMs);
+    if (unusable > 0) {
+      log.warn('some of the last good table cannot be read: the control plane is asked for it', {
+        file: lastGoodFile,
+        resources: unusable,
+      });
+    }
     log.info('starting from the last good table', {
       file: lastGoodFile,
       savedAt: new Date(savedMs).toISOString(),
@@ -209,42 +216,21 @@ export class Discovery {
   }
 
   #apply(changes: readonly Change[]): void {
-    const settled = changes.filter(({ kind }) => kind !== 'services-known');
-    this.directory.apply(settled);
-    if (this.#settling !== undefined || settled.length < changes.length) {
-      this.#settleServices();
-    }
+    this.directory.apply(changes);
     if (changes.length > 0) {
       this.#lastGood?.changed();
     }
   }
 
-  #settleServices(): void {
-    const { now, schedule } = this.#options.world;
-    const sinceMs = this.#settling?.sinceMs ?? now();
-    this.#settling?.cancel();
-    const delayMs = Math.max(0, Math.min(SETTLE_MS, sinceMs + SETTLE_AT_MOST_MS - now()));
-    const cancel = schedule(delayMs, () => {
-      this.#settling = undefined;
-      this.directory.apply([{ kind: 'services-known' }]);
-    });
-    this.#settling = { sinceMs, cancel };
-  }
-
-  #take({ changes, rejections }: Received): void {
-    const { log, world } = this.#options;
+  #take({ changes, rejections, unsettled }: Received): void {
     this.#responses += 1;
     this.#apply(changes);
-    if (rejections.length === 0) {
-      return;
+    if (this.directory.table.servicesKnown) {
+      this.#settling.cancel();
+    } else if (unsettled || this.#settling.isRunning) {
+      this.#settling.heard();
     }
-    const atMs = world.now();
-    const recent = rejections.slice(-RECENT_REJECTIONS).map(({ name, reason }) => ({ name, reason, atMs }));
-    this.#rejectedResources += rejections.length;
-    this.#recentRejections = [...this.#recentRejections, ...recent].slice(-RECENT_REJECTIONS);
-    for (const { name, reason } of recent) {
-      log.warn('rejected a resource; what was known of it stays in use', { resource: name, reason });
-    }
+    this.#rejections.add(rejections, this.#options.world.now());
   }
 }
 

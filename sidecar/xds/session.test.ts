@@ -106,18 +106,50 @@ test('good resources apply and the response is acknowledged by its nonce', (t) =
   );
   t.deepEqual(
     changes.map(({ kind }) => kind),
-    ['services-known', 'service'],
+    ['service'],
   );
-  t.like(changes[1], { origin: { version: '7', source: 'control-plane', sinceMs: WHEN } });
+  t.like(changes[0], { origin: { version: '7', source: 'control-plane', sinceMs: WHEN } });
   t.like(reply, { typeUrl: SERVICE_TYPE_URL, responseNonce: 'n1', errorDetail: undefined, node: undefined });
 });
 
-test('an empty answer to the wildcard is an answer', (t) => {
+test('an empty answer to the wildcard is an answer, once it is taken as whole', (t) => {
   const session = newSession();
   t.true(session.awaitsAnswer);
-  const { changes } = session.receive(response(SERVICE_TYPE_URL, []), WHEN);
-  t.deepEqual(changes, [{ kind: 'services-known' }]);
+  t.like(session.receive(response(SERVICE_TYPE_URL, []), WHEN), { changes: [], unsettled: true });
+  t.deepEqual(session.stored()[0]?.answered, []);
+  t.deepEqual(session.settle(), [{ kind: 'services-known' }]);
+  t.deepEqual(session.stored()[0]?.answered, ['*']);
   t.false(session.awaitsAnswer);
+  t.false(session.receive(response(SERVICE_TYPE_URL, []), WHEN).unsettled);
+});
+
+test('a system version that is the sum of the versions held marks the end of a first answer', (t) => {
+  const session = newSession();
+  const part = (versions: Record<string, string>, systemVersionInfo: string, removed: string[] = []) => {
+    const sent = Object.entries(versions).map(([name, version]) => ({ name, version }));
+    const message = response(SERVICE_TYPE_URL, sent, removed);
+    message.systemVersionInfo = systemVersionInfo;
+    return session.receive(message, WHEN);
+  };
+  const whole = '0000000000000003';
+  t.true(part({ 'demo/a': 'ffffffffffffffff' }, whole).unsettled);
+  t.true(part({ 'demo/b': '0000000000000002', 'demo/c': '0000000000000005' }, whole).unsettled);
+  const last = part({ 'demo/d': '0000000000000002' }, whole, ['demo/c']);
+  t.false(last.unsettled);
+  t.deepEqual(last.changes.at(-1), { kind: 'services-known' });
+});
+
+test('what another server writes for its versions proves nothing', (t) => {
+  for (const [version, systemVersionInfo] of [
+    ['1', '1'],
+    ['1', '0000000000000001'],
+    ['0000000000000001', '1'],
+    ['0000000000000001', ''],
+  ] as const) {
+    const message = response(SERVICE_TYPE_URL, [{ name: 'demo/a', version }]);
+    message.systemVersionInfo = systemVersionInfo;
+    t.true(newSession().receive(message, WHEN).unsettled, `${version} of ${systemVersionInfo}`);
+  }
 });
 
 test('a bad resource rejects only itself, by name, and what was held of it stays', (t) => {
@@ -181,7 +213,7 @@ test('responses that break the protocol are rejected in words', (t) => {
   for (const [bad, expected] of cases) {
     const { changes, reply } = session.receive(bad, WHEN);
     t.regex(errorOf(reply), expected);
-    t.false(changes.some(({ kind }) => kind !== 'services-known'));
+    t.deepEqual(changes, []);
   }
   t.deepEqual(session.open()[0]?.initialResourceVersions, {});
   t.is(errorOf(session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/a' }]), WHEN).reply), 'ACK');
@@ -242,14 +274,18 @@ test('what was stored is taken up again, and only what is still understood', (t)
     WHEN,
   );
 
+  before.settle();
+
   const after = newSession();
   const broken = { name: 'demo/broken', version: '1', bytes: Buffer.from([0xff]) };
   const stored = before.stored().map(({ typeUrl, answered, resources }) => ({
     typeUrl,
     answered,
-    resources: [...resources, broken],
+    resources: typeUrl === SERVICE_TYPE_URL ? resources : [...resources, broken],
   }));
-  const table = withChanges(emptyTable({ zone: '', node: '' }), after.restore(stored, WHEN));
+  const { changes, unusable } = after.restore(stored, WHEN);
+  t.is(unusable, 1);
+  const table = withChanges(emptyTable({ zone: '', node: '' }), changes);
   t.true(table.servicesKnown);
   t.deepEqual([...table.services.keys()], ['demo/hello']);
   t.like(table.services.get('demo/hello')?.origin, { source: 'disk', version: 'a' });
@@ -267,6 +303,68 @@ test('what was stored is taken up again, and only what is still understood', (t)
     ],
   );
   t.deepEqual(after.stored(), before.stored());
+});
+
+test('what was stored and cannot all be read is no answer', (t) => {
+  const session = newSession();
+  const good = { name: 'demo/hello', version: 'a', bytes: serviceBytes('demo/hello') };
+  const half = { name: 'demo/hello/s1', version: 'b', bytes: sliceBytes('demo/hello/s1') };
+  const { changes, unusable } = session.restore(
+    [
+      {
+        typeUrl: SERVICE_TYPE_URL,
+        answered: ['*'],
+        resources: [{ name: 'demo/bad', version: '1', bytes: Buffer.from([0xff]) }, good],
+      },
+      {
+        typeUrl: ENDPOINTS_TYPE_URL,
+        answered: [COLLECTION],
+        resources: [half, { name: 'demo/hello/s2', version: '1', bytes: Buffer.from([0xff]) }],
+      },
+    ],
+    WHEN,
+  );
+  t.is(unusable, 2);
+  t.deepEqual(
+    changes.map(({ kind }) => kind),
+    ['service'],
+  );
+  t.true(session.awaitsAnswer);
+  t.like(session.open(), {
+    length: 1,
+    0: { resourceNamesSubscribe: ['*'], initialResourceVersions: { 'demo/hello': 'a' } },
+  });
+});
+
+test('resources without a version are taken each time', (t) => {
+  const session = newSession();
+  const sent = [{ name: 'demo/a', version: '' }];
+  session.receive(response(SERVICE_TYPE_URL, sent), WHEN);
+  t.like(session.receive(response(SERVICE_TYPE_URL, sent), WHEN).changes, {
+    length: 1,
+    0: { kind: 'service' },
+  });
+});
+
+test('what is too much to hold is rejected by name, and what is held can still change', (t) => {
+  const bytes = serviceBytes('demo/a').length;
+  const session = new Session({
+    kinds: RESOURCE_KINDS,
+    node: create(NodeSchema, { id: 'me' }),
+    keepsBytes: false,
+    ceiling: { resources: 2, bytes: 2 * bytes },
+  });
+  const { reply } = session.receive(
+    response(SERVICE_TYPE_URL, [{ name: 'demo/a' }, { name: 'demo/b' }, { name: 'demo/c' }]),
+    WHEN,
+  );
+  t.is(errorOf(reply), 'demo/c: is one more than the 2 resources that a sidecar holds');
+  const again = (name: string, removed: string[] = []) =>
+    errorOf(session.receive(response(SERVICE_TYPE_URL, [{ name, version: '2' }], removed), WHEN).reply);
+  t.is(again('demo/a'), 'ACK');
+  session.receive(response(SERVICE_TYPE_URL, [], ['demo/b']), WHEN);
+  t.is(again('demo/longer'), `demo/longer: would make more than the ${2 * bytes} bytes that a sidecar holds`);
+  t.is(again('demo/c'), 'ACK');
 });
 
 /** The plainest server of the delta protocol: one stream, whose answers wait in a queue. */
@@ -448,7 +546,7 @@ test('whatever is subscribed to, changed, delayed and cut off, the client ends w
           case 'restart': {
             const stored = session.stored();
             session = newSession();
-            table = withChanges(emptyTable({ zone: '', node: '' }), session.restore(stored, WHEN));
+            table = withChanges(emptyTable({ zone: '', node: '' }), session.restore(stored, WHEN).changes);
             for (const name of wanted) {
               session.subscribe(ENDPOINTS_TYPE_URL, name);
             }

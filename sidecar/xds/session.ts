@@ -11,11 +11,16 @@ import type { StoredType } from '../services/last-good-file.ts';
 import type { Rejection } from './rejection.ts';
 import { rejectionStatus } from './rejection.ts';
 import type { ResourceKind } from './resource-kind.ts';
+import type { Restored } from './type-state.ts';
+import { TypeState } from './type-state.ts';
+import { namesGivenTwice } from './well-formed.ts';
 
 /** What one response comes to. */
 export interface Received {
   readonly changes: readonly Change[];
   readonly rejections: readonly Rejection[];
+  /** Whether this was of a type whose first answer may have further parts: see `settle`. */
+  readonly unsettled: boolean;
   /** The ACK or NACK. */
   readonly reply: DeltaDiscoveryRequest;
 }
@@ -25,21 +30,20 @@ export interface SessionOptions {
   readonly node: Node;
   /** Whether the bytes of resources are kept, for `stored`. */
   readonly keepsBytes: boolean;
+  readonly ceiling?: Ceiling;
 }
 
-interface Held {
-  readonly version: string;
-  readonly bytes: Uint8Array | undefined;
+/** How much a control plane can make a sidecar hold. */
+export interface Ceiling {
+  readonly resources: number;
+  /** Of all their serialised contents. */
+  readonly bytes: number;
 }
 
-interface TypeState {
-  readonly kind: ResourceKind;
-  readonly subscribed: Set<string>;
-  readonly answered: Set<string>;
-  readonly held: Map<string, Held>;
-}
+/** Several times the largest mesh that we know how to serve. */
+const DEFAULT_CEILING: Ceiling = { resources: 100_000, bytes: 256 * 1024 * 1024 };
 
-const WILDCARD = '*';
+const NOTHING_RESTORED: Restored = { changes: [], unusable: 0 };
 
 /**
  * The state of a delta ADS client: what it subscribed to and what it holds, which outlive a stream, and
@@ -48,13 +52,13 @@ const WILDCARD = '*';
 export class Session {
   readonly #types: ReadonlyMap<string, TypeState>;
   readonly #node: Node;
-  readonly #keepsBytes: boolean;
+  readonly #ceiling: Ceiling;
   #nodeSent = false;
 
-  constructor({ kinds, node, keepsBytes }: SessionOptions) {
-    this.#types = new Map(kinds.map((kind) => [kind.typeUrl, newState(kind)]));
+  constructor({ kinds, node, keepsBytes, ceiling = DEFAULT_CEILING }: SessionOptions) {
+    this.#types = new Map(kinds.map((kind) => [kind.typeUrl, new TypeState(kind, keepsBytes)]));
     this.#node = node;
-    this.#keepsBytes = keepsBytes;
+    this.#ceiling = ceiling;
   }
 
   /** Whether a server of this protocol has to say something for what is subscribed to. */
@@ -73,7 +77,7 @@ export class Session {
       // A first request without names would be a wildcard subscription.
       if (subscribed.size > 0) {
         const initialResourceVersions = Object.fromEntries(
-          held.entries().map(([name, { version }]) => [name, version]),
+          [...held].map(([name, { version }]) => [name, version]),
         );
         requests.push(
           this.#request(kind.typeUrl, { resourceNamesSubscribe: [...subscribed], initialResourceVersions }),
@@ -95,13 +99,9 @@ export class Session {
 
   /** Lets go of a subscription and all that came under it. */
   unsubscribe(typeUrl: string, name: string): DeltaDiscoveryRequest | undefined {
-    const state = this.#state(typeUrl);
-    if (!state.subscribed.delete(name)) {
-      return undefined;
-    }
-    state.answered.delete(name);
-    dropHeld(state, name);
-    return this.#request(typeUrl, { resourceNamesUnsubscribe: [name] });
+    return this.#state(typeUrl).unsubscribe(name)
+      ? this.#request(typeUrl, { resourceNamesUnsubscribe: [name] })
+      : undefined;
   }
 
   /** Takes what is good of a response, in the order in which a table should see it, and answers it. */
@@ -111,84 +111,66 @@ export class Session {
       const reason = 'is a resource type that this sidecar did not subscribe to';
       return this.#received(response, [], [{ name: response.typeUrl, reason }]);
     }
-    const changes: Change[] = state.kind.wildcard ? answer(state, WILDCARD) : [];
+    const changes: Change[] = [];
     const rejections: Rejection[] = [];
     const ambiguous = namesGivenTwice(response);
     for (const name of ambiguous) {
       rejections.push({ name, reason: 'is in one response more than once, so which one counts is unclear' });
     }
     for (const resource of response.resources) {
-      if (ambiguous.has(resource.name) || !isWanted(state, resource.name)) {
+      if (ambiguous.has(resource.name) || !state.isWanted(resource.name)) {
         continue;
       }
       const origin: Origin = { version: resource.version, source: 'control-plane', sinceMs: nowMs };
-      const outcome = this.#take(state, resource, origin);
+      const outcome = this.#surplus(state, resource) ?? state.take(resource, origin);
       if (typeof outcome === 'string') {
         rejections.push({ name: resource.name, reason: outcome });
       } else {
         changes.push(...outcome);
       }
     }
-    for (const name of response.removedResources) {
-      if (!ambiguous.has(name)) {
-        changes.push(...remove(state, name));
-      }
+    for (const name of response.removedResources.filter((removed) => !ambiguous.has(removed))) {
+      changes.push(...state.remove(name));
     }
+    changes.push(...state.settleAt(response.systemVersionInfo));
     return this.#received(response, changes, rejections);
   }
 
+  /** Takes what was told under a wildcard so far as all that there is. */
+  settle(): Change[] {
+    return [...this.#types.values()].flatMap((state) => state.settle());
+  }
+
   /** Takes up what an earlier run held; what cannot be used any more is left for the server to send. */
-  restore(types: readonly StoredType[], sinceMs: number): Change[] {
-    const changes: Change[] = [];
-    for (const { typeUrl, answered, resources } of types) {
-      const state = this.#types.get(typeUrl);
-      if (state === undefined) {
-        continue;
-      }
-      for (const name of answered) {
-        state.subscribed.add(name);
-        changes.push(...answer(state, name));
-      }
-      for (const { name, version, bytes } of resources) {
-        const decoded = state.kind.put(name, bytes, { version, source: 'disk', sinceMs });
-        if (decoded.ok && isWanted(state, name)) {
-          state.held.set(name, { version, bytes: this.#keepsBytes ? bytes : undefined });
-          changes.push(decoded.value);
-        }
-      }
-    }
-    return changes;
+  restore(types: readonly StoredType[], sinceMs: number): Restored {
+    const restored = types.map((stored) => {
+      const state = this.#types.get(stored.typeUrl);
+      return state === undefined ? NOTHING_RESTORED : state.restore(stored, sinceMs);
+    });
+    return {
+      changes: restored.flatMap(({ changes }) => changes),
+      unusable: restored.reduce((sum, { unusable }) => sum + unusable, 0),
+    };
   }
 
   /** What `restore` takes. */
   stored(): StoredType[] {
-    return [...this.#types.values()].map(({ kind, answered, held }) => ({
-      typeUrl: kind.typeUrl,
-      answered: [...answered],
-      resources: [...held].flatMap(([name, { version, bytes }]) =>
-        bytes === undefined ? [] : [{ name, version, bytes }],
-      ),
-    }));
+    return [...this.#types.values()].map((state) => state.stored());
   }
 
-  /** The changes that a resource brings, or why it is rejected. */
-  #take(state: TypeState, resource: Resource, origin: Origin): Change[] | string {
-    const { name, version } = resource;
-    if (name !== '' && state.held.get(name)?.version === version) {
-      return [];
+  /** Why there is no room for this resource, if so. */
+  #surplus({ held }: TypeState, { name, resource }: Resource): string | undefined {
+    const before = held.get(name);
+    const all = [...this.#types.values()].map((type) => type.held);
+    const more = (resource?.value.length ?? 0) - (before?.size ?? 0);
+    const bytes = all.reduce((sum, other) => sum + other.bytes, more);
+    const others = all.reduce((sum, other) => sum + other.count, 0);
+    if (before === undefined && others >= this.#ceiling.resources) {
+      return `is one more than the ${this.#ceiling.resources} resources that a sidecar holds`;
     }
-    const problem = problemWith(resource, state.kind.typeUrl);
-    if (problem !== undefined) {
-      return problem;
-    }
-    const bytes = resource.resource?.value ?? new Uint8Array();
-    const decoded = state.kind.put(name, bytes, origin);
-    if (!decoded.ok) {
-      return decoded.reason;
-    }
-    // A copy, because these bytes are a window on the whole response.
-    state.held.set(name, { version, bytes: this.#keepsBytes ? bytes.slice() : undefined });
-    return [...answer(state, state.kind.subscriptionOf(name)), decoded.value];
+    return more > 0 && bytes > this.#ceiling.bytes
+      ? `would make more than the ${this.#ceiling.bytes} bytes that a sidecar holds`
+      : undefined;
   }
 
   #received(
@@ -200,7 +182,7 @@ export class Session {
     if (rejections.length > 0) {
       reply.errorDetail = rejectionStatus(rejections);
     }
-    return { changes, rejections, reply };
+    return { changes, rejections, unsettled: this.#types.get(response.typeUrl)?.isUnsettled ?? false, reply };
   }
 
   #state(typeUrl: string): TypeState {
@@ -222,67 +204,4 @@ export class Session {
     }
     return request;
   }
-}
-
-function newState(kind: ResourceKind): TypeState {
-  return {
-    kind,
-    subscribed: new Set(kind.wildcard ? [WILDCARD] : []),
-    answered: new Set(),
-    held: new Map(),
-  };
-}
-
-/** The change that comes with the first answer to a subscription. */
-function answer(state: TypeState, subscription: string): Change[] {
-  if (state.answered.has(subscription)) {
-    return [];
-  }
-  state.answered.add(subscription);
-  return [state.kind.answered(subscription)];
-}
-
-/** What arrives after it was unsubscribed from was sent before the server heard of that. */
-function isWanted({ kind, subscribed }: TypeState, name: string): boolean {
-  return subscribed.has(kind.subscriptionOf(name));
-}
-
-function remove(state: TypeState, name: string): Change[] {
-  // A collection removed as a whole has become empty, or was so when it was asked for.
-  if (!state.kind.wildcard && state.subscribed.has(name)) {
-    dropHeld(state, name);
-    state.answered.add(name);
-    return [state.kind.answered(name)];
-  }
-  return state.held.delete(name) ? [state.kind.removed(name)] : [];
-}
-
-function dropHeld({ kind, held }: TypeState, subscription: string): void {
-  for (const name of held.keys()) {
-    if (kind.subscriptionOf(name) === subscription) {
-      held.delete(name);
-    }
-  }
-}
-
-function namesGivenTwice({ resources, removedResources }: DeltaDiscoveryResponse): ReadonlySet<string> {
-  const seen = new Set<string>();
-  const twice = new Set<string>();
-  const names = [...resources.map(({ name }) => name), ...new Set(removedResources)];
-  for (const name of names) {
-    (seen.has(name) ? twice : seen).add(name);
-  }
-  return twice;
-}
-
-function problemWith({ name, resource }: Resource, typeUrl: string): string | undefined {
-  if (name === '') {
-    return 'is a resource without a name';
-  }
-  if (resource === undefined) {
-    return 'carries no content';
-  }
-  return resource.typeUrl === typeUrl
-    ? undefined
-    : `carries ${resource.typeUrl === '' ? 'content of no type' : resource.typeUrl} in a response of ${typeUrl}`;
 }

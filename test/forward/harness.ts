@@ -199,7 +199,7 @@ export async function hangingPort(t: ExecutionContext): Promise<number> {
     const filler = connect(port, HOST);
     filler.on('error', () => {});
     fillers.push(filler);
-    isFull = await Promise.race([once(filler, 'connect').then(() => false), delay(100, true)]);
+    isFull = await Promise.race([once(filler, 'connect').then(() => false), delay(1_000, true)]);
   }
   return port;
 }

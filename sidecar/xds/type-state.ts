@@ -1,0 +1,153 @@
+import type { Resource } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
+import type { Change, Origin } from '../services/change.ts';
+import type { StoredType } from '../services/last-good-file.ts';
+import { HeldResources } from './held.ts';
+import type { ResourceKind } from './resource-kind.ts';
+import { problemWith } from './well-formed.ts';
+
+/** What an earlier run's resources come to. */
+export interface Restored {
+  readonly changes: readonly Change[];
+  /** How many could not be read. */
+  readonly unusable: number;
+}
+
+const WILDCARD = '*';
+
+/** What a client subscribed to of one resource type, and what it holds. */
+export class TypeState {
+  readonly kind: ResourceKind;
+  readonly subscribed: Set<string>;
+  /** Subscriptions answered as a whole, be it with nothing. */
+  readonly answered = new Set<string>();
+  readonly held = new HeldResources();
+  readonly #keepsBytes: boolean;
+
+  constructor(kind: ResourceKind, keepsBytes: boolean) {
+    this.kind = kind;
+    this.subscribed = new Set(kind.wildcard ? [WILDCARD] : []);
+    this.#keepsBytes = keepsBytes;
+  }
+
+  /** Whether a first answer has begun, or may, whose end is not marked. */
+  get isUnsettled(): boolean {
+    return this.kind.wildcard && !this.answered.has(WILDCARD);
+  }
+
+  /** What arrives after it was unsubscribed from was sent before the server heard of that. */
+  isWanted(name: string): boolean {
+    return this.subscribed.has(this.kind.subscriptionOf(name));
+  }
+
+  /** Takes what was told under a wildcard so far as all that there is. */
+  settle(): Change[] {
+    return this.kind.wildcard ? this.#answer(WILDCARD) : [];
+  }
+
+  /** Settles if the set of this version is exactly what is held. */
+  settleAt(systemVersion: string): Change[] {
+    return this.held.isSetOfVersion(systemVersion) ? this.settle() : [];
+  }
+
+  /** The changes that a resource brings, or why it is rejected. */
+  take(resource: Resource, origin: Origin): Change[] | string {
+    const { name, version } = resource;
+    if (this.#isHeld(name, version)) {
+      return [];
+    }
+    const problem = problemWith(resource, this.kind.typeUrl);
+    if (problem !== undefined) {
+      return problem;
+    }
+    const bytes = resource.resource?.value ?? new Uint8Array();
+    const decoded = this.kind.put(name, bytes, origin);
+    if (!decoded.ok) {
+      return decoded.reason;
+    }
+    // A copy, because these bytes are a window on the whole response.
+    this.#hold(name, version, this.#keepsBytes ? bytes.slice() : bytes);
+    const answered = this.kind.wildcard ? [] : this.#answer(this.kind.subscriptionOf(name));
+    return [...answered, decoded.value];
+  }
+
+  remove(name: string): Change[] {
+    // A collection removed as a whole has become empty, or was so when it was asked for.
+    if (!this.kind.wildcard && this.subscribed.has(name)) {
+      this.#drop(name);
+      this.answered.add(name);
+      return [this.kind.answered(name)];
+    }
+    return this.held.delete(name) ? [this.kind.removed(name)] : [];
+  }
+
+  /** Lets go of a subscription and all that came under it; false if there was none. */
+  unsubscribe(subscription: string): boolean {
+    this.answered.delete(subscription);
+    this.#drop(subscription);
+    return this.subscribed.delete(subscription);
+  }
+
+  /**
+   * Takes up what an earlier run held. Where a resource cannot be used any more, its subscription counts as not
+   * answered: what there is of a wildcard is used meanwhile, a collection is used whole or not at all.
+   */
+  restore({ answered, resources }: StoredType, sinceMs: number): Restored {
+    const read = resources.map(({ name, version, bytes }) => ({
+      name,
+      version,
+      bytes,
+      outcome: this.kind.put(name, bytes, { version, source: 'disk', sinceMs }),
+    }));
+    const unusable = read.filter(({ outcome }) => !outcome.ok);
+    const incomplete = new Set(unusable.map(({ name }) => this.kind.subscriptionOf(name)));
+    const changes: Change[] = [];
+    for (const subscription of answered.filter((one) => !incomplete.has(one))) {
+      this.subscribed.add(subscription);
+      changes.push(...this.#answer(subscription));
+    }
+    for (const { name, version, bytes, outcome } of read) {
+      if (outcome.ok && this.isWanted(name)) {
+        this.#hold(name, version, bytes);
+        changes.push(outcome.value);
+      }
+    }
+    return { changes, unusable: unusable.length };
+  }
+
+  /** What `restore` takes. */
+  stored(): StoredType {
+    return {
+      typeUrl: this.kind.typeUrl,
+      answered: [...this.answered],
+      resources: [...this.held].flatMap(([name, { version, bytes }]) =>
+        bytes === undefined ? [] : [{ name, version, bytes }],
+      ),
+    };
+  }
+
+  /** Without a version, nobody knows whether it is the same. */
+  #isHeld(name: string, version: string): boolean {
+    return name !== '' && version !== '' && this.held.get(name)?.version === version;
+  }
+
+  #hold(name: string, version: string, bytes: Uint8Array): void {
+    this.held.set(name, { version, size: bytes.length, bytes: this.#keepsBytes ? bytes : undefined });
+  }
+
+  /** The change that comes with the first answer to a subscription, once that is whole. */
+  #answer(subscription: string): Change[] {
+    if (this.answered.has(subscription)) {
+      return [];
+    }
+    this.answered.add(subscription);
+    return [this.kind.answered(subscription)];
+  }
+
+  #drop(subscription: string): void {
+    for (const name of this.held.names()) {
+      if (this.kind.subscriptionOf(name) === subscription) {
+        this.held.delete(name);
+      }
+    }
+  }
+}
