@@ -64,7 +64,7 @@ function withinFileLimit(limits: SidecarConfig['limits'], log: Logger): SidecarC
   if (descriptors === undefined) return limits;
   const maxConnections = Math.min(limits.maxConnections, connectionsWithin(descriptors));
   if (maxConnections < limits.maxConnections) {
-    log.warn('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
+    log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
       maxConnections,
       allowed: limits.maxConnections,
       openFiles: descriptors,
