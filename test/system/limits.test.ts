@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 
-test('a limit of open files that is too low for the connections allowed: one warning says so', (t) => {
+test('a limit of open files that is too low for the connections allowed: one line says so', (t) => {
   const environment = {
     PATH: process.env['PATH'],
     CORTEXFLOW_LOG_FORMAT: 'json',
@@ -13,7 +13,7 @@ test('a limit of open files that is too low for the connections allowed: one war
     env: environment,
     encoding: 'utf8',
   });
-  const warnings = stderr.split('\n').filter((line) => line.includes('"warn"'));
-  t.is(warnings.length, 1, stderr);
-  t.like(JSON.parse(warnings[0] ?? ''), { maxConnections: 100, allowed: 10_000, openFiles: 264 });
+  const lines = stderr.split('\n').filter((line) => line.includes('Fewer connections fit'));
+  t.is(lines.length, 1, stderr);
+  t.like(JSON.parse(lines[0] ?? ''), { maxConnections: 100, allowed: 10_000, openFiles: 264 });
 });
