@@ -27,6 +27,9 @@ export interface Listing {
 /** Deeper than any person nests folders, and soon reached where a symbolic link leads back up. */
 const DEEPEST = 12;
 
+/** At the top of every ext4 volume, for root alone: nothing of the user's is in it. */
+const FILE_SYSTEM_OWN = 'lost+found';
+
 const FILE_NAME = /\.(ya?ml|json)$/i;
 
 /**
@@ -86,7 +89,7 @@ class Visit {
   }
 
   async #entry(parent: string, entry: Dirent, depth: number): Promise<void> {
-    if (entry.name.startsWith('.')) return;
+    if (entry.name.startsWith('.') || entry.name === FILE_SYSTEM_OWN) return;
     const path = parent === '' ? entry.name : `${parent}/${entry.name}`;
     if (entry.isDirectory()) return this.#below(path, depth);
     const isNamedAsOurs = FILE_NAME.test(entry.name);

@@ -73,11 +73,14 @@ export class FileContents {
     return this.#catalog.takeEvents();
   }
 
-  get rejections(): readonly Rejection[] {
-    return [
-      ...[...this.#files.values()].flatMap(({ rejections }) => rejections),
-      ...this.#catalog.duplicates,
-    ];
+  /** Files, and documents of them, of which nobody can say which objects they are or would be. */
+  get illegible(): readonly Rejection[] {
+    return [...this.#files.values()].flatMap(({ rejections }) => rejections);
+  }
+
+  /** Objects that are in the files more than once. */
+  get duplicates(): readonly Rejection[] {
+    return this.#catalog.duplicates;
   }
 
   #state(path: string): FileState {

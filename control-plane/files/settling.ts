@@ -85,9 +85,9 @@ export class Settling {
     return [...this.#files.values()].every(({ isKnown }) => isKnown);
   }
 
-  /** Files that have changed and not come to rest. */
+  /** Files that have never been told, since they do not come to rest. */
   restless(now: number): readonly string[] {
-    const changing = [...this.#files].filter(([, file]) => isChanged(file) && this.#restsAt(file) > now);
+    const changing = [...this.#files].filter(([, file]) => !file.isKnown && this.#restsAt(file) > now);
     return changing.map(([path]) => path);
   }
 
