@@ -28,8 +28,8 @@ export class FileContents {
     this.#logger = logger;
   }
 
-  /** The file reads so now. */
-  async set(path: string, text: string): Promise<void> {
+  /** The file reads so now. `isFinal`: what is missing from it is not about to be written. */
+  async set(path: string, text: string, isFinal: boolean): Promise<void> {
     const state = this.#state(path);
     const rejections: Rejection[] = [];
     const entries: Entry[] = [];
@@ -50,7 +50,8 @@ export class FileContents {
       else skipped.add(identified.reason);
     }
     // What is missing from a file that is partly illegible may be in the illegible part.
-    this.#catalog.setFile(path, entries, rejections.length > 0);
+    const ifMissing = rejections.length > 0 ? 'stays' : isFinal ? 'goes' : 'gives-way';
+    this.#catalog.setFile(path, entries, ifMissing);
     for (const reason of skipped) {
       if (!state.skipped.has(reason)) this.#logger.info('Skipped', { file: this.#onDisk(path), reason });
     }

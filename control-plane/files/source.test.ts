@@ -337,6 +337,28 @@ folderTest('a file that is being written is read when it is whole', async (t, fo
   t.deepEqual(folder.lines, []);
 });
 
+folderTest('a writer that pauses between two documents takes none away', async (t, folder) => {
+  await folder.write('all.yaml', [service('a'), service('b')].join('---\n'));
+  await folder.openAndSync({ emptySettleMs: 2_000 });
+  await folder.write('all.yaml', `${service('a', 81)}---\n`);
+  await delay(150);
+  await folder.untilServices('default/a:81', 'default/b:80');
+  await appendFile(join(folder.path, 'all.yaml'), service('b', 81));
+  await folder.untilServices('default/a:81', 'default/b:81');
+  t.true(folder.history.every((line) => line === 'synced' || line.includes('/b:')));
+});
+
+folderTest('an object that moves to another file is served from there at once', async (t, folder) => {
+  await folder.write('a.yaml', [service('a'), service('b')].join('---\n'));
+  await folder.openAndSync({ emptySettleMs: 3_600_000 });
+  await folder.write('a.yaml', service('a'));
+  await folder.lookedAt();
+  t.deepEqual(folder.services, ['default/a:80', 'default/b:80']);
+  await folder.write('b.yaml', service('b', 81));
+  await folder.untilServices('default/a:80', 'default/b:81');
+  t.deepEqual(folder.rejections, []);
+});
+
 folderTest('a file that never rests holds up the start, and is named', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
   const enough = new AbortController();

@@ -25,7 +25,7 @@ export interface FilesSourceOptions {
   readonly onSynced: () => void;
   /** How long a file has to stay as it is before it is read. Default 50 ms. */
   readonly settleMs?: number;
-  /** The same for a file of no bytes. Default 2 s. */
+  /** How long before what it lacks, be it everything, counts as gone. Default 2 s. */
   readonly emptySettleMs?: number;
   /** How often to look without being told. Default 10 s. */
   readonly rescanMs?: number;
@@ -210,14 +210,15 @@ class DirectorySource implements FilesSource {
     return restless.length > 0;
   }
 
-  async #read({ path, file }: Settled): Promise<void> {
+  async #read(settled: Settled): Promise<void> {
+    const { path, file } = settled;
     if (file === undefined) {
       this.#contents.remove(path);
       return;
     }
     const onDisk = join(this.#options.directory, path);
     const read = await readText(onDisk, file);
-    if (read.outcome === 'read') await this.#contents.set(path, read.text);
+    if (read.outcome === 'read') await this.#contents.set(path, read.text, settled.isFinal);
     else if (read.outcome === 'changed') this.#settling.putBack(path, now());
     else {
       this.#contents.fail(path, read.problem);
