@@ -471,6 +471,9 @@ folderTest('a mounted ConfigMap is exchanged as a whole', async (t, folder) => {
 folderTest('links that lead back up or to themselves do no harm', async (t, folder) => {
   await folder.write('sub/a.yaml', service('a'));
   await symlink('nowhere', join(folder.path, 'dangling.yaml'));
+  for (const [name, up] of Object.entries({ here: '.', again: '.', 'sub/up': '..', 'sub/here': '.' })) {
+    await symlink(up, join(folder.path, name));
+  }
   await folder.openAndSync();
   await symlink('loop.yaml', join(folder.path, 'loop.yaml'));
   await folder.untilRejected(
