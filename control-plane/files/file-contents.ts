@@ -6,6 +6,7 @@ import type { MeshEvent } from '../mesh/state.ts';
 import type { Entry } from './catalog.ts';
 import { Catalog } from './catalog.ts';
 import { DocumentReader } from './documents.ts';
+import { createParser } from './parser.ts';
 
 interface FileState {
   readonly reader: DocumentReader;
@@ -22,6 +23,8 @@ export class FileContents {
   readonly #logger: Logger;
   readonly #catalog = new Catalog();
   readonly #files = new Map<string, FileState>();
+  readonly #closing = new AbortController();
+  readonly #parse = createParser(this.#closing.signal);
 
   constructor(directory: string, logger: Logger) {
     this.#directory = directory;
@@ -69,6 +72,11 @@ export class FileContents {
     this.#files.delete(path);
   }
 
+  /** Leaves what is being read; nothing of it may be used after that. */
+  close(): void {
+    this.#closing.abort();
+  }
+
   /** What changed since the last call. */
   takeEvents(): readonly MeshEvent[] {
     return this.#catalog.takeEvents();
@@ -87,7 +95,7 @@ export class FileContents {
   #state(path: string): FileState {
     const known = this.#files.get(path);
     if (known !== undefined) return known;
-    const state = { reader: new DocumentReader(), rejections: [], skipped: new Set<string>() };
+    const state = { reader: new DocumentReader(this.#parse), rejections: [], skipped: new Set<string>() };
     this.#files.set(path, state);
     return state;
   }

@@ -118,6 +118,7 @@ class DirectorySource implements FilesSource {
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#contents.close();
     clearTimeout(this.#timer);
     await this.#look;
     this.#watch.close();
@@ -212,6 +213,7 @@ class DirectorySource implements FilesSource {
 
   async #read(settled: Settled): Promise<void> {
     const { path, file } = settled;
+    if (this.#isClosed) return;
     if (file === undefined) {
       this.#contents.remove(path);
       return;
