@@ -27,7 +27,7 @@ export async function startMesh(
   { snapshots, readiness, logger }: Surroundings,
 ): Promise<MeshFromFiles> {
   const isSynced = Promise.withResolvers<void>();
-  const becomeReady = readiness.block(`reading ${directory}`);
+  const becomeReady = readiness.block(() => `reading ${directory}${obstaclesOf(source)}`);
   const mesh = new Mesh({
     snapshots,
     clock: systemClock,
@@ -50,6 +50,13 @@ export async function startMesh(
   const started = await source.start();
   if (started.outcome === 'failed') throw new StartupError(started.problem);
   return { mesh, source, synced: isSynced.promise };
+}
+
+/** The first of what has to be mended before anything is served; the log has all of it. */
+function obstaclesOf(source: FilesSource): string {
+  const [first, ...others] = source.obstacles();
+  if (first === undefined) return '';
+  return `; in the way: ${formatRejection(first)}${others.length === 0 ? '' : `; and ${others.length} more`}`;
 }
 
 const systemClock: Clock = {

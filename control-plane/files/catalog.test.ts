@@ -67,10 +67,40 @@ test('what a file has no more stays where the file is illegible in part', (t) =>
   const catalog = new Catalog();
   catalog.setFile('a.yaml', [entry('x', 1, 'a.yaml:1'), entry('y', 1, 'a.yaml:5')]);
   catalog.takeEvents();
-  catalog.setFile('a.yaml', [entry('y', 2, 'a.yaml:5')], true);
+  catalog.setFile('a.yaml', [entry('y', 2, 'a.yaml:5')], 'stays');
   t.deepEqual(catalog.takeEvents(), [upsert(2, 'a.yaml:5')]);
+  catalog.setFile('b.yaml', [entry('x', 3, 'b.yaml:1')]);
+  t.deepEqual(catalog.takeEvents(), []);
+  t.is(catalog.duplicates.length, 1);
+  catalog.removeFile('b.yaml');
   catalog.setFile('a.yaml', [entry('y', 2, 'a.yaml:5')]);
   t.deepEqual(catalog.takeEvents(), [gone('x')]);
+});
+
+test('what a file lacks for the moment stays, and gives way to where it moved', (t) => {
+  const catalog = new Catalog();
+  const [x, y] = [entry('x', 1, 'a.yaml:1'), entry('y', 1, 'a.yaml:5')];
+  catalog.setFile('a.yaml', [x, y]);
+  catalog.takeEvents();
+  catalog.setFile('a.yaml', [], 'gives-way');
+  t.deepEqual(catalog.takeEvents(), []);
+  catalog.setFile('b.yaml', [entry('x', 2, 'b.yaml:1')]);
+  t.deepEqual(catalog.takeEvents(), [upsert(2, 'b.yaml:1')]);
+  t.deepEqual(catalog.duplicates, []);
+  catalog.setFile('a.yaml', []);
+  t.deepEqual(catalog.takeEvents(), [gone('y')]);
+});
+
+test('what was missing for a moment only has its place again', (t) => {
+  const catalog = new Catalog();
+  const x = entry('x', 1, 'a.yaml:1');
+  catalog.setFile('a.yaml', [x]);
+  catalog.takeEvents();
+  catalog.setFile('a.yaml', [], 'gives-way');
+  catalog.setFile('a.yaml', [x], 'gives-way');
+  catalog.setFile('b.yaml', [entry('x', 2, 'b.yaml:1')]);
+  t.deepEqual(catalog.takeEvents(), []);
+  t.is(catalog.duplicates[0]?.origin, 'b.yaml:1');
 });
 
 test('what came and went untold is not told', (t) => {

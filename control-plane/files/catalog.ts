@@ -14,7 +14,11 @@ export interface Entry {
 /** What a file has of one object; a file may have it several times, and each is a claim of its own. */
 interface Claim {
   entry: Entry;
+  givesWay: boolean;
 }
+
+/** `gives-way`: stays unless another claims the object, since it may have moved there. */
+export type IfMissing = 'goes' | 'gives-way' | 'stays';
 
 /**
  * Which file each object comes from. Where several claim one object, the claim that was there first holds it
@@ -23,14 +27,14 @@ interface Claim {
  */
 export class Catalog {
   readonly #files = new Map<string, Map<string, Claim>>();
-  /** By object, the holder first. */
+  /** By object, in the order in which they came. */
   readonly #claims = new Map<string, Claim[]>();
   readonly #contested = new Set<string>();
   readonly #touched = new Set<string>();
   readonly #told = new Map<string, Entry>();
 
-  /** The file has these objects now, in this order. `keepsOthers`: those it had before stay as well. */
-  setFile(file: string, entries: readonly Entry[], keepsOthers = false): void {
+  /** The file has these objects now, in this order. `ifMissing`: what becomes of others that it had before. */
+  setFile(file: string, entries: readonly Entry[], ifMissing: IfMissing = 'goes'): void {
     const before = this.#files.get(file) ?? new Map<string, Claim>();
     const after = new Map<string, Claim>();
     const seen = new Map<string, number>();
@@ -40,14 +44,18 @@ export class Catalog {
       seen.set(label, occurrence + 1);
       const key = `${label} ${occurrence}`;
       const claim = before.get(key) ?? this.#enter(label, entry);
-      claim.entry = entry;
+      Object.assign(claim, { entry, givesWay: false });
       this.#touched.add(label);
       after.set(key, claim);
     }
     for (const [key, claim] of before) {
       if (after.has(key)) continue;
-      if (keepsOthers) after.set(key, claim);
-      else this.#leave(claim);
+      if (ifMissing === 'goes') this.#leave(claim);
+      else {
+        claim.givesWay = ifMissing === 'gives-way';
+        this.#touched.add(objectLabel(claim.entry.identity));
+        after.set(key, claim);
+      }
     }
     if (after.size > 0) this.#files.set(file, after);
     else this.#files.delete(file);
@@ -62,7 +70,7 @@ export class Catalog {
     const events: MeshEvent[] = [];
     for (const label of this.#touched) {
       const told = this.#told.get(label);
-      const entry = this.#claims.get(label)?.[0]?.entry;
+      const entry = holderOf(this.#claims.get(label) ?? [])?.entry;
       if (entry === undefined) {
         if (told !== undefined) events.push({ type: 'delete', ...told.identity });
         this.#told.delete(label);
@@ -78,7 +86,9 @@ export class Catalog {
   /** One for each claim that waits, naming both places. */
   get duplicates(): readonly Rejection[] {
     return [...this.#contested].flatMap((object) => {
-      const [holder, ...waiting] = this.#claims.get(object) ?? [];
+      const claims = this.#claims.get(object) ?? [];
+      const holder = holderOf(claims);
+      const waiting = claims.filter((claim) => claim !== holder && !claim.givesWay);
       return waiting.map(({ entry: { origin } }) => ({
         object,
         origin,
@@ -90,7 +100,7 @@ export class Catalog {
   }
 
   #enter(label: string, entry: Entry): Claim {
-    const claim = { entry };
+    const claim = { entry, givesWay: false };
     const claims = this.#claims.get(label) ?? [];
     claims.push(claim);
     this.#setClaims(label, claims);
@@ -113,4 +123,8 @@ export class Catalog {
     if (claims.length > 1) this.#contested.add(label);
     else this.#contested.delete(label);
   }
+}
+
+function holderOf(claims: readonly Claim[]): Claim | undefined {
+  return claims.find(({ givesWay }) => !givesWay) ?? claims[0];
 }

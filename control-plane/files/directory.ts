@@ -24,8 +24,11 @@ export interface Listing {
   readonly unreadable: ReadonlyMap<string, string>;
 }
 
-/** Deeper than any person nests folders, and soon reached where a symbolic link leads back up. */
+/** Deeper than any person nests folders, and soon reached where symbolic links lead to and fro. */
 const DEEPEST = 12;
+
+/** At the top of every ext4 volume, for root alone: nothing of the user's is in it. */
+const FILE_SYSTEM_OWN = 'lost+found';
 
 const FILE_NAME = /\.(ya?ml|json)$/i;
 
@@ -38,7 +41,7 @@ const FILE_NAME = /\.(ya?ml|json)$/i;
 export async function listDirectory(root: string): Promise<Listing | undefined> {
   const listing = { files: new Map(), directories: new Map(), unreadable: new Map() } satisfies Listing;
   const visit = new Visit(root, listing);
-  await visit.directory('', 0);
+  await visit.directory('', []);
   return listing.directories.has(root) || listing.unreadable.has('') ? listing : undefined;
 }
 
@@ -75,33 +78,36 @@ class Visit {
     this.#listing = listing;
   }
 
-  async directory(path: string, depth: number): Promise<void> {
+  /** `above`: the directories that lead to it, none of which is entered again where a link leads back up. */
+  async directory(path: string, above: readonly string[]): Promise<void> {
     await this.#unlessUnreadable(path, async () => {
       const onDisk = this.#onDisk(path);
       const { dev, ino, birthtimeNs } = await stat(onDisk, { bigint: true });
+      const self = `${dev}:${ino}`;
+      if (above.includes(self)) return;
       const entries = await readdir(onDisk, { withFileTypes: true });
-      this.#listing.directories.set(onDisk, [dev, ino, birthtimeNs].join(':'));
-      await Promise.all(entries.map(async (entry) => this.#entry(path, entry, depth)));
+      this.#listing.directories.set(onDisk, `${self}:${birthtimeNs}`);
+      await Promise.all(entries.map(async (entry) => this.#entry(path, entry, [...above, self])));
     });
   }
 
-  async #entry(parent: string, entry: Dirent, depth: number): Promise<void> {
-    if (entry.name.startsWith('.')) return;
+  async #entry(parent: string, entry: Dirent, above: readonly string[]): Promise<void> {
+    if (entry.name.startsWith('.') || entry.name === FILE_SYSTEM_OWN) return;
     const path = parent === '' ? entry.name : `${parent}/${entry.name}`;
-    if (entry.isDirectory()) return this.#below(path, depth);
+    if (entry.isDirectory()) return this.#below(path, above);
     const isNamedAsOurs = FILE_NAME.test(entry.name);
     if (!isNamedAsOurs && !entry.isSymbolicLink()) return;
     await this.#unlessUnreadable(path, async () => {
       const found = await stat(this.#onDisk(path), { bigint: true });
-      if (found.isDirectory()) return this.#below(path, depth);
+      if (found.isDirectory()) return this.#below(path, above);
       if (!isNamedAsOurs || !found.isFile()) return;
       const [size, modified] = [Number(found.size), Number(found.mtimeMs)];
       this.#listing.files.set(path, { path, size, modified, stamp: stampOf(found), refusal: undefined });
     });
   }
 
-  async #below(path: string, depth: number): Promise<void> {
-    if (depth < DEEPEST) await this.directory(path, depth + 1);
+  async #below(path: string, above: readonly string[]): Promise<void> {
+    if (above.length <= DEEPEST) await this.directory(path, above);
   }
 
   /** What vanished meanwhile, or is a link to nowhere, is not there. */

@@ -1,11 +1,14 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { stringify } from 'yaml';
-import type { DocumentsRead } from './documents.ts';
 import { DocumentReader } from './documents.ts';
+import type { DocumentsRead } from './parse-documents.ts';
+import { createParser } from './parser.ts';
+
+const parse = createParser(new AbortController().signal);
 
 async function read(text: string): Promise<DocumentsRead> {
-  return new DocumentReader().read(text);
+  return new DocumentReader(parse).read(text);
 }
 
 test('several documents, each with the line it begins in', async (t) => {
@@ -109,7 +112,7 @@ test('an alias of nothing, and nesting without end', async (t) => {
 });
 
 test('documents that stay the same keep their objects, wherever they move to', async (t) => {
-  const reader = new DocumentReader();
+  const reader = new DocumentReader(parse);
   const [a, b] = (await reader.read('---\na: 1\n---\nb: 1\n')).objects;
   const [added, sameA, otherB] = (await reader.read('new: 1\n---\na: 1\n---\nb: 2\n')).objects;
   t.is(added?.line, 1);

@@ -6,6 +6,7 @@ import type { MeshEvent } from '../mesh/state.ts';
 import type { Entry } from './catalog.ts';
 import { Catalog } from './catalog.ts';
 import { DocumentReader } from './documents.ts';
+import { createParser } from './parser.ts';
 
 interface FileState {
   readonly reader: DocumentReader;
@@ -22,14 +23,16 @@ export class FileContents {
   readonly #logger: Logger;
   readonly #catalog = new Catalog();
   readonly #files = new Map<string, FileState>();
+  readonly #closing = new AbortController();
+  readonly #parse = createParser(this.#closing.signal);
 
   constructor(directory: string, logger: Logger) {
     this.#directory = directory;
     this.#logger = logger;
   }
 
-  /** The file reads so now. */
-  async set(path: string, text: string): Promise<void> {
+  /** The file reads so now. `isFinal`: what is missing from it is not about to be written. */
+  async set(path: string, text: string, isFinal: boolean): Promise<void> {
     const state = this.#state(path);
     const rejections: Rejection[] = [];
     const entries: Entry[] = [];
@@ -50,7 +53,8 @@ export class FileContents {
       else skipped.add(identified.reason);
     }
     // What is missing from a file that is partly illegible may be in the illegible part.
-    this.#catalog.setFile(path, entries, rejections.length > 0);
+    const ifMissing = rejections.length > 0 ? 'stays' : isFinal ? 'goes' : 'gives-way';
+    this.#catalog.setFile(path, entries, ifMissing);
     for (const reason of skipped) {
       if (!state.skipped.has(reason)) this.#logger.info('Skipped', { file: this.#onDisk(path), reason });
     }
@@ -68,22 +72,30 @@ export class FileContents {
     this.#files.delete(path);
   }
 
+  /** Leaves what is being read; nothing of it may be used after that. */
+  close(): void {
+    this.#closing.abort();
+  }
+
   /** What changed since the last call. */
   takeEvents(): readonly MeshEvent[] {
     return this.#catalog.takeEvents();
   }
 
-  get rejections(): readonly Rejection[] {
-    return [
-      ...[...this.#files.values()].flatMap(({ rejections }) => rejections),
-      ...this.#catalog.duplicates,
-    ];
+  /** Files, and documents of them, of which nobody can say which objects they are or would be. */
+  get illegible(): readonly Rejection[] {
+    return [...this.#files.values()].flatMap(({ rejections }) => rejections);
+  }
+
+  /** Objects that are in the files more than once. */
+  get duplicates(): readonly Rejection[] {
+    return this.#catalog.duplicates;
   }
 
   #state(path: string): FileState {
     const known = this.#files.get(path);
     if (known !== undefined) return known;
-    const state = { reader: new DocumentReader(), rejections: [], skipped: new Set<string>() };
+    const state = { reader: new DocumentReader(this.#parse), rejections: [], skipped: new Set<string>() };
     this.#files.set(path, state);
     return state;
   }

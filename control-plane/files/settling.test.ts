@@ -19,14 +19,17 @@ function scene(): {
     look: (files, at) => {
       const byPath = new Map(files.map((found) => [found.path, found]));
       settling.look(byPath, (path) => path === 'hidden.yaml', START + at);
-      return settling.take(START + at).map(({ path, file: found }) => `${path} ${found?.stamp ?? 'gone'}`);
+      return settling.take(START + at).map((settled) => {
+        const isEarly = settled.file !== undefined && !settled.isFinal;
+        return `${settled.path} ${settled.file?.stamp ?? 'gone'}${isEarly ? ' early' : ''}`;
+      });
     },
   };
 }
 
 test('what has long been as it is is taken at the first look', (t) => {
   const { look, settling } = scene();
-  t.deepEqual(look([file('a', { stamp: '1', modified: START - 50 })], 0), ['a 1']);
+  t.deepEqual(look([file('a', { stamp: '1', modified: START - 2_000 })], 0), ['a 1']);
   t.deepEqual(look([file('a', { stamp: '1' })], 100), []);
   t.is(settling.nextRest, undefined);
 });
@@ -38,15 +41,28 @@ test('what was just written is taken once it stays as it is', (t) => {
   t.false(settling.isComplete);
   t.deepEqual(look([file('a', { stamp: '2' })], 40), []);
   t.deepEqual(look([file('a', { stamp: '2' })], 60), []);
-  t.deepEqual(look([file('a', { stamp: '2' })], 90), ['a 2']);
+  t.deepEqual(look([file('a', { stamp: '2' })], 90), ['a 2 early']);
   t.true(settling.isComplete);
+});
+
+test('what was told soon after it was written is told once more, by when no time stamp is too coarse', (t) => {
+  const { look, settling } = scene();
+  t.deepEqual(look([file('a', { stamp: '1', modified: START - 1_000 })], 0), ['a 1 early']);
+  t.is(settling.nextRest, START + 1_000);
+  t.deepEqual(look([file('a', { stamp: '1' })], 999), []);
+  t.deepEqual(look([file('a', { stamp: '1' })], 1_000), ['a 1']);
+  t.deepEqual(look([file('a', { stamp: '1' })], 5_000), []);
+  t.deepEqual(look([file('a', { stamp: '2' })], 5_010), []);
+  t.deepEqual(look([file('a', { stamp: '2' })], 5_060), ['a 2 early']);
+  t.deepEqual(look([file('a', { stamp: '2' })], 7_010), ['a 2']);
+  t.is(settling.nextRest, undefined);
 });
 
 test('a later file counts from when it was seen, whatever its date', (t) => {
   const { look } = scene();
   look([], 0);
   t.deepEqual(look([file('a', { stamp: '1', modified: 0 })], 10), []);
-  t.deepEqual(look([file('a', { stamp: '1', modified: 0 })], 60), ['a 1']);
+  t.deepEqual(look([file('a', { stamp: '1', modified: 0 })], 60), ['a 1 early']);
 });
 
 test('an emptied file has to stay empty for longer', (t) => {
@@ -62,7 +78,7 @@ test('a file that is deleted and written anew was never gone', (t) => {
   look([file('a', { stamp: '1', modified: 0 })], 0);
   t.deepEqual(look([], 10), []);
   t.deepEqual(look([file('a', { stamp: '2' })], 40), []);
-  t.deepEqual(look([file('a', { stamp: '2' })], 90), ['a 2']);
+  t.deepEqual(look([file('a', { stamp: '2' })], 90), ['a 2 early']);
   t.deepEqual(look([], 100), []);
   t.deepEqual(look([], 150), ['a gone']);
   t.deepEqual(look([], 200), []);
@@ -82,7 +98,7 @@ test('what changed while it was read is told again', (t) => {
   settling.putBack('a', START);
   t.false(settling.isComplete);
   t.deepEqual(look([found], 49), []);
-  t.deepEqual(look([found], 50), ['a 1']);
+  t.deepEqual(look([found], 50), ['a 1 early']);
 });
 
 test('what could not be read is told again later, and is no reason to wait', (t) => {
@@ -92,7 +108,7 @@ test('what could not be read is told again later, and is no reason to wait', (t)
   settling.retry('a', START + 100);
   t.true(settling.isComplete);
   t.deepEqual(look([found], 149), []);
-  t.deepEqual(look([found], 150), ['a 1']);
+  t.deepEqual(look([found], 150), ['a 1 early']);
 });
 
 test('files are told by path', (t) => {

@@ -3,7 +3,10 @@ import type { FoundFile } from './directory.ts';
 export interface SettleTimes {
   /** How long a file has to stay as it is before it is read. */
   readonly settleMs: number;
-  /** The same for a file of no bytes, which is most likely about to be written. */
+  /**
+   * How long before what it lacks counts as left out on purpose: a file of no bytes, or one that ends between
+   * two documents, is most likely being written. Not less than the coarsest time stamps of file systems, 2 s.
+   */
   readonly emptySettleMs: number;
 }
 
@@ -17,11 +20,18 @@ interface Watched {
   taken: Sight;
   /** Whether it was handed out at all, in whatever state. */
   isKnown: boolean;
+  /** Whether it was handed out after it had rested for long. */
+  isFinal: boolean;
 }
 
-/** A file that has come to rest in another state than it was last read in. */
+/**
+ * A file that has come to rest. It is told early, so that what was added and changed enters soon, and once more
+ * as final: by then what it lacks is left out on purpose, and a second change within one tick of a coarse time
+ * stamp, which left no other trace, is in it.
+ */
 export type Settled =
-  { readonly path: string; readonly file: FoundFile } | { readonly path: string; readonly file: undefined };
+  | { readonly path: string; readonly file: FoundFile; readonly isFinal: boolean }
+  | { readonly path: string; readonly file: undefined };
 
 /**
  * Tells which files have changed and come to rest. What is half-written, and the moment between an editor's
@@ -47,23 +57,27 @@ export class Settling {
       const watched = this.#files.get(path);
       if (watched === undefined) {
         const since = isFirst ? Math.min(now, file.modified) : now;
-        this.#files.set(path, { sight: file, since, taken: undefined, isKnown: false });
-      } else if (watched.sight?.stamp !== file.stamp) Object.assign(watched, { sight: file, since: now });
+        this.#files.set(path, { sight: file, since, taken: undefined, isKnown: false, isFinal: false });
+      } else if (watched.sight?.stamp !== file.stamp) {
+        Object.assign(watched, { sight: file, since: now, isFinal: false });
+      }
     }
     for (const [path, watched] of this.#files) {
       if (watched.sight === undefined || files.has(path) || isHidden(path)) continue;
-      Object.assign(watched, { sight: undefined, since: now });
+      Object.assign(watched, { sight: undefined, since: now, isFinal: false });
     }
   }
 
-  /** Changed files that have come to rest, by path; each is told once. */
+  /** Changed files that have come to rest, by path; those that had not rested for long are told again. */
   take(now: number): readonly Settled[] {
     const settled: Settled[] = [];
     for (const [path, watched] of this.#files) {
-      if (!isChanged(watched) || this.#restsAt(watched) > now) continue;
-      Object.assign(watched, { taken: watched.sight, isKnown: true });
-      if (watched.sight === undefined) this.#files.delete(path);
-      settled.push({ path, file: watched.sight });
+      const { sight, since } = watched;
+      if (watched.isFinal || this.#restsAt(watched) > now) continue;
+      const isFinal = since + this.#times.emptySettleMs <= now;
+      Object.assign(watched, { taken: sight, isKnown: true, isFinal });
+      if (sight === undefined) this.#files.delete(path);
+      settled.push({ path, file: sight, isFinal });
     }
     return settled.toSorted((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -71,13 +85,14 @@ export class Settling {
   /** It changed while it was read: it is to be told again once it rests. */
   putBack(path: string, now: number): void {
     const watched = this.#files.get(path);
-    if (watched !== undefined) Object.assign(watched, { since: now, taken: undefined, isKnown: false });
+    if (watched !== undefined)
+      Object.assign(watched, { since: now, taken: undefined, isKnown: false, isFinal: false });
   }
 
   /** It could not be read for a reason that its stamp may not show: it is to be told again after that moment. */
   retry(path: string, moment: number): void {
     const watched = this.#files.get(path);
-    if (watched !== undefined) Object.assign(watched, { since: moment, taken: undefined });
+    if (watched !== undefined) Object.assign(watched, { since: moment, taken: undefined, isFinal: false });
   }
 
   /** Whether every file that is there has been told, in this state or an earlier one. */
@@ -85,20 +100,24 @@ export class Settling {
     return [...this.#files.values()].every(({ isKnown }) => isKnown);
   }
 
-  /** Files that have changed and not come to rest. */
+  /** Files that have never been told, since they do not come to rest. */
   restless(now: number): readonly string[] {
-    const changing = [...this.#files].filter(([, file]) => isChanged(file) && this.#restsAt(file) > now);
+    const changing = [...this.#files].filter(([, file]) => !file.isKnown && this.#restsAt(file) > now);
     return changing.map(([path]) => path);
   }
 
-  /** When the next file may come to rest; undefined: all of them do. */
+  /** When there may be a file to tell; undefined: all are told. */
   get nextRest(): number | undefined {
-    const moments = [...this.#files.values()].filter(isChanged).map((watched) => this.#restsAt(watched));
-    return moments.length === 0 ? undefined : Math.min(...moments);
+    const waiting = [...this.#files.values()].filter(({ isFinal }) => !isFinal);
+    return waiting.length === 0
+      ? undefined
+      : waiting.reduce((next, watched) => Math.min(next, this.#restsAt(watched)), Infinity);
   }
 
-  #restsAt({ sight, since }: Watched): number {
-    return since + (sight?.size === 0 ? this.#times.emptySettleMs : this.#times.settleMs);
+  /** When it may be told next. */
+  #restsAt(watched: Watched): number {
+    const isEarly = watched.sight?.size !== 0 && isChanged(watched);
+    return watched.since + (isEarly ? this.#times.settleMs : this.#times.emptySettleMs);
   }
 }
 

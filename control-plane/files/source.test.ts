@@ -81,6 +81,10 @@ class Folder {
     });
     const started = await this.source.start();
     if (started.outcome === 'failed') throw new Error(started.problem);
+  }
+
+  async openAndSync(options: Partial<FilesSourceOptions> = {}): Promise<void> {
+    await this.open(options);
     await this.until(() => this.history.includes('synced'));
   }
 
@@ -193,7 +197,7 @@ folderTest('everything there is at the start, in one batch, then synced', async 
   await folder.write('README.md', 'a: [');
   await folder.write('a.yaml~', service('backup'));
   await folder.write('empty.yaml', '');
-  await folder.open();
+  await folder.openAndSync();
   t.deepEqual(folder.history, [
     'events: default/a:80 default/b:80 default/c:80 default/d:80 default/e:80',
     'synced',
@@ -202,18 +206,18 @@ folderTest('everything there is at the start, in one batch, then synced', async 
 });
 
 folderTest('an empty folder is a mesh without Services', async (t, folder) => {
-  await folder.open();
+  await folder.openAndSync();
   t.deepEqual(folder.history, ['synced']);
 });
 
 folderTest('a folder that is not there is one sentence', async (t, folder) => {
   const missing = new Folder(join(folder.path, 'missing'));
-  await t.throwsAsync(missing.open(), {
+  await t.throwsAsync(missing.openAndSync(), {
     message: `The directory ${missing.path} does not exist: create it or name another one`,
   });
   await folder.write('file', '');
   const file = new Folder(join(folder.path, 'file'));
-  await t.throwsAsync(file.open(), {
+  await t.throwsAsync(file.openAndSync(), {
     message: `The directory ${file.path} is not a directory: name the directory that the files are in`,
   });
   await missing.close();
@@ -222,7 +226,7 @@ folderTest('a folder that is not there is one sentence', async (t, folder) => {
 
 folderTest('files come, change in place, are renamed over, and go', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
-  await folder.open({ rescanMs: TOLD_ONLY_MS });
+  await folder.openAndSync({ rescanMs: TOLD_ONLY_MS });
   await folder.write('b.yaml', service('b'));
   await folder.untilServices('default/a:80', 'default/b:80');
   await folder.write('a.yaml', service('a', 81));
@@ -249,7 +253,7 @@ folderTest(
   'a file that breaks keeps what it said, is told with the place, and is mended',
   async (t, folder) => {
     await folder.write('a.yaml', service('a'));
-    await folder.open();
+    await folder.openAndSync();
     await folder.write('a.yaml', 'apiVersion: v1\nkind: Service\nmetadata: {name: a\n');
     await folder.untilRejected(
       t,
@@ -266,7 +270,7 @@ folderTest(
 
 folderTest('a broken document takes nothing away and holds nothing up', async (t, folder) => {
   await folder.write('a.yaml', [service('a'), service('b'), service('c')].join('---\n'));
-  await folder.open();
+  await folder.openAndSync();
   await folder.write('a.yaml', [service('a', 81), 'b: "\n', service('c', 83)].join('---\n'));
   await folder.untilServices('default/a:81', 'default/b:80', 'default/c:83');
   await folder.write('a.yaml', [service('a', 81), 'kind: Service\n', service('c', 84)].join('---\n'));
@@ -286,7 +290,7 @@ folderTest('an object of another kind is skipped, and says why once', async (t, 
     `${service('a')}---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}}\n`,
   );
   await folder.write('b.yaml', '{apiVersion: v1, kind: Endpoints, metadata: {name: a}}\n');
-  await folder.open();
+  await folder.openAndSync();
   await folder.write(
     'a.yaml',
     `${service('a', 81)}---\n{apiVersion: apps/v1, kind: Deployment, metadata: {name: b}}\n`,
@@ -312,7 +316,7 @@ folderTest('an object of another kind is skipped, and says why once', async (t, 
 
 folderTest('an object that the mesh rejects comes with its place', async (t, folder) => {
   await folder.write('a.yaml', `${service('a')}---\n${service('b', 70_000)}`);
-  await folder.open();
+  await folder.openAndSync();
   t.deepEqual([...folder.state.rejections.values()].map(formatRejection), [
     `Service default/b (${folder.path}/a.yaml:6): spec.ports[0].port is 70000: use a number from 1 to 65535`,
   ]);
@@ -321,7 +325,7 @@ folderTest('an object that the mesh rejects comes with its place', async (t, fol
 folderTest('a file that is being written is read when it is whole', async (t, folder) => {
   const text = Array.from({ length: 20 }, (_, index) => service(`s${index}`)).join('---\n');
   await folder.write('a.yaml', text);
-  await folder.open({ settleMs: 250 });
+  await folder.openAndSync({ settleMs: 250 });
   const changed = text.replaceAll('port: 80', 'port: 81');
   await folder.write('a.yaml', '');
   for (let start = 0; start < changed.length; start += 200) {
@@ -333,6 +337,28 @@ folderTest('a file that is being written is read when it is whole', async (t, fo
   t.deepEqual(folder.lines, []);
 });
 
+folderTest('a writer that pauses between two documents takes none away', async (t, folder) => {
+  await folder.write('all.yaml', [service('a'), service('b')].join('---\n'));
+  await folder.openAndSync({ emptySettleMs: 2_000 });
+  await folder.write('all.yaml', `${service('a', 81)}---\n`);
+  await delay(150);
+  await folder.untilServices('default/a:81', 'default/b:80');
+  await appendFile(join(folder.path, 'all.yaml'), service('b', 81));
+  await folder.untilServices('default/a:81', 'default/b:81');
+  t.true(folder.history.every((line) => line === 'synced' || line.includes('/b:')));
+});
+
+folderTest('an object that moves to another file is served from there at once', async (t, folder) => {
+  await folder.write('a.yaml', [service('a'), service('b')].join('---\n'));
+  await folder.openAndSync({ emptySettleMs: 3_600_000 });
+  await folder.write('a.yaml', service('a'));
+  await folder.lookedAt();
+  t.deepEqual(folder.services, ['default/a:80', 'default/b:80']);
+  await folder.write('b.yaml', service('b', 81));
+  await folder.untilServices('default/a:80', 'default/b:81');
+  t.deepEqual(folder.rejections, []);
+});
+
 folderTest('a file that never rests holds up the start, and is named', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
   const enough = new AbortController();
@@ -342,7 +368,7 @@ folderTest('a file that never rests holds up the start, and is named', async (t,
       await delay(5);
     }
   })();
-  const opening = folder.open({ settleMs: 500 });
+  const opening = folder.openAndSync({ settleMs: 500 });
   await folder.until(() => folder.rejections.length === 1);
   t.deepEqual(folder.rejections, [
     `File ${folder.path}/b.yaml: keeps changing: nothing is served before it has been read once; leave it alone`,
@@ -355,9 +381,57 @@ folderTest('a file that never rests holds up the start, and is named', async (t,
   t.deepEqual(folder.rejections, []);
 });
 
+folderTest(
+  'what is illegible at the start may hold anything, and holds it up until it is mended',
+  async (t, folder) => {
+    const broken: Readonly<Record<string, () => Promise<void>>> = {
+      'no YAML': async () => folder.write('b.yaml', `${service('c')}---\nb: "\n`),
+      'no Kubernetes object': async () => folder.write('b.yaml', `${service('c')}---\nreplicas: 2\n`),
+      'no text': async () => writeFile(join(folder.path, 'b.yaml'), Buffer.from([0xff, 0xfe])),
+      'too large': async () => folder.write('b.yaml', '#'.repeat(2_000)),
+      'a link to itself': async () => symlink('b.yaml', join(folder.path, 'b.yaml')),
+    };
+    await folder.write('a.yaml', service('a'));
+    for (const [what, breakIt] of Object.entries(broken)) {
+      await breakIt();
+      folder.lines.length = 0;
+      await folder.open({ mostBytes: 1_000 });
+      await folder.lookedAt();
+      const { source } = folder;
+      t.deepEqual(source?.obstacles(), source?.rejections(), what);
+      t.is(source?.obstacles().length, 1, what);
+      t.false(folder.history.includes('synced'), what);
+      t.deepEqual(
+        folder.lines.map(({ level, message }) => `${level}: ${message}`),
+        ['error: Nothing is served before this can be read'],
+        what,
+      );
+      await rm(join(folder.path, 'b.yaml'));
+      await folder.write('b.yaml', service('b'));
+      await folder.until(() => folder.history.includes('synced'));
+      t.deepEqual(
+        folder.services.filter((name) => name !== 'default/c:80'),
+        ['default/a:80', 'default/b:80'],
+        what,
+      );
+      t.deepEqual(source?.obstacles(), [], what);
+      await folder.close();
+      await unlink(join(folder.path, 'b.yaml'));
+    }
+  },
+);
+
+folderTest('what is legible and wrong or twice there holds nothing up', async (t, folder) => {
+  await folder.write('a.yaml', [service('a'), service('a'), service('b', 70_000)].join('---\n'));
+  await folder.write('lost+found/c.yaml', 'c: [');
+  await folder.openAndSync();
+  t.deepEqual(folder.services, ['default/a:80']);
+  t.deepEqual(folder.source?.obstacles(), []);
+});
+
 folderTest('an emptied file counts as being written for a while', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
-  await folder.open({ emptySettleMs: 3_600_000 });
+  await folder.openAndSync({ emptySettleMs: 3_600_000 });
   await truncate(join(folder.path, 'a.yaml'));
   await folder.lookedAt();
   t.deepEqual(folder.services, ['default/a:80']);
@@ -367,7 +441,7 @@ folderTest('an emptied file counts as being written for a while', async (t, fold
 
 folderTest('a file that stays empty is emptied', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
-  await folder.open();
+  await folder.openAndSync();
   await truncate(join(folder.path, 'a.yaml'));
   await folder.untilServices();
   t.deepEqual(folder.rejections, []);
@@ -382,7 +456,7 @@ folderTest('a mounted ConfigMap is exchanged as a whole', async (t, folder) => {
   await publish('1', { 'a.yaml': service('a'), 'sub/b.yaml': service('b') });
   await symlink('..data/a.yaml', join(folder.path, 'a.yaml'));
   await symlink('..data/sub', join(folder.path, 'sub'));
-  await folder.open({ rescanMs: TOLD_ONLY_MS });
+  await folder.openAndSync({ rescanMs: TOLD_ONLY_MS });
   t.deepEqual(folder.services, ['default/a:80', 'default/b:80']);
   await publish('2', { 'a.yaml': service('a', 81), 'sub/b.yaml': service('b', 82) });
   await rm(join(folder.path, '..1'), { recursive: true });
@@ -396,19 +470,23 @@ folderTest('a mounted ConfigMap is exchanged as a whole', async (t, folder) => {
 
 folderTest('links that lead back up or to themselves do no harm', async (t, folder) => {
   await folder.write('sub/a.yaml', service('a'));
-  await symlink('loop.yaml', join(folder.path, 'loop.yaml'));
   await symlink('nowhere', join(folder.path, 'dangling.yaml'));
-  await folder.open();
-  t.deepEqual(folder.services, ['default/a:80']);
-  t.deepEqual(folder.rejections, [
+  for (const [name, up] of Object.entries({ here: '.', again: '.', 'sub/up': '..', 'sub/here': '.' })) {
+    await symlink(up, join(folder.path, name));
+  }
+  await folder.openAndSync();
+  await symlink('loop.yaml', join(folder.path, 'loop.yaml'));
+  await folder.untilRejected(
+    t,
     `File ${folder.path}/loop.yaml: is a symbolic link that leads back to itself: remove it; what was read there before stays`,
-  ]);
+  );
+  t.deepEqual(folder.services, ['default/a:80']);
 });
 
 folderTest('a folder that vanishes is no empty one, and may come back', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
   await folder.write('b.yaml', service('b'));
-  await folder.open({ rescanMs: TOLD_ONLY_MS });
+  await folder.openAndSync({ rescanMs: TOLD_ONLY_MS });
   await rename(folder.path, `${folder.path}-moved`);
   await folder.untilRejected(
     t,
@@ -427,7 +505,7 @@ folderTest('two objects of one name: the first stays, the second waits', async (
   await folder.write('b.yaml', service('a', 82));
   await utimes(join(folder.path, 'b.yaml'), 0, 0);
   await folder.write('a.yaml', service('a', 81));
-  await folder.open();
+  await folder.openAndSync();
   t.deepEqual(folder.services, ['default/a:81']);
   await folder.untilRejected(
     t,
@@ -445,7 +523,7 @@ folderTest('two objects of one name: the first stays, the second waits', async (
 
 folderTest('what is no text keeps what the file said', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
-  await folder.open();
+  await folder.openAndSync();
   await writeFile(join(folder.path, 'a.yaml'), Buffer.from([0x61, 0x3a, 0x20, 0xff, 0xfe]));
   await folder.untilRejected(
     t,
@@ -456,7 +534,7 @@ folderTest('what is no text keeps what the file said', async (t, folder) => {
 
 folderTest('too large a file keeps what it said', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
-  await folder.open({ mostBytes: 200 });
+  await folder.openAndSync({ mostBytes: 200 });
   await folder.write('a.yaml', `${service('a', 81)}${'#'.repeat(200)}`);
   await folder.until(() => folder.rejections.length === 1);
   t.regex(
@@ -476,7 +554,7 @@ const isRoot = process.getuid?.() === 0;
   async (t) => {
     const folder = new Folder(await mkdtemp(join(tmpdir(), 'cortexflow-files-')));
     await folder.write('a.yaml', service('a'));
-    await folder.open();
+    await folder.openAndSync();
     await chmod(join(folder.path, 'a.yaml'), 0);
     await folder.untilRejected(
       t,
@@ -492,7 +570,7 @@ const isRoot = process.getuid?.() === 0;
 
 folderTest('after closing nothing is told', async (t, folder) => {
   await folder.write('a.yaml', service('a'));
-  await folder.open();
+  await folder.openAndSync();
   await folder.write('a.yaml', service('a', 81));
   await folder.source?.close();
   const told = folder.history.length;
@@ -515,13 +593,13 @@ folderTest('random edits end where a fresh start on the folder does', async (t, 
   });
   await fc.assert(
     fc.asyncProperty(anySession, async (session) => {
-      await folder.open();
+      await folder.openAndSync();
       for (const { edit, pauseMs } of session) {
         await makeEdit(folder, edit);
         await delay(pauseMs);
       }
       const fresh = new Folder(folder.path);
-      await fresh.open();
+      await fresh.openAndSync();
       await fresh.close();
       await folder.until(() => folder.slices.join('\n') === fresh.slices.join('\n'));
       await folder.untilServices(...fresh.services);

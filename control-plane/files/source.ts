@@ -18,11 +18,14 @@ export interface FilesSourceOptions {
   readonly logger: Logger;
   /** What changed in the files since the last call; also all of it at the start. */
   readonly onEvents: (events: readonly MeshEvent[]) => void;
-  /** Called once, after the events of everything that was there at the start. */
+  /**
+   * Called once, after the events of everything that was there at the start. Until all of it could be read this
+   * waits: what is illegible cannot be told from what is gone.
+   */
   readonly onSynced: () => void;
   /** How long a file has to stay as it is before it is read. Default 50 ms. */
   readonly settleMs?: number;
-  /** The same for a file of no bytes. Default 2 s. */
+  /** How long before what it lacks, be it everything, counts as gone. Default 2 s. */
   readonly emptySettleMs?: number;
   /** How often to look without being told. Default 10 s. */
   readonly rescanMs?: number;
@@ -39,6 +42,8 @@ export interface FilesSource {
   close(): Promise<void>;
   /** What stands in the way of some file or object just now; of what an object says, the mesh is the judge. */
   rejections(): readonly Rejection[];
+  /** Those of them that have to be mended before `onSynced` is called; none after it. */
+  obstacles(): readonly Rejection[];
 }
 
 export type Started =
@@ -72,13 +77,15 @@ class DirectorySource implements FilesSource {
   readonly #settling: Settling;
   readonly #contents: FileContents;
   readonly #watch: DirectoryWatch;
-  #startedAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
   #look: Promise<void> | undefined;
   #lookDelayMs = LEAST_LOOK_DELAY_MS;
   #directoryProblems: readonly Rejection[] = [];
   #rejections: readonly Rejection[] = [];
+  #obstacles: readonly Rejection[] = [];
+  /** While some file has yet to come to rest for the first time. */
+  #restlessSince: number | undefined;
   #isSynced = false;
   #isClosed = false;
 
@@ -105,13 +112,13 @@ class DirectorySource implements FilesSource {
     } catch (error) {
       return { outcome: 'failed', problem: `The directory ${directory} ${explain(error)}` };
     }
-    this.#startedAt = now();
     this.#lookWithin(0);
     return { outcome: 'started' };
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#contents.close();
     clearTimeout(this.#timer);
     await this.#look;
     this.#watch.close();
@@ -119,6 +126,10 @@ class DirectorySource implements FilesSource {
 
   rejections(): readonly Rejection[] {
     return this.#rejections;
+  }
+
+  obstacles(): readonly Rejection[] {
+    return this.#obstacles;
   }
 
   /** Looks after so many milliseconds at the latest. */
@@ -174,12 +185,12 @@ class DirectorySource implements FilesSource {
       (path) => hidden.some((place) => place === '' || path === place || path.startsWith(`${place}/`)),
       now(),
     );
-    if (!this.#isSynced && (hidden.includes('') || this.#isHeldUp())) return;
+    if (!this.#isSynced && this.#isHeldUp()) return;
     for (const settled of this.#settling.take(now())) await this.#read(settled);
     if (this.#isClosed) return;
     const events = this.#contents.takeEvents();
     if (events.length > 0) this.#options.onEvents(events);
-    if (this.#isSynced || !this.#settling.isComplete) return;
+    if (this.#isSynced || !this.#settling.isComplete || this.#illegible.length > 0) return;
     this.#isSynced = true;
     this.#options.onSynced();
   }
@@ -190,8 +201,9 @@ class DirectorySource implements FilesSource {
    */
   #isHeldUp(): boolean {
     const restless = this.#settling.restless(now());
+    this.#restlessSince = restless.length === 0 ? undefined : (this.#restlessSince ?? now());
     const { settleMs, emptySettleMs } = this.#options;
-    if (now() - this.#startedAt > 2 * (settleMs + emptySettleMs)) {
+    if (now() - (this.#restlessSince ?? Infinity) > 2 * (settleMs + emptySettleMs)) {
       const problems = ['keeps changing: nothing is served before it has been read once; leave it alone'];
       const rejections = restless.map((path) => ({ object: this.#label(path), origin: undefined, problems }));
       this.#directoryProblems = [...this.#directoryProblems, ...rejections];
@@ -199,14 +211,16 @@ class DirectorySource implements FilesSource {
     return restless.length > 0;
   }
 
-  async #read({ path, file }: Settled): Promise<void> {
+  async #read(settled: Settled): Promise<void> {
+    const { path, file } = settled;
+    if (this.#isClosed) return;
     if (file === undefined) {
       this.#contents.remove(path);
       return;
     }
     const onDisk = join(this.#options.directory, path);
     const read = await readText(onDisk, file);
-    if (read.outcome === 'read') await this.#contents.set(path, read.text);
+    if (read.outcome === 'read') await this.#contents.set(path, read.text, settled.isFinal);
     else if (read.outcome === 'changed') this.#settling.putBack(path, now());
     else {
       this.#contents.fail(path, read.problem);
@@ -219,11 +233,21 @@ class DirectorySource implements FilesSource {
     return path === '' ? `Directory ${directory}` : `File ${join(directory, path)}`;
   }
 
+  get #illegible(): readonly Rejection[] {
+    return [...this.#directoryProblems, ...this.#contents.illegible];
+  }
+
   #report(): void {
+    const { logger } = this.#options;
     const before = new Set(this.#rejections.map(formatRejection));
-    this.#rejections = [...this.#directoryProblems, ...this.#contents.rejections];
+    const illegible = this.#illegible;
+    this.#rejections = [...illegible, ...this.#contents.duplicates];
+    this.#obstacles = this.#isSynced ? [] : illegible;
     for (const rejection of this.#rejections) {
-      if (!before.has(formatRejection(rejection))) this.#options.logger.warn('Rejected', { ...rejection });
+      if (before.has(formatRejection(rejection))) continue;
+      if (this.#obstacles.includes(rejection)) {
+        logger.error('Nothing is served before this can be read', { ...rejection });
+      } else logger.warn('Rejected', { ...rejection });
     }
   }
 }

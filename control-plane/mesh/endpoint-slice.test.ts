@@ -195,3 +195,15 @@ for (const [title, { body, says }] of Object.entries(MISTAKES)) {
     t.deepEqual(read(body), { outcome: 'rejected', problems: says });
   });
 }
+
+function named(name: string): string {
+  return HEAD.replace('hello-x7k', name);
+}
+
+test('the name of a slice is limited as a whole, its parts are not', (t) => {
+  const long = 'a'.repeat(253);
+  t.is(readGood('addressType: IPv4\n', named(long)).name, long);
+  for (const name of [`${long}a`, 'a..b', '-a', 'a.b-', 'A']) {
+    t.is(read('addressType: IPv4\n', named(name)).outcome, 'rejected', name);
+  }
+});

@@ -2,6 +2,8 @@ import type { Field } from './field.ts';
 import type { ObjectIdentity } from './object.ts';
 
 const LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+/** As the Kubernetes API server has it: only the whole is limited in length, its labels are not. */
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const SUBDOMAIN_LENGTH = 253;
 
 /** A DNS label (RFC 1123): what namespaces, Services and ports are named by. Absent is the empty string. */
@@ -32,5 +34,5 @@ export function checkIdentity(root: Field, { kind }: ObjectIdentity): void {
 
 /** A DNS name of one or more labels (RFC 1123), not empty. */
 export function isDnsSubdomain(text: string): boolean {
-  return text.length <= SUBDOMAIN_LENGTH && text.split('.').every((label) => LABEL.test(label));
+  return text.length <= SUBDOMAIN_LENGTH && SUBDOMAIN.test(text);
 }

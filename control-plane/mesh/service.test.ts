@@ -73,6 +73,10 @@ const MEANINGS: Readonly<Record<string, { spec: string; means: Partial<Service>;
     spec: '{type: ExternalName, externalName: db.example.com.}',
     means: { type: 'external-name', externalName: 'db.example.com', ipFamilies: [], ports: [] },
   },
+  'an ExternalName whose whole length is limited and no part of it': {
+    spec: `{type: ExternalName, externalName: ${'a'.repeat(251)}.b}`,
+    means: { type: 'external-name', externalName: `${'a'.repeat(251)}.b`, ipFamilies: [], ports: [] },
+  },
   'session affinity lasts three hours unless it says otherwise': {
     spec: '{sessionAffinity: ClientIP, ports: [{port: 80}]}',
     means: { affinityTimeoutSeconds: 10_800 },
@@ -161,6 +165,12 @@ const MISTAKES: Readonly<Record<string, { spec: string; says: string[] }>> = {
     spec: '{type: ExternalName}',
     says: [
       'spec.externalName is missing: name the DNS name that the Service stands for, e.g. db.example.com',
+    ],
+  },
+  'ExternalName that is too long': {
+    spec: `{type: ExternalName, externalName: ${'a'.repeat(252)}.b}`,
+    says: [
+      `spec.externalName is "${'a'.repeat(59)}…: name the DNS name that the Service stands for, e.g. db.example.com`,
     ],
   },
   'a headless NodePort': {
