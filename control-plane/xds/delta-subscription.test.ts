@@ -107,3 +107,22 @@ test('what is asked for, does not fit, and is gone by then, is answered', (t) =>
   const later = new Target(EMPTY_SET, 1000);
   t.is(told(nextDelta(first.subscription, later, false)), '-a -b');
 });
+
+test('names that hold separators are not taken for other names', (t) => {
+  const target = targetOf(SET);
+  const answerTo = (subscribe: readonly string[]): readonly string[] | undefined => {
+    const begun = beginDelta({ subscribe, unsubscribe: [] }, NO_CLAIMS, target);
+    return nextDelta(begun, target, false).content?.removals;
+  };
+  for (const separator of ['\n', '\n-', ' ', ',', '","', '1:', '\0']) {
+    t.deepEqual(answerTo([`x${separator}y`]), [`x${separator}y`]);
+    t.deepEqual(answerTo(['x', 'y']), ['x', 'y']);
+  }
+});
+
+test('a change of names that hold separators is not taken for one of other names', (t) => {
+  const joined = edited(EMPTY_SET, { x: '1', y: '1', 'x\ny': '1' });
+  const next = targetOf(edited(joined, { x: '2', y: '2', 'x\ny': '2' }));
+  t.is(told(nextDelta(levelWith(joined, ['x\ny']), next, false)), '+x\ny');
+  t.is(told(nextDelta(levelWith(joined, ['x', 'y']), next, false)), '+x +y');
+});
