@@ -1,10 +1,12 @@
 import { status } from '@grpc/grpc-js';
 import type { Logger } from '../../process/log.ts';
 import type { Caller, RawCall } from './caller.ts';
-import type { Limits } from './limits.ts';
+import { overLimit } from './limits.ts';
+import type { CountedLimit, Limits } from './limits.ts';
 import { nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import { LONGEST_REASON } from './rejection.ts';
+import { OverLimit } from './request.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
 import type { Content } from './target.ts';
@@ -51,6 +53,7 @@ export class XdsStream {
   #state: 'open' | 'half-closed' | 'ended' = 'open';
   #behind = false;
   #writes = 0;
+  #claims = 0;
 
   constructor(call: RawCall, caller: Caller, kind: StreamKind, host: StreamHost) {
     this.#call = call;
@@ -115,6 +118,10 @@ export class XdsStream {
     try {
       request = this.#host.read(bytes, this.protocol);
     } catch (cause) {
+      if (cause instanceof OverLimit) {
+        this.#isWithin(cause.limit, cause.value);
+        return;
+      }
       const message = cause instanceof Error ? cause.message : String(cause);
       this.#refuse(status.INVALID_ARGUMENT, `This is no discovery request: ${message}`);
       return;
@@ -155,6 +162,8 @@ export class XdsStream {
   }
 
   #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
+    if ('claims' in request) this.#claims += request.claims.count;
+    if (!this.#isWithin('claims', this.#claims)) return;
     this.#sessions.push(new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request));
     this.#sessions.sort((one, other) => this.#host.rank(one.typeUrl) - this.#host.rank(other.typeUrl));
     if (this.#isWithinLimits()) this.#pump();
@@ -179,19 +188,16 @@ export class XdsStream {
       bytes += subscription.nameLength;
     }
     return (
-      this.#isWithin('types', this.#sessions.length, 'types are subscribed') &&
-      this.#isWithin('subscriptions', names, 'names are subscribed') &&
-      this.#isWithin('subscriptionBytes', bytes, 'characters of names are subscribed')
+      this.#isWithin('types', this.#sessions.length) &&
+      this.#isWithin('subscriptions', names) &&
+      this.#isWithin('subscriptionBytes', bytes)
     );
   }
 
-  #isWithin(limit: 'types' | 'subscriptions' | 'subscriptionBytes', value: number, what: string): boolean {
+  #isWithin(limit: CountedLimit, value: number): boolean {
     const allowed = this.#host.limits[limit];
     if (value <= allowed) return true;
-    return this.#refuse(
-      status.RESOURCE_EXHAUSTED,
-      `${value} ${what} on this stream and limits.${limit} allows ${allowed}: subscribe to less, by a wildcard or a collection, or raise the limit.`,
-    );
+    return this.#refuse(status.RESOURCE_EXHAUSTED, overLimit(limit, value, allowed));
   }
 
   /**
