@@ -149,6 +149,10 @@ class Engine implements XdsEngine, StreamHost {
     this.counters.requestsRefused += 1;
   };
 
+  oversized = (resources: number): void => {
+    this.counters.oversizedResources += resources;
+  };
+
   ended = (stream: XdsStream): void => {
     if (!this.#streams.delete(stream)) return;
     this.counters.streams -= 1;

@@ -221,3 +221,31 @@ test('a client that leaves in the middle of everything leaves nothing behind', a
   t.is(serving.engine.counters.streamsBehind, 0);
   t.deepEqual([...serving.engine.streams()], []);
 });
+
+test('what a client makes the server log is one line per type in ten seconds, with what was left out', async (t) => {
+  let now = 1_000_000;
+  const serving = await serveFor(t, { now: () => now, limits: { clientReceiveBytes: 1000 } });
+  serving.resources.put(T, { a: 'x'.repeat(2000) });
+  const stream = connect(t, serving);
+  const rejectOnce = async (): Promise<void> => {
+    stream.send({ typeUrl: T, resourceNamesSubscribe: ['a'] });
+    const { nonce } = await stream.next();
+    stream.send({ typeUrl: T, responseNonce: nonce, errorDetail: { code: 3, message: 'no' } });
+  };
+  for (let at = 0; at < 5; at += 1) await rejectOnce();
+  stream.send({ typeUrl: T, resourceNamesSubscribe: ['b'] });
+  await stream.next();
+  t.deepEqual(
+    serving.log.map(({ fields }) => fields['leftOut']),
+    [undefined, undefined],
+  );
+  t.is(serving.engine.counters.oversizedResources, 5);
+  now += 10_000;
+  await rejectOnce();
+  stream.send({ typeUrl: T, resourceNamesSubscribe: ['c'] });
+  await stream.next();
+  t.deepEqual(
+    serving.log.slice(2).map(({ fields }) => fields['leftOut']),
+    [4, 4],
+  );
+});
