@@ -7,6 +7,7 @@ export interface Counters {
   admissionsRefused: number;
   identitiesRefused: number;
   requestsRefused: number;
+  /** Resources that were sent and are larger than clients can be expected to receive. */
   oversizedResources: number;
   readonly types: Map<string, TypeCounters>;
 }

@@ -107,3 +107,43 @@ test('what is asked for, does not fit, and is gone by then, is answered', (t) =>
   const later = new Target(EMPTY_SET, 1000);
   t.is(told(nextDelta(first.subscription, later, false)), '-a -b');
 });
+
+test('names that hold separators are not taken for other names', (t) => {
+  const target = targetOf(SET);
+  const answerTo = (subscribe: readonly string[]): readonly string[] | undefined => {
+    const begun = beginDelta({ subscribe, unsubscribe: [] }, NO_CLAIMS, target);
+    return nextDelta(begun, target, false).content?.removals;
+  };
+  for (const separator of ['\n', '\n-', ' ', ',', '","', '1:', '\0']) {
+    t.deepEqual(answerTo([`x${separator}y`]), [`x${separator}y`]);
+    t.deepEqual(answerTo(['x', 'y']), ['x', 'y']);
+  }
+});
+
+test('a change of names that hold separators is not taken for one of other names', (t) => {
+  const joined = edited(EMPTY_SET, { x: '1', y: '1', 'x\ny': '1' });
+  const next = targetOf(edited(joined, { x: '2', y: '2', 'x\ny': '2' }));
+  t.is(told(nextDelta(levelWith(joined, ['x\ny']), next, false)), '+x\ny');
+  t.is(told(nextDelta(levelWith(joined, ['x', 'y']), next, false)), '+x +y');
+});
+
+test('a wildcard asked for again is sent again, once for all the times, and in shared answers', (t) => {
+  const target = targetOf(SET);
+  const again = { subscribe: ['*'], unsubscribe: [] };
+  const held = levelWith(SET, ['*']);
+  const asked = Array.from({ length: 10 }).reduce((before: Subscription) => changeDelta(before, again), held);
+  const first = nextDelta(asked, target, false);
+  t.is(told(first), '+a +n/s/1 +n/s/2');
+  t.is(told(nextDelta(first.subscription, target, false)), undefined);
+  t.is(nextDelta(changeDelta(held, again), target, false).content, first.content);
+  const once = nextDelta(changeDelta(first.subscription, again), target, false);
+  t.is(once.content, first.content);
+});
+
+test('a wildcard asked for again while it is behind is brought level first', (t) => {
+  const next = targetOf(edited(SET, { a: '2', 'n/s/1': undefined }));
+  const asked = changeDelta(levelWith(SET, ['*']), { subscribe: ['*'], unsubscribe: [] });
+  const change = nextDelta(asked, next, false);
+  t.is(told(change), '+a -n/s/1');
+  t.is(told(nextDelta(change.subscription, next, false)), '+a +n/s/2');
+});

@@ -1,7 +1,8 @@
 import type { Claims } from './claims.ts';
-import { collectionOf, EMPTY_SET, withResources } from './resource-set.ts';
+import { allResources, collectionOf, EMPTY_SET, withResources } from './resource-set.ts';
 import type { Collection, ResourceSet } from './resource-set.ts';
 import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
+import type { Resource } from './resource.ts';
 import { answeredBy, settleNames } from './settle.ts';
 import {
   allHeld,
@@ -54,7 +55,9 @@ export function changeDelta(subscription: Subscription, change: DeltaChange): Su
 }
 
 /** What a stream is to be sent next to come level with the target; additions first where removals have to wait. */
-export function nextDelta(subscription: Subscription, target: Target, additionsOnly: boolean): Advance {
+export function nextDelta(before: Subscription, target: Target, additionsOnly: boolean): Advance {
+  const isAskedAgain = before.again && before.level === target.set;
+  const subscription = isAskedAgain ? { ...before, level: forgotten(before.level), again: false } : before;
   const step = subscription.wildcard ? target.step(subscription.level, additionsOnly) : undefined;
   if (step !== undefined) {
     const due = answeredBy(subscription, step.after);
@@ -69,7 +72,7 @@ export function nextDelta(subscription: Subscription, target: Target, additionsO
 /** A first request is answered even if there is nothing to say, once nothing else is left to say. */
 export function answerOwed({ subscription, content }: Advance, target: Target): Advance {
   if (!subscription.owed) return { subscription, content };
-  const isDone = subscription.due.size === 0 && subscription.level === target.set;
+  const isDone = subscription.due.size === 0 && subscription.level === target.set && !subscription.again;
   if (content === undefined && !isDone) return { subscription, content };
   return { subscription: { ...subscription, owed: false }, content: content ?? EMPTY_CONTENT };
 }
@@ -99,19 +102,37 @@ function isSameCollection(one: Collection, other: Collection): boolean {
   return true;
 }
 
-/** A client that asks for everything is sent everything, and is told what it holds that is gone. */
+/**
+ * A client that asks for everything is sent everything, and is told what it holds that is gone. Asked for again,
+ * it is sent again once it was sent all, and once only, however often it was asked for until then.
+ */
 function startWildcard(subscription: Subscription): Subscription {
-  const forgotten = [...allHeld(subscription)].map(
-    ({ name }) => [name, claimedResource(name, UNKNOWN_VERSION)] as const,
-  );
+  if (subscription.wildcard) return { ...subscription, again: true };
   const due = subscription.due.edit((draft) => {
     for (const [name, { answer }] of subscription.due) {
       if (answer) draft.set(name, UNANSWERED);
       else draft.delete(name);
     }
   });
-  return { ...subscription, wildcard: true, level: withResources(EMPTY_SET, forgotten), due };
+  return { ...subscription, wildcard: true, level: unknownVersions(allHeld(subscription)), due };
 }
+
+function unknownVersions(resources: Iterable<Resource>): ResourceSet {
+  const entries = Array.from(
+    resources,
+    ({ name }) => [name, claimedResource(name, UNKNOWN_VERSION)] as const,
+  );
+  return withResources(EMPTY_SET, entries);
+}
+
+/** What a client that asks for all of a set again is taken to hold: the same for each, so that they share the answer. */
+function forgotten(set: ResourceSet): ResourceSet {
+  const known = FORGOTTEN.get(set) ?? unknownVersions(allResources(set));
+  FORGOTTEN.set(set, known);
+  return known;
+}
+
+const FORGOTTEN = new WeakMap<ResourceSet, ResourceSet>();
 
 /**
  * A name that is given up and still covered, by the wildcard or by its collection, is answered: the client
@@ -145,5 +166,5 @@ function endWildcard(subscription: Subscription): Subscription {
       if (names.has(name)) draft.set(name, { told: named(level, name), answer });
     }
   });
-  return { ...subscription, wildcard: false, due };
+  return { ...subscription, wildcard: false, again: false, due };
 }

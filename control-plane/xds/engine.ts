@@ -77,8 +77,8 @@ class Engine implements XdsEngine, StreamHost {
   readonly #ranks: ReadonlyMap<string, number>;
   readonly #fullStateTypes: ReadonlySet<string>;
   readonly #admission: Admission;
-  readonly #deltaRequests = new RequestReader(readDeltaRequest);
-  readonly #sotwRequests = new RequestReader(readSotwRequest);
+  readonly #deltaRequests = new RequestReader((bytes) => readDeltaRequest(bytes, this.limits));
+  readonly #sotwRequests = new RequestReader((bytes) => readSotwRequest(bytes, this.limits));
   readonly #servers = new Map<string, TypeServer>();
   /** With the time at which each is to end. */
   readonly #streams = new Map<XdsStream, number>();
@@ -147,6 +147,10 @@ class Engine implements XdsEngine, StreamHost {
 
   refused = (): void => {
     this.counters.requestsRefused += 1;
+  };
+
+  oversized = (resources: number): void => {
+    this.counters.oversizedResources += resources;
   };
 
   ended = (stream: XdsStream): void => {

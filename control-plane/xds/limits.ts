@@ -6,6 +6,8 @@ export interface Limits {
   readonly subscriptions: number;
   /** Their length together. */
   readonly subscriptionBytes: number;
+  /** Resources that one stream may say it holds already (`initial_resource_versions`), all types together. */
+  readonly claims: number;
   /** The serialised node that a client introduces itself with. */
   readonly nodeBytes: number;
   /** Beyond this much a response is split, where its type allows it. */
@@ -25,6 +27,7 @@ export const DEFAULT_LIMITS: Limits = {
   types: 64,
   subscriptions: 8192,
   subscriptionBytes: 1 << 20,
+  claims: 100_000,
   nodeBytes: 64 << 10,
   responseBytes: 64 << 10,
   clientReceiveBytes: 4 << 20,
@@ -33,3 +36,18 @@ export const DEFAULT_LIMITS: Limits = {
   firstRequestMs: 10_000,
   streamAgeMs: 30 * 60_000,
 };
+
+const COUNTED = {
+  types: 'types are subscribed',
+  subscriptions: 'names are subscribed',
+  subscriptionBytes: 'bytes of names are subscribed',
+  claims: 'resources are claimed as held',
+} as const satisfies Partial<Record<keyof Limits, string>>;
+
+/** What is counted over all that one stream asks for. */
+export type CountedLimit = keyof typeof COUNTED;
+
+/** Why a stream is refused, and what to do about it. */
+export function overLimit(limit: CountedLimit, value: number, allowed: number): string {
+  return `${value} ${COUNTED[limit]} on this stream and limits.${limit} allows ${allowed}: subscribe to less, by a wildcard or a collection, or raise the limit.`;
+}

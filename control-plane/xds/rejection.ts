@@ -1,10 +1,11 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { BadRequestSchema } from '../../gen/google/rpc/error_details_pb.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
+import { excerpt } from './excerpt.ts';
 import type { Content } from './target.ts';
 
-/** A client's own words are kept up to here. */
-export const LONGEST_REASON = 4096;
+/** Among so many names of a response those are searched that a message mentions. */
+const SEARCHED_NAMES = 1024;
 
 /**
  * Which resources of a response a client rejected, and why, in its own words. A client that says it in a
@@ -15,15 +16,12 @@ export function rejectedResources(error: Status, content: Content): Map<string, 
   const names = new Set(content.upserts.map(({ name }) => name));
   const violations = violationsIn(error).filter(({ field }) => names.has(field));
   if (violations.length > 0) {
-    return new Map(violations.map(({ field, description }) => [field, shortened(description)]));
+    return new Map(violations.map(({ field, description }) => [field, excerpt(description)]));
   }
-  const reason = shortened(error.message);
-  const mentioned = [...names].filter((name) => mentions(error.message, name));
+  const reason = excerpt(error.message);
+  const searched = content.upserts.slice(0, SEARCHED_NAMES).map(({ name }) => name);
+  const mentioned = searched.filter((name) => mentions(reason, name));
   return new Map((mentioned.length > 0 ? mentioned : [...names]).map((name) => [name, reason]));
-}
-
-function shortened(reason: string): string {
-  return reason.slice(0, LONGEST_REASON);
 }
 
 function violationsIn(error: Status): { readonly field: string; readonly description: string }[] {

@@ -4,6 +4,8 @@ import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
 import { claimsOf } from './claims.ts';
 import type { Claims } from './claims.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
+import type { Limits } from './limits.ts';
 
 /** What both kinds of request have. */
 export interface Request {
@@ -29,10 +31,13 @@ export interface SotwRequest extends Request {
 /**
  * Reads a `DeltaDiscoveryRequest`; throws where the bytes are none. Written by hand because nearly every
  * request is an acknowledgement of two short strings, and the claims of a client that comes back need not
- * become strings at all. Unknown fields are skipped.
+ * become strings at all. Unknown fields are skipped. Throws `OverLimit` before any of its names is read.
  */
-export function readDeltaRequest(bytes: Buffer): DeltaRequest {
-  const fields = new Fields(bytes);
+export function readDeltaRequest(bytes: Buffer, limits: RequestLimits = DEFAULT_LIMITS): DeltaRequest {
+  const fields = new Fields(bytes, Math.max(limits.subscriptions + 1, limits.claims));
+  fields.checkNames(3, limits);
+  fields.checkNames(4, limits);
+  fields.check('claims', fields.count(5), limits);
   return {
     node: fields.bytes(1),
     typeUrl: fields.text(2),
@@ -42,6 +47,21 @@ export function readDeltaRequest(bytes: Buffer): DeltaRequest {
     nonce: fields.text(6),
     error: readStatus(fields.bytes(7)),
   };
+}
+
+export type RequestLimits = Pick<Limits, 'subscriptions' | 'subscriptionBytes' | 'claims'>;
+
+/** A request that alone is more than a whole stream may ask for. */
+export class OverLimit extends Error {
+  override readonly name = 'OverLimit';
+  readonly limit: keyof RequestLimits;
+  readonly value: number;
+
+  constructor(limit: keyof RequestLimits, value: number) {
+    super(`${value} is more than limits.${limit} allows`);
+    this.limit = limit;
+    this.value = value;
+  }
 }
 
 /**
@@ -72,9 +92,10 @@ export class RequestReader<R extends Request> {
 const SMALL_REQUEST = 256;
 const RECENT_REQUESTS = 4;
 
-/** Reads a `DiscoveryRequest`; throws where the bytes are none. */
-export function readSotwRequest(bytes: Buffer): SotwRequest {
-  const fields = new Fields(bytes);
+/** Reads a `DiscoveryRequest`; throws where the bytes are none, and `OverLimit` before any of its names is read. */
+export function readSotwRequest(bytes: Buffer, limits: RequestLimits = DEFAULT_LIMITS): SotwRequest {
+  const fields = new Fields(bytes, limits.subscriptions + 1);
+  fields.checkNames(3, limits);
   return {
     node: fields.bytes(2),
     names: fields.texts(3),
@@ -90,11 +111,12 @@ function readStatus(bytes: Uint8Array | undefined): Status | undefined {
 
 const NONE: readonly Buffer[] = [];
 
-/** The length-delimited fields of one message, by number. */
+/** The length-delimited fields of one message, by number. Repeated ones beyond `most` are counted and not kept. */
 class Fields {
   readonly #values: (Buffer[] | undefined)[] = [];
+  readonly #left = new Map<number, number>();
 
-  constructor(message: Buffer) {
+  constructor(message: Buffer, most: number) {
     const reader = new BinaryReader(message);
     while (reader.pos < reader.len) {
       const [field, wireType] = reader.tag();
@@ -107,8 +129,26 @@ class Fields {
       if (start + length > reader.len) throw new RangeError(`field ${field} is longer than its message`);
       reader.pos = start + length;
       // Repeated fields are kept as bytes: most requests carry none that anybody will ask for.
-      (this.#values[field] ??= []).push(message.subarray(start, start + length));
+      const values = (this.#values[field] ??= []);
+      if (values.length < most) values.push(message.subarray(start, start + length));
+      else this.#left.set(field, (this.#left.get(field) ?? 0) + 1);
     }
+  }
+
+  count(field: number): number {
+    return this.all(field).length + (this.#left.get(field) ?? 0);
+  }
+
+  /** The wildcard comes on top of what may be subscribed to. */
+  checkNames(field: number, limits: RequestLimits): void {
+    const names = this.count(field);
+    if (names > limits.subscriptions + 1) throw new OverLimit('subscriptions', names);
+    const bytes = this.all(field).reduce((sum, name) => sum + name.length, 0);
+    this.check('subscriptionBytes', bytes, limits);
+  }
+
+  check(limit: keyof RequestLimits, value: number, limits: RequestLimits): void {
+    if (value > limits[limit]) throw new OverLimit(limit, value);
   }
 
   all(field: number): readonly Buffer[] {

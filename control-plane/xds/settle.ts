@@ -5,6 +5,7 @@ import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
 import type { Resource } from './resource.ts';
 import { named } from './subscription.ts';
 import type { Due, Subscription } from './subscription.ts';
+import { keyOfNames } from './target.ts';
 import type { Content, Settled, Target } from './target.ts';
 
 /** What is to become of a removal: told now, told in a later response, or not told in this protocol. */
@@ -20,7 +21,7 @@ export function settleNames(subscription: Subscription, target: Target, removals
   if (names.length === 0) return { due, content: undefined };
   // With nothing due, streams on the same level whose names are touched alike are told the same.
   if (due.size > 0 || names.length > SHARED_NAMES) return fill(subscription, names, { target, removals });
-  return target.settled(level, `${removals} ${names.join('\n')}`, () =>
+  return target.settled(level, `${removals} ${keyOfNames(names)}`, () =>
     fill(subscription, names, { target, removals }),
   );
 }

@@ -1,8 +1,10 @@
 import { answerOwed } from './delta-subscription.ts';
 import type { Advance } from './delta-subscription.ts';
+import { difference } from './persistent-map.ts';
+import type { ResourceSet } from './resource-set.ts';
 import type { Resource } from './resource.ts';
 import { answeredBy, changedNames, settleNames } from './settle.ts';
-import { named, NO_SUBSCRIPTION, subscribe, unsubscribe, WILDCARD } from './subscription.ts';
+import { named, NO_SUBSCRIPTION, subscribe, told, unsubscribe, WILDCARD } from './subscription.ts';
 import type { Subscription } from './subscription.ts';
 import type { Target } from './target.ts';
 
@@ -59,15 +61,46 @@ function nextChanges(subscription: Subscription, target: Target): Progress {
 
 function nextFullState(subscription: Subscription, target: Target, additionsOnly: boolean): Progress {
   if (subscription.wildcard) return nextFullWildcard(subscription, target, additionsOnly);
-  const isChanged = changedNames(subscription, target).length > 0;
-  const level = { ...subscription, level: target.set, due: NO_SUBSCRIPTION.due };
-  if (!isChanged) return { advance: { subscription: level, content: undefined }, complete: true };
+  const changed = changedNames(subscription, target);
+  const due = additionsOnly ? retained(subscription, changed, target.set) : NO_SUBSCRIPTION.due;
+  const next = { ...subscription, level: target.set, due };
+  const isChanged = additionsOnly
+    ? changed.some((name) => isAddedTo(subscription, name, target.set))
+    : changed.length > 0;
+  if (!isChanged) return { advance: { subscription: next, content: undefined }, complete: true };
   const upserts = new Map<string, Resource>();
   for (const name of subscription.names.keys()) {
-    for (const resource of named(target.set, name).values()) upserts.set(resource.name, resource);
+    for (const resource of told(next, name).values()) upserts.set(resource.name, resource);
   }
   const content = target.intern([...upserts.values()], []);
-  return { advance: { subscription: level, content }, complete: true };
+  return { advance: { subscription: next, content }, complete: true };
+}
+
+/** Of names from which something is to be removed: what they stand for, with that still in it. */
+function retained(
+  subscription: Subscription,
+  names: readonly string[],
+  set: ResourceSet,
+): Subscription['due'] {
+  return NO_SUBSCRIPTION.due.edit((draft) => {
+    for (const name of names) {
+      const now = named(set, name);
+      const all = told(subscription, name).edit((collection) => {
+        for (const resource of now.values()) collection.set(resource.name, resource);
+      });
+      if (all.size > now.size) draft.set(name, { told: all, answer: false });
+    }
+  });
+}
+
+/** Is there more to say of this name than what is to be removed? */
+function isAddedTo(subscription: Subscription, name: string, set: ResourceSet): boolean {
+  if (subscription.due.get(name)?.answer === true) return true;
+  let isAdded = false;
+  difference(told(subscription, name), named(set, name), (_, was, is) => {
+    isAdded ||= is !== undefined && was?.version !== is.version;
+  });
+  return isAdded;
 }
 
 function nextFullWildcard(subscription: Subscription, target: Target, additionsOnly: boolean): Progress {

@@ -1,12 +1,14 @@
 import { status } from '@grpc/grpc-js';
 import type { Logger } from '../../process/log.ts';
 import type { Caller, RawCall } from './caller.ts';
-import type { Limits } from './limits.ts';
+import { overLimit } from './limits.ts';
+import type { CountedLimit, Limits } from './limits.ts';
 import { nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
-import { LONGEST_REASON } from './rejection.ts';
+import { OverLimit } from './request.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
+import { StreamLog } from './stream-log.ts';
 import type { Content } from './target.ts';
 import type { TypeServer } from './type-server.ts';
 import { TypeSession } from './type-session.ts';
@@ -26,6 +28,8 @@ export interface StreamHost {
   readonly serverOf: (typeUrl: string, protocol: Protocol) => TypeServer;
   readonly behind: (streams: 1 | -1) => void;
   readonly refused: () => void;
+  /** So many resources were sent that are larger than clients can be expected to receive. */
+  readonly oversized: (resources: number) => void;
   readonly ended: (stream: XdsStream) => void;
 }
 
@@ -45,18 +49,21 @@ export class XdsStream {
   readonly #call: RawCall;
   readonly #kind: StreamKind;
   readonly #host: StreamHost;
+  readonly #log: StreamLog;
   /** In the order in which changes are told. */
   readonly #sessions: TypeSession[] = [];
   #node: Buffer | undefined;
   #state: 'open' | 'half-closed' | 'ended' = 'open';
   #behind = false;
   #writes = 0;
+  #claims = 0;
 
   constructor(call: RawCall, caller: Caller, kind: StreamKind, host: StreamHost) {
     this.#call = call;
     this.caller = caller;
     this.#kind = kind;
     this.#host = host;
+    this.#log = new StreamLog(host.logger, host.now);
     this.openedAt = host.now();
     call.on('data', (bytes: Buffer) => this.#guarded(() => this.#receive(bytes)));
     call.on('end', () => this.#guarded(() => this.#halfClose()));
@@ -115,6 +122,10 @@ export class XdsStream {
     try {
       request = this.#host.read(bytes, this.protocol);
     } catch (cause) {
+      if (cause instanceof OverLimit) {
+        this.#isWithin(cause.limit, cause.value);
+        return;
+      }
       const message = cause instanceof Error ? cause.message : String(cause);
       this.#refuse(status.INVALID_ARGUMENT, `This is no discovery request: ${message}`);
       return;
@@ -155,6 +166,8 @@ export class XdsStream {
   }
 
   #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
+    if ('claims' in request) this.#claims += request.claims.count;
+    if (!this.#isWithin('claims', this.#claims)) return;
     this.#sessions.push(new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request));
     this.#sessions.sort((one, other) => this.#host.rank(one.typeUrl) - this.#host.rank(other.typeUrl));
     if (this.#isWithinLimits()) this.#pump();
@@ -162,7 +175,10 @@ export class XdsStream {
 
   #change(session: TypeSession, request: DeltaRequest | SotwRequest): void {
     const { nonce, error } = request;
-    if (error !== undefined && session.awaits(nonce)) this.#logRejection(session, nonce, error.message);
+    if (error !== undefined && session.awaits(nonce)) {
+      const rejection = { type: session.typeUrl, nonce, reason: error.message };
+      this.#log.rejected(() => this.#who(), rejection);
+    }
     if (session.receive(request, this.#host.now()) && this.#isWithinLimits()) this.#pump();
   }
 
@@ -179,19 +195,16 @@ export class XdsStream {
       bytes += subscription.nameLength;
     }
     return (
-      this.#isWithin('types', this.#sessions.length, 'types are subscribed') &&
-      this.#isWithin('subscriptions', names, 'names are subscribed') &&
-      this.#isWithin('subscriptionBytes', bytes, 'characters of names are subscribed')
+      this.#isWithin('types', this.#sessions.length) &&
+      this.#isWithin('subscriptions', names) &&
+      this.#isWithin('subscriptionBytes', bytes)
     );
   }
 
-  #isWithin(limit: 'types' | 'subscriptions' | 'subscriptionBytes', value: number, what: string): boolean {
+  #isWithin(limit: CountedLimit, value: number): boolean {
     const allowed = this.#host.limits[limit];
     if (value <= allowed) return true;
-    return this.#refuse(
-      status.RESOURCE_EXHAUSTED,
-      `${value} ${what} on this stream and limits.${limit} allows ${allowed}: subscribe to less, by a wildcard or a collection, or raise the limit.`,
-    );
+    return this.#refuse(status.RESOURCE_EXHAUSTED, overLimit(limit, value, allowed));
   }
 
   /**
@@ -222,7 +235,12 @@ export class XdsStream {
   #write(session: TypeSession, content: Content): number {
     const { bytes } = session.send(content, this.#host.now());
     const { clientReceiveBytes } = this.#host.limits;
-    if (bytes.length > clientReceiveBytes) this.#logOversized(session, content, bytes.length);
+    if (bytes.length > clientReceiveBytes) {
+      this.#host.oversized(
+        content.upserts.filter(({ deltaEntry }) => deltaEntry.length > clientReceiveBytes).length,
+      );
+      this.#log.oversized(session.typeUrl, content, bytes.length);
+    }
     this.#writes += 1;
     this.#call.write(bytes, this.#written);
     return bytes.length;
@@ -274,23 +292,6 @@ export class XdsStream {
     this.#host.logger.warn('refused a request, the stream ends', { ...this.#who(), details });
     this.end(code, details);
     return false;
-  }
-
-  #logRejection(session: TypeSession, nonce: string, reason: string): void {
-    this.#host.logger.warn('a client rejected resources', {
-      ...this.#who(),
-      type: session.typeUrl,
-      nonce,
-      reason: reason.slice(0, LONGEST_REASON),
-    });
-  }
-
-  #logOversized(session: TypeSession, content: Content, bytes: number): void {
-    this.#host.logger.warn('a response is larger than clients can be expected to receive', {
-      type: session.typeUrl,
-      bytes,
-      resources: content.upserts.slice(0, 3).map(({ name }) => name),
-    });
   }
 
   #who(): Record<string, unknown> {

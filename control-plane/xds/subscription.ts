@@ -28,6 +28,8 @@ export interface Subscription {
   readonly due: PersistentMap<Due>;
   /** An answer is owed even if it has nothing in it. */
   readonly owed: boolean;
+  /** The wildcard was asked for again: everything is to be sent again, once the level is reached. */
+  readonly again: boolean;
   /** Was ever a name asked for? From then on an empty list of names means none, and no longer all. */
   readonly named: boolean;
 }
@@ -47,6 +49,7 @@ export const NO_SUBSCRIPTION: Subscription = {
   level: EMPTY_SET,
   due: emptyMap(),
   owed: true,
+  again: false,
   named: false,
 };
 

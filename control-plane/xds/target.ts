@@ -189,8 +189,15 @@ function editsOf({ upserts, removals }: Content): [string, Resource | undefined]
 }
 
 function keyOf(upserts: readonly Resource[], removals: readonly string[]): string {
-  const names = upserts.map(({ name, version }) => `${version}${name}`);
-  return [...names, ...removals.map((name) => `-${name}`)].join('\n');
+  const versions = upserts.map(({ version }) => version).join('');
+  return `${upserts.length} ${versions}${keyOfNames(upserts.map(({ name }) => name))}${keyOfNames(removals)}`;
+}
+
+/** A string for these names and no others, whatever is in them: clients make up names, separators included. */
+export function keyOfNames(names: readonly string[]): string {
+  let key = '';
+  for (const name of names) key += `${name.length}:${name}`;
+  return key;
 }
 
 function memo<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () => V): V {

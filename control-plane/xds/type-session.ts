@@ -48,8 +48,8 @@ export class TypeSession {
   }
 
   isLevel(): boolean {
-    const { level, due, owed } = this.subscription;
-    return level === this.target.set && due.size === 0 && !owed;
+    const { level, due, owed, again } = this.subscription;
+    return level === this.target.set && due.size === 0 && !owed && !again;
   }
 
   /** Takes the subscription as far as one response goes, which is returned; undefined: there is nothing to send. */

@@ -6,6 +6,7 @@ import { status } from '@grpc/grpc-js';
 import type { XdsEngineOptions } from '../../control-plane/xds/engine.ts';
 import { ClusterDiscoveryService } from '../../gen/envoy/service/cluster/v3/cds_pb.ts';
 import { CLUSTER_TYPE_URL } from '../../control-plane/xds/services.ts';
+import { OverLimit, readDeltaRequest } from '../../control-plane/xds/request.ts';
 import { deltaStream, sotwStream } from './client.ts';
 import type { DeltaStream } from './client.ts';
 import { serve } from './serve.ts';
@@ -81,6 +82,42 @@ test('too many subscriptions end their stream with the limit and what to do', as
   long.send({ typeUrl: T, resourceNamesSubscribe: ['x'.repeat(2 << 20)] });
   t.regex((await long.ended).details, /limits\.subscriptionBytes/u);
   await isServed();
+});
+
+test('a request that alone is over a limit is refused before its names are read', async (t) => {
+  const serving = await serveFor(t);
+  const isServed = await bystander(t, serving);
+  const crowded = connect(t, serving);
+  const name = Buffer.from([0x1a, 0]);
+  crowded.sendBytes(Buffer.alloc(1_300_000, name));
+  const ended = await crowded.ended;
+  t.is(ended.code, status.RESOURCE_EXHAUSTED);
+  t.regex(ended.details, /650000 names .* limits\.subscriptions allows 8192/u);
+  const sotw = sotwStream(serving.address);
+  t.teardown(() => sotw.close());
+  sotw.sendBytes(Buffer.alloc(1_300_000, name));
+  t.regex((await sotw.ended).details, /limits\.subscriptions/u);
+  await isServed();
+  t.throws(() => readDeltaRequest(Buffer.alloc(20_000, Buffer.from([0x22, 0]))), { instanceOf: OverLimit });
+});
+
+function sixClaims(from: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: 6 }, (_, at) => [`n/${from + at}`, '0'.repeat(16)]));
+}
+
+test('what a stream may claim to hold is limited over all its types', async (t) => {
+  const serving = await serveFor(t, { limits: { claims: 10 } });
+  const stream = connect(t, serving);
+  stream.send({ typeUrl: T, initialResourceVersions: sixClaims(0) });
+  await stream.next();
+  stream.send({ typeUrl: T, initialResourceVersions: sixClaims(6) });
+  stream.send({ typeUrl: 'type.googleapis.com/example.Other', initialResourceVersions: sixClaims(6) });
+  const ended = await stream.ended;
+  t.is(ended.code, status.RESOURCE_EXHAUSTED);
+  t.regex(ended.details, /12 resources are claimed .* limits\.claims allows 10.*raise the limit/u);
+  const atOnce = connect(t, serving);
+  atOnce.send({ typeUrl: T, initialResourceVersions: { ...sixClaims(0), ...sixClaims(6) } });
+  t.regex((await atOnce.ended).details, /12 resources .* limits\.claims/u);
 });
 
 test('too many types, and too large a node, end their stream', async (t) => {
@@ -183,4 +220,32 @@ test('a client that leaves in the middle of everything leaves nothing behind', a
   while (serving.engine.counters.streams > 0) await sleep(5);
   t.is(serving.engine.counters.streamsBehind, 0);
   t.deepEqual([...serving.engine.streams()], []);
+});
+
+test('what a client makes the server log is one line per type in ten seconds, with what was left out', async (t) => {
+  let now = 1_000_000;
+  const serving = await serveFor(t, { now: () => now, limits: { clientReceiveBytes: 1000 } });
+  serving.resources.put(T, { a: 'x'.repeat(2000) });
+  const stream = connect(t, serving);
+  const rejectOnce = async (): Promise<void> => {
+    stream.send({ typeUrl: T, resourceNamesSubscribe: ['a'] });
+    const { nonce } = await stream.next();
+    stream.send({ typeUrl: T, responseNonce: nonce, errorDetail: { code: 3, message: 'no' } });
+  };
+  for (let at = 0; at < 5; at += 1) await rejectOnce();
+  stream.send({ typeUrl: T, resourceNamesSubscribe: ['b'] });
+  await stream.next();
+  t.deepEqual(
+    serving.log.map(({ fields }) => fields['leftOut']),
+    [undefined, undefined],
+  );
+  t.is(serving.engine.counters.oversizedResources, 5);
+  now += 10_000;
+  await rejectOnce();
+  stream.send({ typeUrl: T, resourceNamesSubscribe: ['c'] });
+  await stream.next();
+  t.deepEqual(
+    serving.log.slice(2).map(({ fields }) => fields['leftOut']),
+    [4, 4],
+  );
 });

@@ -210,6 +210,37 @@ story(
 );
 
 story(
+  'rule 15: a complete state of names keeps what is to be removed until the other types are told',
+  async (t, { serving, stream }) => {
+    serving.resources.put(FULL, { old: 'old', 'n/s/1': 's1', 'n/s/2': 's2' });
+    serving.resources.put(PARTS, { route: 'to-old' });
+    const names = ['old', 'new', 'n/s/*'];
+    stream.send({ typeUrl: FULL, resourceNames: names });
+    t.is(told(await stream.next()), 'old s1 s2');
+    stream.send({ typeUrl: PARTS, resourceNames: ['route'] });
+    await stream.next();
+    const next = new Resources();
+    const change = (full: Record<string, string | undefined>, route: string): void => {
+      next.cell.replace(serving.resources.cell.current);
+      next.put(FULL, full);
+      next.put(PARTS, { route });
+      serving.resources.cell.replace(next.cell.current);
+    };
+    const responses = async (count: number): Promise<string[]> => {
+      const seen: string[] = [];
+      while (seen.length < count) seen.push(told(await stream.next()));
+      return seen;
+    };
+    change({ old: undefined, new: 'new', 'n/s/1': undefined }, 'to-new');
+    t.deepEqual(await responses(3), ['new old s1 s2', 'to-new', 'new s2']);
+    await isSilent(t, stream);
+    change({ new: undefined }, 'to-s2');
+    t.deepEqual(await responses(2), ['to-s2', 's2']);
+    await isSilent(t, stream);
+  },
+);
+
+story(
   'rule 16: an unknown type is answered empty, and served once it is there',
   async (t, { serving, stream }) => {
     stream.send({ typeUrl: 'type.googleapis.com/nobody.Yet' });
