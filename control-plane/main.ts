@@ -37,7 +37,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   const inspection = createInspectionServer(engine, readiness);
 
   collectDefaultMetrics({ register: registry });
-  exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
+  exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots, source });
   const admin = await startAdmin({ ...config.admin, readiness, registry, level });
   const inspectionPort = await listenGrpc(inspection, 'inspection', config.inspection);
   const xdsPort = await listenGrpc(xds, 'xDS', config.xds);

@@ -9,14 +9,14 @@ export interface Measured {
   readonly counters: Counters;
   readonly mesh: Mesh;
   readonly snapshots: SnapshotCell;
-  readonly source?: Pick<FilesSource, 'rejections'>;
+  readonly source: Pick<FilesSource, 'rejections'>;
 }
 
 /** Shows the control plane's plain numbers to Prometheus. */
 export function exposeControlPlane(registry: Registry, measured: Measured): void {
   const { counters, mesh, snapshots, source } = measured;
   exposeMesh(registry, mesh, snapshots);
-  if (source !== undefined) exposeSource(registry, source);
+  exposeSource(registry, source);
   exposeStreams(registry, counters);
   exposeTypes(registry, counters);
 }
