@@ -49,10 +49,9 @@ function sumOfVersions(entries: readonly Uint8Array[]): string | undefined {
   let high = 0;
   let low = 0;
   for (const entry of entries) {
-    const version = versionIn(entry);
-    if (version === undefined) return undefined;
-    const upper = hexadecimal(version, 0);
-    const lower = hexadecimal(version, 8);
+    if (!hasVersionLast(entry)) return undefined;
+    const upper = hexadecimal(entry, entry.length - 16);
+    const lower = hexadecimal(entry, entry.length - 8);
     if (upper < 0 || lower < 0) return undefined;
     high += upper;
     low += lower;
@@ -66,15 +65,15 @@ function lowDigits(value: number): string {
   return (value % 2 ** 32).toString(16).padStart(8, '0');
 }
 
-/** The last 16 bytes of an entry whose fields came in order, as every known encoder writes them. */
-function versionIn(entry: Uint8Array): Uint8Array | undefined {
+/** Are the last 16 bytes the version? So it is where the fields came in order, as every known encoder writes them. */
+function hasVersionLast(entry: Uint8Array): boolean {
   const tag = entry.length - 18;
-  return entry[tag] === VERSION_TAG && entry[tag + 1] === 16 ? entry.subarray(-16) : undefined;
+  return entry[tag] === VERSION_TAG && entry[tag + 1] === 16;
 }
 
 /** A name of less than 128 bytes and a version of ours, and nothing else: what most entries are. */
 function isPlain(entry: Uint8Array): boolean {
-  return entry[0] === NAME_TAG && entry[1] === entry.length - 20 && versionIn(entry) !== undefined;
+  return entry[0] === NAME_TAG && entry[1] === entry.length - 20 && hasVersionLast(entry);
 }
 
 const NAME_TAG = (1 << 3) | 2;

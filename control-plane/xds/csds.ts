@@ -111,7 +111,8 @@ async function* pieces(engine: XdsEngine, request: ClientStatusRequest): AsyncGe
 
 function* piecesOf(client: XdsStream, withContents: boolean): Generator<Piece> {
   let resources: ClientConfig_GenericXdsConfig[] = [];
-  let bytes = 0;
+  const fixed = FIXED_FIELDS + client.nodeBytes + client.caller.name.length;
+  let bytes = fixed;
   const piece = (): Piece => ({
     config: create(ClientConfigSchema, {
       ...(client.node === undefined ? {} : { node: client.node }),
@@ -126,7 +127,7 @@ function* piecesOf(client: XdsStream, withContents: boolean): Generator<Piece> {
       if (resources.length > 0 && bytes + size > RESPONSE_BYTES) {
         yield piece();
         resources = [];
-        bytes = 0;
+        bytes = fixed;
       }
       resources.push(resource);
       bytes += size;

@@ -189,6 +189,7 @@ class Engine implements XdsEngine, StreamHost {
     }
     const identified = await this.#identifyCaller(call);
     if (call.cancelled) return undefined;
+    if (!this.#accepting) return refuse(call, status.UNAVAILABLE, GOING_AWAY);
     if ('rejected' in identified) {
       this.counters.identitiesRefused += 1;
       return refuse(call, identified.rejected.code, identified.rejected.details);
@@ -201,11 +202,19 @@ class Engine implements XdsEngine, StreamHost {
   }
 
   async #identifyCaller(call: RawCall): Promise<Identified> {
+    const { firstRequestMs } = this.limits;
+    const details = `The caller could not be identified within ${firstRequestMs} ms: try again after a moment.`;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<Identified>((resolve) => {
+      timer = setTimeout(resolve, firstRequestMs, { rejected: { code: status.UNAVAILABLE, details } });
+    });
     try {
-      return await this.#identify(call);
+      return await Promise.race([this.#identify(call), late]);
     } catch (error) {
       this.logger.error('could not identify a caller', { peer: call.getPeer(), error });
       return { rejected: { code: status.INTERNAL, details: 'The caller could not be identified.' } };
+    } finally {
+      clearTimeout(timer);
     }
   }
 

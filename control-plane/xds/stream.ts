@@ -3,7 +3,7 @@ import type { Logger } from '../../process/log.ts';
 import type { Caller, RawCall } from './caller.ts';
 import { overLimit } from './limits.ts';
 import type { CountedLimit, Limits } from './limits.ts';
-import { nodeOf } from './node.ts';
+import { keptNode, nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import { OverLimit } from './request.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
@@ -83,6 +83,11 @@ export class XdsStream {
     return nodeOf(this.#node);
   }
 
+  /** Length of the node, serialised. */
+  get nodeBytes(): number {
+    return this.#node?.length ?? 0;
+  }
+
   /** Brings the stream nearer to what is current, in as far as the connection takes it. */
   advance(): void {
     this.#guarded(() => this.#pump());
@@ -142,8 +147,7 @@ export class XdsStream {
         `The node takes ${node.length} bytes, more than limits.nodeBytes (${this.#host.limits.nodeBytes}) allows: send less metadata or raise it.`,
       );
     }
-    // A copy, so that the rest of the request can be forgotten.
-    this.#node = Buffer.from(node);
+    this.#node = keptNode(node);
     return true;
   }
 

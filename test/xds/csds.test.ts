@@ -244,3 +244,28 @@ test('the stream splits what is too much for one response', async (t) => {
   }
   t.true(asked.received.length > 4);
 });
+
+test('clients with large nodes do not make the status of all too large', async (t) => {
+  const serving = await serveWithStatus(t);
+  const streams = Array.from({ length: 90 }, (_, at) => {
+    const stream = deltaStream(serving.address, { 'grpc.use_local_subchannel_pool': 0 });
+    t.teardown(() => stream.close());
+    const metadata = { labels: 'm'.repeat(60_000) };
+    stream.send({ typeUrl: T, node: { id: `n${at}`, cluster: 'c', locality: { zone: 'z' }, metadata } });
+    return stream;
+  });
+  await Promise.all(streams.map((stream) => stream.next()));
+  const nodes = (await fetchStatus(serving)).map(({ node }) => node);
+  t.is(nodes.length, 90);
+  t.true(nodes.every((node) => node?.cluster === 'c' && node.locality?.zone === 'z'));
+  t.true(nodes.every((node) => node?.metadata === undefined));
+});
+
+test('a small node is shown as it came', async (t) => {
+  const serving = await serveWithStatus(t);
+  const stream = deltaStream(serving.address);
+  t.teardown(() => stream.close());
+  stream.send({ typeUrl: T, node: { id: 'small', metadata: { labels: 'm' } } });
+  await stream.next();
+  t.deepEqual((await fetchStatus(serving))[0]?.node?.metadata, { labels: 'm' });
+});

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { status } from '@grpc/grpc-js';
+import type { Identified } from '../../control-plane/xds/caller.ts';
 import type { XdsEngineOptions } from '../../control-plane/xds/engine.ts';
 import { deltaStream } from './client.ts';
 import type { DeltaStream } from './client.ts';
@@ -62,6 +63,40 @@ test('an identity check that fails is an error of its stream alone', async (t) =
   t.teardown(() => stream.close());
   t.is((await stream.ended).code, status.INTERNAL);
   t.true(serving.log.some(({ message }) => message === 'could not identify a caller'));
+});
+
+test('an identity check that hangs ends when the first request would be overdue', async (t) => {
+  const serving = await serveFor(t, {
+    identify: () => new Promise(() => undefined),
+    limits: { firstRequestMs: 50 },
+  });
+  const stream = deltaStream(serving.address);
+  t.teardown(() => stream.close());
+  const ended = await stream.ended;
+  t.is(ended.code, status.UNAVAILABLE);
+  t.regex(ended.details, /identified within 50 ms/u);
+});
+
+test('who is still being identified when the server drains is not let in', async (t) => {
+  const asked = Promise.withResolvers<undefined>();
+  const identity = Promise.withResolvers<Identified>();
+  const serving = await serveFor(t, {
+    identify: () => {
+      asked.resolve(undefined);
+      return identity.promise;
+    },
+  });
+  const stream = deltaStream(serving.address);
+  t.teardown(() => stream.close());
+  stream.send({ typeUrl: T });
+  await asked.promise;
+  await serving.engine.drain(10);
+  identity.resolve({ ok: { name: 'late' } });
+  t.regex(
+    (await Promise.race([stream.ended, stream.next().then(() => ({ details: 'served' }))])).details,
+    /shutting down/u,
+  );
+  t.is(serving.engine.counters.streamsOpened, 0);
 });
 
 test('streams end at their maximum age, each at a time of its own', async (t) => {
