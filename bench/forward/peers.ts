@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { SIDECAR_FLAGS } from '../sidecar-command.ts';
 
 /** The workloads, each with a backend and a listening port of its own at every proxy. */
 export const WORKLOADS = ['bulk', 'kept', 'connect'] as const;
@@ -39,6 +40,7 @@ function cortexflow(): Peer {
     version: () => `node ${process.version}`,
     command: (listen, backends) => [
       process.execPath,
+      ...SIDECAR_FLAGS,
       join(import.meta.dirname, 'sidecar.ts'),
       ...WORKLOADS.map((workload) => `${listen[workload]}:${backends[workload]}`),
     ],

@@ -386,7 +386,7 @@ folderTest(
   async (t, folder) => {
     const broken: Readonly<Record<string, () => Promise<void>>> = {
       'no YAML': async () => folder.write('b.yaml', `${service('c')}---\nb: "\n`),
-      'no Kubernetes object': async () => folder.write('b.yaml', `${service('c')}---\nreplicas: 2\n`),
+      'half a Kubernetes object': async () => folder.write('b.yaml', `${service('c')}---\napiVersion: v1\n`),
       'no text': async () => writeFile(join(folder.path, 'b.yaml'), Buffer.from([0xff, 0xfe])),
       'too large': async () => folder.write('b.yaml', '#'.repeat(2_000)),
       'a link to itself': async () => symlink('b.yaml', join(folder.path, 'b.yaml')),

@@ -38,6 +38,12 @@ export function identify(object: unknown): Identified {
     const problem = `the document is ${shown(object)}: write a Kubernetes object, with apiVersion, kind and metadata`;
     return { outcome: 'unidentified', problems: [problem] };
   }
+  if (object['apiVersion'] === undefined && object['kind'] === undefined) {
+    return {
+      outcome: 'skipped',
+      reason: 'a document with neither apiVersion nor kind is no Kubernetes object',
+    };
+  }
   const problems = new Problems();
   const root = new Field(object, '', problems);
   const kind = requiredText(root.at('kind'), 'say which kind of object this is, e.g. Service');
