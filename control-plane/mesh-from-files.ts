@@ -1,6 +1,7 @@
 import type { Logger } from '../process/log.ts';
 import { StartupError } from '../process/listen.ts';
 import type { Readiness } from '../process/readiness.ts';
+import { schedule } from '../process/schedule.ts';
 import type { ControlPlaneConfig } from './config.ts';
 import { createFilesSource, type FilesSource } from './files/source.ts';
 import type { Clock } from './mesh/coalescer.ts';
@@ -59,10 +60,4 @@ function obstaclesOf(source: FilesSource): string {
   return `; in the way: ${formatRejection(first)}${others.length === 0 ? '' : `; and ${others.length} more`}`;
 }
 
-const systemClock: Clock = {
-  now: () => performance.now(),
-  after(milliseconds, run) {
-    const timer = setTimeout(run, milliseconds);
-    return () => clearTimeout(timer);
-  },
-};
+const systemClock: Clock = { now: () => performance.now(), after: schedule };

@@ -25,7 +25,7 @@ function exposeMesh(registry: Registry, mesh: Mesh, snapshots: SnapshotCell): vo
   exposeGauge(registry, {
     name: 'cortexflow_rejected_objects',
     help: 'Objects whose newest state was rejected; the last good one is served, if there was one.',
-    collect: (add) => add(mesh.rejections.length),
+    collect: (add) => add(mesh.state.rejections.size),
   });
   exposeGauge(registry, {
     name: 'cortexflow_xds_resources',

@@ -5,6 +5,7 @@ import { hostPort } from '../process/listen.ts';
 import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
 import { runProgram } from '../process/program.ts';
 import { Readiness } from '../process/readiness.ts';
+import { schedule } from '../process/schedule.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
 import { Balancer } from './balance/balancer.ts';
 import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
@@ -89,10 +90,7 @@ function discover(
     world: {
       now: Date.now,
       random: Math.random,
-      schedule: (delayMs, run) => {
-        const timer = setTimeout(run, delayMs);
-        return () => clearTimeout(timer);
-      },
+      schedule,
     },
   });
 }

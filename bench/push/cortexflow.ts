@@ -8,6 +8,7 @@ import { SnapshotCell } from '../../control-plane/xds/snapshot.ts';
 import type { Logger } from '../../process/log.ts';
 import { RESOURCE_ORDER } from '../../wire/resource-kinds.ts';
 import { measure } from './server-process.ts';
+import { schedule } from '../../process/schedule.ts';
 
 // Our control plane without its sources: changes enter as Kubernetes objects, as a source would bring them.
 
@@ -15,10 +16,7 @@ measure(async ({ objects }) => {
   const snapshots = new SnapshotCell();
   const clock = {
     now: () => performance.now(),
-    after: (milliseconds: number, run: () => void) => {
-      const timer = setTimeout(run, milliseconds);
-      return () => clearTimeout(timer);
-    },
+    after: schedule,
   };
   const mesh = new Mesh({ snapshots, clock });
   mesh.apply(objects.map((object) => ({ type: 'upsert', object })));
