@@ -7,6 +7,8 @@ import type { FindNamespace } from './reviewer.ts';
 export interface NamespacesOptions {
   readonly api: ApiServer;
   readonly logger: Logger;
+  /** Once: all of them are known. */
+  readonly synced: () => void;
 }
 
 /** All Namespaces with their labels and annotations, as the API server last told of them. */
@@ -25,7 +27,7 @@ const MOST_ASKED = 16;
 /** RFC 1123. */
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/u;
 
-export function watchNamespaces({ api, logger }: NamespacesOptions): Namespaces {
+export function watchNamespaces({ api, logger, synced }: NamespacesOptions): Namespaces {
   const known = new Map<string, Namespace>();
   const keep = (object: KubernetesObject): void => void known.set(object.metadata.name, namespaceOf(object));
   const watch = listWatch({
@@ -40,6 +42,7 @@ export function watchNamespaces({ api, logger }: NamespacesOptions): Namespaces 
       },
       changed: keep,
       deleted: (object) => void known.delete(object.metadata.name),
+      synced,
     },
   });
   const ask = namespaceAsker(api, logger);
