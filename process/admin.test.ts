@@ -40,6 +40,8 @@ test('health, and readiness with its reasons', async (t) => {
   });
   lift();
   t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready\n' });
+  readiness.remark('without a control plane');
+  t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready; without a control plane\n' });
 });
 
 test('metrics of the registry', async (t) => {

@@ -70,7 +70,9 @@ function standardRoutes({ readiness, registry, level }: AdminOptions): Record<st
   return {
     'GET /healthz': () => text(200, 'ok'),
     'GET /readyz': () =>
-      readiness.isReady ? text(200, 'ready') : text(503, `not ready: ${readiness.reasons.join('; ')}`),
+      readiness.isReady
+        ? text(200, ['ready', ...readiness.remarks].join('; '))
+        : text(503, `not ready: ${readiness.reasons.join('; ')}`),
     'GET /metrics': async () => ({
       status: 200,
       contentType: registry.contentType,

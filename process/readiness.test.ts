@@ -16,3 +16,12 @@ test('ready once every block is lifted, in whichever order', (t) => {
   t.true(readiness.isReady);
   t.deepEqual(readiness.reasons, []);
 });
+
+test('what is to be said although it is ready', (t) => {
+  const readiness = new Readiness();
+  const withdraw = readiness.remark('without a control plane');
+  t.true(readiness.isReady);
+  t.deepEqual(readiness.remarks, ['without a control plane']);
+  withdraw();
+  t.deepEqual(readiness.remarks, []);
+});
