@@ -1,14 +1,16 @@
-import { ApiError } from './api-server.ts';
+import { ApiError, GarbledError } from './api-server.ts';
 
 const LONGEST_SHOWN = 300;
 
-/** Undefined for an empty answer. Throws a sentence where it is no JSON. */
+/** Undefined for an empty answer. Throws a GarbledError where it is no JSON. */
 export function jsonOf(text: string): unknown {
   if (text === '') return undefined;
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new Error(`the answer is no JSON (${(error as Error).message}): ${shown(text)}`, { cause: error });
+    throw new GarbledError(`the answer is no JSON (${(error as Error).message}): ${shown(text)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -67,6 +67,11 @@ export class ApiError extends Error {
   }
 }
 
+/** What the API server said makes no sense. */
+export class GarbledError extends Error {
+  override readonly name = 'GarbledError';
+}
+
 /** What all Kubernetes objects have, as far as anybody here reads it. */
 export interface KubernetesObject {
   readonly metadata: ObjectMetadata;

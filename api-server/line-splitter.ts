@@ -1,3 +1,5 @@
+import { GarbledError } from './api-server.ts';
+
 const NEWLINE = 0x0a;
 
 /** Cuts a stream of bytes into lines of UTF-8. Pure; a line may come in many pieces, and a piece may hold many lines. */
@@ -10,7 +12,7 @@ export class LineSplitter {
     this.#mostBytes = mostBytes;
   }
 
-  /** The lines that end in this piece, without empty ones. Throws where a line is longer than allowed. */
+  /** The lines that end in this piece, without empty ones. Throws a GarbledError where a line is longer than allowed. */
   push(bytes: Buffer): readonly string[] {
     const lines: string[] = [];
     let begin = 0;
@@ -26,7 +28,7 @@ export class LineSplitter {
   #keep(piece: Buffer): void {
     this.#length += piece.length;
     if (this.#length > this.#mostBytes) {
-      throw new Error(`a line is longer than ${this.#mostBytes} bytes`);
+      throw new GarbledError(`a line is longer than ${this.#mostBytes} bytes`);
     }
     this.#pieces.push(piece);
   }
