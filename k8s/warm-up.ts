@@ -12,6 +12,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
  */
 const DEADLINE_MS = 60_000;
 
+/** The page is there before the program can be told to end. */
+const START_MS = 1_000;
+
 async function answers(page: string): Promise<boolean> {
   const response = await fetch(page).catch(() => undefined);
   return response?.ok === true;
@@ -33,6 +36,7 @@ const ended = new Promise<number>((resolve) => {
 const giveUpAt = performance.now() + DEADLINE_MS;
 while (program.exitCode === null && program.signalCode === null && program.pid !== undefined) {
   if (await answers(page)) {
+    await sleep(START_MS);
     program.kill('SIGTERM');
     break;
   }

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { parseAllDocuments, stringify } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { binaryPath } from '../cluster/binaries.ts';
 import type { Manifest } from './manifest.ts';
 
@@ -22,15 +22,17 @@ export async function build(kustomization: Kustomization): Promise<Manifest[]> {
   return buildDirectory(directoryOf(kustomization));
 }
 
-/** The same with more said, as users do in a kustomization of their own. */
-export async function buildOn(kustomization: Kustomization, more: object): Promise<Manifest[]> {
-  const own = mkdtempSync(join(tmpdir(), 'cortexflow-kustomization-'));
+/** What comes of a directory of users, as docs/kubernetes.md has them: `kustomization.yaml` and what it names. */
+export async function buildFiles(files: Readonly<Record<string, string>>): Promise<Manifest[]> {
+  const parent = mkdtempSync(join(tmpdir(), 'cortexflow-kustomization-'));
   try {
-    const resources = [relative(own, directoryOf(kustomization))];
-    writeFileSync(join(own, 'kustomization.yaml'), stringify({ resources, ...more }));
+    symlinkSync(dirname(K8S), join(parent, 'cortexflow'));
+    const own = join(parent, 'my-mesh');
+    mkdirSync(own);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(own, name), text);
     return await buildDirectory(own);
   } finally {
-    rmSync(own, { recursive: true });
+    rmSync(parent, { recursive: true });
   }
 }
 

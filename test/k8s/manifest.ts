@@ -21,6 +21,7 @@ export interface Container {
   readonly image: string;
   readonly env: readonly { readonly name: string; readonly value?: string }[];
   readonly ports: readonly Port[];
+  readonly volumeMounts?: readonly { readonly mountPath: string }[];
   readonly startupProbe: Probe;
   readonly readinessProbe: Probe;
   readonly livenessProbe: Probe;

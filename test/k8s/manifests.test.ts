@@ -1,11 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import test from 'ava';
 import { whatIsMissing } from '../cluster/binaries.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
-import { build, buildOn, KUSTOMIZATIONS } from './kustomize.ts';
+import { build, buildFiles, KUSTOMIZATIONS } from './kustomize.ts';
 import { allOf, type Container, find, type Labels, type Manifest, type Webhook } from './manifest.ts';
 
 const testWithKubectl = testThatNeeds(whatIsMissing(['kubectl'], []), test);
 
+const TOP = join(import.meta.dirname, '..', '..');
 const COMPONENTS = ['control-plane', 'injector'];
 
 function selects(selector: Labels, labels: Labels): boolean {
@@ -100,29 +103,45 @@ for (const kustomization of KUSTOMIZATIONS) {
   });
 }
 
-testWithKubectl("images can be others, the sidecar's among them", async (t) => {
-  const digest = `sha256:${'0'.repeat(64)}`;
-  const before = await build('overlays/ha');
-  const manifests = await buildOn('overlays/ha', {
-    images: [
-      { name: 'cortexflow/control-plane', newName: 'registry.example:5000/mesh/cp', digest },
-      { name: 'cortexflow/injector', newTag: '9.9.9' },
-      { name: 'cortexflow/sidecar', newName: 'registry.example:5000/mesh/sidecar', newTag: '9.9.9' },
-    ],
-  });
-  t.is(containerOf(manifests, 'control-plane').image, `registry.example:5000/mesh/cp@${digest}`);
-  const injector = containerOf(manifests, 'injector');
-  t.is(injector.image, 'cortexflow/injector:9.9.9');
-  const sidecarImage = {
-    name: 'CORTEXFLOW_SIDECAR_IMAGE',
-    value: 'registry.example:5000/mesh/sidecar:9.9.9',
-  };
-  const others = (env: Container['env']) => env.filter(({ name }) => name !== sidecarImage.name);
+/** The files that docs/kubernetes.md shows under `my-mesh/`: for each kustomization what follows it. */
+function documentedMeshes(): Record<string, string>[] {
+  const meshes: Record<string, string>[] = [];
+  const text = readFileSync(join(TOP, 'docs', 'kubernetes.md'), 'utf8');
+  for (const [, name = '', content = ''] of text.matchAll(
+    /^```yaml\n# my-mesh\/(\S+\.yaml)([^]*?)^```$/gmu,
+  )) {
+    if (name === 'kustomization.yaml') meshes.push({});
+    Object.assign(meshes.at(-1) ?? {}, { [name]: `#${content}` });
+  }
+  return meshes;
+}
+
+testWithKubectl("documented: other images, the sidecar's among them", async (t) => {
+  const [files] = documentedMeshes();
+  const manifests = await buildFiles(files ?? {});
+  const registry = 'registry.example.com/cortexflow';
+  t.is(containerOf(manifests, 'control-plane').image, `${registry}/control-plane:0.1.0`);
+  const { image, env } = containerOf(manifests, 'injector');
+  t.is(image, `${registry}/injector:0.1.0`);
+  const sidecarImage = { name: 'CORTEXFLOW_SIDECAR_IMAGE', value: `${registry}/sidecar:0.1.0` };
+  const before = containerOf(await build('.'), 'injector').env;
   t.deepEqual(
-    injector.env.filter(({ name }) => name === sidecarImage.name),
-    [sidecarImage],
+    env,
+    before.map((variable) => (variable.name === sidecarImage.name ? sidecarImage : variable)),
   );
-  t.deepEqual(others(injector.env), others(containerOf(before, 'injector').env));
+});
+
+testWithKubectl('documented: a certificate of cert-manager', async (t) => {
+  const [, files] = documentedMeshes();
+  const manifests = await buildFiles(files ?? {});
+  const { env, volumeMounts } = containerOf(manifests, 'injector');
+  const directory = env.find(({ name }) => name === 'CORTEXFLOW_CERTIFICATE_DIRECTORY')?.value;
+  t.deepEqual(
+    volumeMounts?.map(({ mountPath }) => mountPath),
+    [directory],
+  );
+  t.is(manifests.length, (await build('.')).length + 1);
+  t.truthy(manifests.find(({ kind }) => kind === 'Certificate'));
 });
 
 testWithKubectl('ha: two of each, kept apart', async (t) => {
