@@ -1,7 +1,7 @@
 /** The control plane on a real API server, as the ServiceAccount that it has in a cluster. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext, type TestFn } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { parseAllDocuments } from 'yaml';
 import { connectApiServer } from '../../api-server/connection.ts';
 import { REAL_WORLD } from '../../api-server/world.ts';
@@ -15,7 +15,7 @@ import { compact, remove } from './etcd.ts';
 import { type Program, start as startProgram, until } from '../system/programs.ts';
 import { type DeltaStream, deltaStream } from '../xds/client.ts';
 
-const testWithServer = testThatNeeds(whyNoApiServer(), test.serial as TestFn);
+const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
 const ROLE = fileURLToPath(new URL('../../k8s/base/control-plane/rbac.yaml', import.meta.url));
 
 async function startServer(t: ExecutionContext): Promise<TestApiServer> {
