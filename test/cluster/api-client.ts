@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
-import { execFile } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { stringify } from 'yaml';
 
@@ -83,26 +82,4 @@ export function writeKubeconfig({
     users: [{ name: user, user: { token } }],
   };
   writeFileSync(path, stringify(document), { mode: 0o600 });
-}
-
-export interface Output {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** Runs a command to its end; any exit code resolves. Rejects when it cannot be started. */
-export function run(command: readonly string[], stdin = ''): Promise<Output> {
-  const { promise, resolve, reject } = Promise.withResolvers<Output>();
-  const [file, ...args] = command;
-  const child = execFile(file!, args, { maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
-    if (error && typeof error.code !== 'number' && error.signal === null) return reject(error);
-    // A shell's number for what a signal ended.
-    const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 128;
-    resolve({ code, stdout, stderr });
-  });
-  // What ends without reading its input is judged by how it ended.
-  child.stdin!.on('error', () => {});
-  child.stdin!.end(stdin);
-  return promise;
 }

@@ -5,8 +5,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { call, type Output } from './api-client.ts';
+import { call } from './api-client.ts';
 import { startApiServer, type TestApiServer, whyNoApiServer } from './api-server.ts';
+import type { Output } from './command.ts';
 import { testThatNeeds } from './requirement.ts';
 
 const testWithServer = testThatNeeds(whyNoApiServer(), test);

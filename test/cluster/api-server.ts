@@ -9,19 +9,11 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type Access,
-  type Answer,
-  call,
-  type Call,
-  mustCall,
-  type Output,
-  run,
-  writeKubeconfig,
-} from './api-client.ts';
+import { type Access, type Answer, call, type Call, mustCall, writeKubeconfig } from './api-client.ts';
 import { binaryPath, whatIsMissing } from './binaries.ts';
 import { Authority, writeServiceAccountKeys } from './certificates.ts';
 import { Child } from './child.ts';
+import { type Output, run } from './command.ts';
 import { API_PORT, apiServerCommand, etcdCommand } from './flags.ts';
 
 const DIRECTORY_PREFIX = 'cortexflow-api-server-';
@@ -121,7 +113,9 @@ export class TestApiServer {
 
   /** Runs kubectl as the admin; any exit code resolves. */
   kubectl(args: readonly string[], stdin = ''): Promise<Output> {
-    return run([binaryPath('kubectl'), `--kubeconfig=${this.kubeconfig}`, ...args], stdin);
+    // What it remembers of a server must not outlive that server.
+    const own = [`--kubeconfig=${this.kubeconfig}`, `--cache-dir=${join(this.directory, 'kubectl')}`];
+    return run([binaryPath('kubectl'), ...own, ...args], stdin);
   }
 
   /** With the ServiceAccount `default`, which no pod can be created without. */

@@ -18,7 +18,7 @@ export class Child {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
-    // Nobody may be waiting when setpriv is missing: failureOf() tells.
+    // Nobody may be waiting when setpriv is missing: `failure` tells.
     this.#process.on('error', () => {});
   }
 
@@ -34,6 +34,14 @@ export class Child {
 
   signal(signal: NodeJS.Signals): void {
     this.#process.kill(signal);
+  }
+
+  /** Asks it to end, and resolves when it is gone. */
+  async end(): Promise<void> {
+    if (!this.#running) return;
+    const exit = once(this.#process, 'exit');
+    this.#process.kill('SIGTERM');
+    await exit;
   }
 
   /** Ends it at once, as a power failure would, and resolves when it is gone. */
