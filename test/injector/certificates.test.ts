@@ -1,5 +1,5 @@
 /** Certificates kept by several replicas in one Secret of a real API server. */
-import test, { type ExecutionContext, type TestFn } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { connectApiServer } from '../../api-server/connection.ts';
 import {
   type Bundle,
@@ -24,7 +24,7 @@ import { VirtualClock } from './virtual-clock.ts';
 
 const missing = whyNoApiServer();
 // One after another: they share a cluster.
-const testInCluster = testThatNeeds(missing, test.serial as unknown as TestFn);
+const testInCluster = testThatNeeds(missing, test.serial);
 
 let cluster: InjectorCluster;
 

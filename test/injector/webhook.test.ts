@@ -1,7 +1,7 @@
 /** The injector as a program of its own, called by a real API server. */
 import { once } from 'node:events';
 import { connect } from 'node:tls';
-import test, { type TestFn } from 'ava';
+import test from 'ava';
 import * as fc from 'fast-check';
 import { whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
@@ -12,7 +12,7 @@ import { PLAIN_POD, podReview } from './reviews.ts';
 
 const missing = whyNoApiServer();
 // One after another: they share a cluster.
-const testInCluster = testThatNeeds(missing, test.serial as unknown as TestFn);
+const testInCluster = testThatNeeds(missing, test.serial);
 
 let cluster: InjectorCluster;
 let injector: RunningInjector;
@@ -75,7 +75,7 @@ testInCluster('every wrong annotation, as kubectl prints it', async (t) => {
     ['exclude-inbound-ports', 'http', '"http" is no port: use numbers from 1 to 65535 and ranges'],
     ['exclude-outbound-ports', '9-8', 'the range 9-8 ends before it begins: write 8-9'],
     ['exclude-inbound-cidrs', '10.0.0.1/8', '10.0.0.1/8 has bits set beyond its prefix: write 10.0.0.0/8'],
-    ['exclude-outbound-cidrs', 'fd00::1', 'fd00::1 is an address and no network: write fd00::1/128'],
+    ['exclude-outbound-cidrs', 'office', '"office" is no network: use networks such as 10.0.0.0/8'],
     ['upstreams', '8080=hello.demo:80', 'cannot listen on "8080": give an IP address and a port'],
     ['log-level', 'loud', 'use one of error, warn, info, debug'],
     ['proxy-image', 'Mine', 'has capital letters in "Mine": write mine'],
