@@ -16,3 +16,13 @@ test('ready once every block is lifted, in whichever order', (t) => {
   t.true(readiness.isReady);
   t.deepEqual(readiness.reasons, []);
 });
+
+test('a remark is told as long as there is one, and keeps nothing back', (t) => {
+  const readiness = new Readiness();
+  let remark: string | undefined = 'what is served is 75 s old';
+  readiness.remark(() => remark);
+  t.true(readiness.isReady);
+  t.deepEqual(readiness.remarks, ['what is served is 75 s old']);
+  remark = undefined;
+  t.deepEqual(readiness.remarks, []);
+});

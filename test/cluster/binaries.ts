@@ -9,7 +9,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const module = fileURLToPath(new URL('./kubernetes/', import.meta.url));
-const COREDNS_VERSION = 'v1.12.4';
+export const COREDNS_VERSION = 'v1.12.4';
 
 /** As kubernetes/go.mod requires it, `v1.34.4`. */
 export const KUBERNETES_VERSION = /k8s\.io\/kubernetes (v[\d.]+)/.exec(

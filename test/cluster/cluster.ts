@@ -81,6 +81,15 @@ export class Cluster {
     return this.kubectl(['exec', pod!, ...options, '--', ...command], stdin);
   }
 
+  /** What a pod answers to GET, over the API server: no pod is needed to ask from. Rejects unless it is 200. */
+  async ask(namespace: string, pod: string, port: number, path: string): Promise<string> {
+    return this.mustKubectl([
+      'get',
+      '--raw',
+      `/api/v1/namespaces/${namespace}/pods/${pod}:${port}/proxy${path}`,
+    ]);
+  }
+
   /** Runs a command on a node, as somebody with a shell there would: crictl's place is taken by `ctr -n k8s.io`. */
   onNode(node: NodeName, command: readonly string[], stdin = ''): Promise<Output> {
     return machine(node).run(command, stdin);

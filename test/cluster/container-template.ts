@@ -37,7 +37,8 @@ export async function prepareTemplate(archives: readonly Archive[]): Promise<str
     mkdirSync(unfinished, { recursive: true });
     try {
       await fill(unfinished, archives);
-      renameSync(unfinished, path);
+      // Somebody else may have made the same one meanwhile.
+      if (!existsSync(path)) renameSync(unfinished, path);
     } finally {
       rmSync(unfinished, { recursive: true, force: true });
     }

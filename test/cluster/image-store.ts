@@ -7,7 +7,7 @@ import { mustRun, run } from './command.ts';
 const directory = join(cacheDirectory, 'image-store');
 
 export interface Build {
-  /** With its registry, as containerd names it: `docker.io/cortexflow/sidecar:0.1.0`. */
+  /** What the store calls it. */
   readonly image: string;
   readonly dockerfile: string;
   /** The directory that the Dockerfile copies from. */
@@ -20,9 +20,14 @@ export async function buildImage({ image, dockerfile, context }: Build): Promise
   await mustRun(buildah(['build', ...options, `--tag=${image}`, `--file=${dockerfile}`, context]));
 }
 
-/** Writes an archive that containerd imports. */
-export async function saveImage(image: string, path: string): Promise<void> {
-  await mustRun(buildah(['push', '--quiet', image, `docker-archive:${path}:${image}`]));
+/** Writes an archive that containerd imports under that name. */
+export async function saveImage(image: string, path: string, name: string): Promise<void> {
+  await mustRun(buildah(['push', '--quiet', image, `docker-archive:${path}:${name}`]));
+}
+
+/** Gone with the layers that no other image has; one that is not there is no mistake. */
+export async function removeImage(image: string): Promise<void> {
+  await run(buildah(['rmi', image]));
 }
 
 export async function tagImage(image: string, name: string): Promise<void> {

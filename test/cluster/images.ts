@@ -15,9 +15,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { prepareBaseImage } from './base-image.ts';
-import { binaryPath, cacheDirectory, KUBERNETES_VERSION } from './binaries.ts';
+import { binaryPath, cacheDirectory, COREDNS_VERSION } from './binaries.ts';
 import { mustRun } from './command.ts';
-import { buildImage, saveImage } from './image-store.ts';
+import { buildImage, removeImage, saveImage } from './image-store.ts';
 import { digestOf, digestOfBuild } from './inputs.ts';
 
 const tree = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
@@ -36,13 +36,13 @@ export interface Archive {
   readonly path: string;
 }
 
-/** What every node has from the start. */
+/** What a cluster itself runs. */
 export async function prepareSystemImages(): Promise<readonly Archive[]> {
   const pause = await preparePause();
   return [
-    await archive(PAUSE_IMAGE, digestOf(['pause', pause]), () => buildFrom('pause', PAUSE_IMAGE, { pause })),
-    await archive(COREDNS_IMAGE, digestOf(['coredns', KUBERNETES_VERSION]), () =>
-      buildFrom('coredns', COREDNS_IMAGE, { coredns: binaryPath('coredns') }),
+    await prepare(PAUSE_IMAGE, digestOf([pause]), (image) => buildFrom('pause', image, { pause })),
+    await prepare(COREDNS_IMAGE, digestOf([COREDNS_VERSION]), (image) =>
+      buildFrom('coredns', image, { coredns: binaryPath('coredns') }),
     ),
   ];
 }
@@ -52,15 +52,15 @@ export async function prepareProjectImages(): Promise<readonly Archive[]> {
   const base = await prepareBaseImage();
   const images = ['control-plane', 'injector', 'sidecar']
     .map((name) => ({
-      image: `docker.io/cortexflow/${name}:0.1.0`,
+      name: `docker.io/cortexflow/${name}:0.1.0`,
       dockerfile: join(tree, name, 'Dockerfile'),
     }))
     .filter(({ dockerfile }) => existsSync(dockerfile));
-  const app = { image: APP_IMAGE, dockerfile: join(sources, 'app.Dockerfile') };
+  const app = { name: APP_IMAGE, dockerfile: join(sources, 'app.Dockerfile') };
   const prepared: Archive[] = [];
-  for (const { image, dockerfile } of [...images, app]) {
+  for (const { name, dockerfile } of [...images, app]) {
     const digest = digestOf([base, digestOfBuild(dockerfile, tree)]);
-    prepared.push(await archive(image, digest, () => buildImage({ image, dockerfile, context: tree })));
+    prepared.push(await prepare(name, digest, (image) => buildImage({ image, dockerfile, context: tree })));
   }
   return prepared;
 }
@@ -76,19 +76,36 @@ export async function preparePause(): Promise<string> {
   return path;
 }
 
-async function archive(image: string, digest: string, build: () => Promise<void>): Promise<Archive> {
-  const prefix = image.replaceAll(/[^a-z0-9]+/g, '-');
-  const path = join(archives, `${prefix}-${digest}.tar`);
+/**
+ * @param name with its registry, as containerd has it: `docker.io/cortexflow/sidecar:0.1.0`
+ * @param build makes the image, under the name that the store shall know it by: of one image the store may hold
+ *   the states of several trees, built at the same time
+ */
+async function prepare(
+  name: string,
+  digest: string,
+  build: (image: string) => Promise<void>,
+): Promise<Archive> {
+  const path = join(archives, `${archivePrefix(name)}${digest}.tar`);
   if (!existsSync(path)) {
-    process.stderr.write(`Building ${image}\n`);
-    await build();
-    const unfinished = join(archives, `${process.pid}.${prefix}`);
-    await saveImage(image, unfinished);
+    mkdirSync(archives, { recursive: true });
+    process.stderr.write(`Building ${name}\n`);
+    await build(storedAs(name, digest));
+    const unfinished = join(archives, `unfinished-${process.pid}.tar`);
+    await saveImage(storedAs(name, digest), unfinished, name);
     renameSync(unfinished, path);
-    removeOldest(prefix);
+    await removeOldest(name);
   }
   utimesSync(path, new Date(), new Date());
-  return { image, path };
+  return { image: name, path };
+}
+
+function archivePrefix(name: string): string {
+  return `${name.replaceAll(/[^a-z0-9]+/g, '-')}-`;
+}
+
+function storedAs(name: string, digest: string): string {
+  return `localhost/${name.split(':')[0]!.replace('docker.io/', '')}:${digest}`;
 }
 
 /** @param files their names in the build's context, and where they come from */
@@ -109,10 +126,14 @@ async function buildFrom(
   }
 }
 
-function removeOldest(prefix: string): void {
-  const paths = readdirSync(archives)
-    .filter((name) => name.startsWith(`${prefix}-`) && /-[0-9a-f]{16}\.tar$/.test(name))
-    .map((name) => join(archives, name));
-  const byAge = paths.toSorted((one, other) => statSync(other).mtimeMs - statSync(one).mtimeMs);
-  for (const path of byAge.slice(KEPT_ARCHIVES)) rmSync(path);
+async function removeOldest(name: string): Promise<void> {
+  const prefix = archivePrefix(name);
+  const kept = readdirSync(archives)
+    .filter((file) => file.startsWith(prefix) && /^[0-9a-f]{16}\.tar$/.test(file.slice(prefix.length)))
+    .map((file) => ({ digest: file.slice(prefix.length, -'.tar'.length), path: join(archives, file) }));
+  const byAge = kept.toSorted((one, other) => statSync(other.path).mtimeMs - statSync(one.path).mtimeMs);
+  for (const { digest, path } of byAge.slice(KEPT_ARCHIVES)) {
+    rmSync(path);
+    await removeImage(storedAs(name, digest));
+  }
 }

@@ -11,11 +11,13 @@ import { API_PORT } from './flags.ts';
 import { prepareTemplate } from './container-template.ts';
 import { type Archive, preparePause, prepareProjectImages, prepareSystemImages } from './images.ts';
 import { kubeconfigPath, logDirectory, NODES, OUTSIDE, SERVER_NODE, stateDirectory } from './layout.ts';
+import { whileLocked } from './lock.ts';
 import { Machine } from './machine.ts';
 import { connectMachines } from './network.ts';
 import { bootNode, clearNode, importImages, startContainerd, startKubelet } from './node.ts';
 import { createCredentials, type Credentials, startControllers, startEtcdAndApiServer } from './server.ts';
 
+const lockPath = `${stateDirectory}.lock`;
 const IMPORTED_FILE = join(stateDirectory, 'images.json');
 const dns = fileURLToPath(new URL('./dns.yaml', import.meta.url));
 const relay = fileURLToPath(new URL('./relay.ts', import.meta.url));
@@ -33,6 +35,15 @@ export function whyNoCluster(): string | undefined {
 export async function bringUp(): Promise<Cluster> {
   const missing = whyNoCluster();
   if (missing) throw new Error(`No cluster can be brought up: ${missing}`);
+  return whileLocked(lockPath, bringUpAlone);
+}
+
+/** Leaves no process, namespace, mount, control group or file of it, whatever state it is in. */
+export async function takeDown(): Promise<void> {
+  await whileLocked(lockPath, clear);
+}
+
+async function bringUpAlone(): Promise<Cluster> {
   const running = Cluster.find();
   if (running) {
     await running.untilReady();
@@ -40,7 +51,7 @@ export async function bringUp(): Promise<Cluster> {
     return running;
   }
   buildBinaries(BINARIES);
-  await takeDown();
+  await clear();
   mkdirSync(logDirectory, { recursive: true });
   try {
     return await create();
@@ -52,8 +63,7 @@ export async function bringUp(): Promise<Cluster> {
   }
 }
 
-/** Leaves no process, namespace, mount, control group or file of it, whatever state it is in. */
-export async function takeDown(): Promise<void> {
+async function clear(): Promise<void> {
   await halt();
   rmSync(stateDirectory, { recursive: true, force: true });
 }

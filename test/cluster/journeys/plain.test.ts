@@ -87,6 +87,17 @@ journey('a pod reaches a peer outside of the cluster, and nothing of the real wo
   t.is((await curl('192.0.2.77')).code, 7);
 });
 
+journey('a drained node has no pods, and gets some again', async (t) => {
+  await cluster.drain('node-b');
+  const pods = await until(whoPods, (left) => left.every(({ node }) => node === 'node-a'));
+  t.is(pods.length, 2);
+  await cluster.uncordon('node-b');
+  await cluster.mustKubectl(['rollout', 'restart', 'deployment/who', '-n', NAMESPACE]);
+  await cluster.mustKubectl(['rollout', 'status', 'deployment/who', '-n', NAMESPACE, '--timeout=120s']);
+  const nodes = (await whoPods()).map(({ node }) => node);
+  t.true(nodes.includes('node-b'), nodes.join(' '));
+});
+
 journey('a killed API server and etcd come back with what they knew', async (t) => {
   const before = await whoPods();
   await cluster.stopProgram('etcd');
@@ -97,17 +108,6 @@ journey('a killed API server and etcd come back with what they knew', async (t) 
   await cluster.startProgram('kube-apiserver');
   await cluster.untilReady();
   t.deepEqual(await whoPods(), before);
-});
-
-journey('a drained node has no pods, and gets some again', async (t) => {
-  await cluster.drain('node-b');
-  const pods = await until(whoPods, (left) => left.every(({ node }) => node === 'node-a'));
-  t.is(pods.length, 2);
-  await cluster.uncordon('node-b');
-  await cluster.mustKubectl(['rollout', 'restart', 'deployment/who', '-n', NAMESPACE]);
-  await cluster.mustKubectl(['rollout', 'status', 'deployment/who', '-n', NAMESPACE, '--timeout=120s']);
-  const nodes = (await whoPods()).map(({ node }) => node);
-  t.true(nodes.includes('node-b'), nodes.join(' '));
 });
 
 function whoPods(): Promise<readonly Pod[]> {
