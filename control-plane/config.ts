@@ -29,7 +29,7 @@ export type SourceConfig =
   /** A folder of Kubernetes YAML. */
   | { readonly from: 'files'; readonly directory: string }
   /** The API server of the cluster that this runs in, or that KUBECONFIG names. */
-  | { readonly from: 'kubernetes' };
+  | { readonly from: 'kubernetes'; readonly serviceAccountDirectory: string };
 
 export type ConfigResult = { readonly config: ControlPlaneConfig } | { readonly problems: readonly string[] };
 
@@ -65,7 +65,11 @@ function readSource(environment: Environment): SourceConfig {
       `CORTEXFLOW_DIRECTORY is "${directory}" where CORTEXFLOW_SOURCE is kubernetes: leave out one of the two`,
     );
   }
-  return { from };
+  const serviceAccountDirectory = environment.string(
+    'CORTEXFLOW_SERVICE_ACCOUNT_DIRECTORY',
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+  );
+  return { from, serviceAccountDirectory };
 }
 
 const NO_DIRECTORY =

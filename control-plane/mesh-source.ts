@@ -57,7 +57,7 @@ async function openSource(config: SourceConfig, listener: Listener, logger: Logg
     return openFiles(config.directory, listener, logger);
   }
   const { openKubernetes } = await import('./kubernetes/open.ts');
-  return openKubernetes(listener, logger);
+  return openKubernetes(config.serviceAccountDirectory, listener, logger);
 }
 
 /** The first of what has to be mended before anything is served; the log has all of it. */

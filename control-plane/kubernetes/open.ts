@@ -7,8 +7,12 @@ import { type FollowedState, KubernetesSource } from './source.ts';
 import { obstaclesOf, staleSentence } from './staleness.ts';
 
 /** Rejects with a StartupError where nobody says which API server, or with which credentials. */
-export async function openKubernetes(listener: Listener, logger: Logger): Promise<Source> {
-  const api = await connectApiServer({ userAgent: 'cortexflow-control-plane' });
+export async function openKubernetes(
+  serviceAccountDirectory: string,
+  listener: Listener,
+  logger: Logger,
+): Promise<Source> {
+  const api = await connectApiServer({ serviceAccountDirectory, userAgent: 'cortexflow-control-plane' });
   const source = new KubernetesSource({ api, listener, logger });
   return {
     name: api.address,

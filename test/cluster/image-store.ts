@@ -12,11 +12,14 @@ export interface Build {
   readonly dockerfile: string;
   /** The directory that the Dockerfile copies from. */
   readonly context: string;
+  /** What of it is not given; unless told, what its .dockerignore says. */
+  readonly ignoreFile?: string;
 }
 
 /** Layers that did not change come from the last build; an image that is not here is not asked for elsewhere. */
-export async function buildImage({ image, dockerfile, context }: Build): Promise<void> {
+export async function buildImage({ image, dockerfile, context, ignoreFile }: Build): Promise<void> {
   const options = ['--isolation=chroot', '--pull-never', '--layers', '--format=docker'];
+  if (ignoreFile !== undefined) options.push(`--ignorefile=${ignoreFile}`);
   await mustRun(buildah(['build', ...options, `--tag=${image}`, `--file=${dockerfile}`, context]));
 }
 

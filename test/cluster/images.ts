@@ -56,11 +56,13 @@ export async function prepareProjectImages(): Promise<readonly Archive[]> {
       dockerfile: join(tree, name, 'Dockerfile'),
     }))
     .filter(({ dockerfile }) => existsSync(dockerfile));
-  const app = { name: APP_IMAGE, dockerfile: join(sources, 'app.Dockerfile') };
+  // The journeys' applications are none of what the project ships.
+  const ignoreFile = join(sources, 'app.dockerignore');
+  const app = { name: APP_IMAGE, dockerfile: join(sources, 'app.Dockerfile'), ignoreFile };
   const prepared: Archive[] = [];
-  for (const { name, dockerfile } of [...images, app]) {
-    const digest = digestOf([base, digestOfBuild(dockerfile, tree)]);
-    prepared.push(await prepare(name, digest, (image) => buildImage({ image, dockerfile, context: tree })));
+  for (const { name, ...build } of [...images, app]) {
+    const digest = digestOf([base, digestOfBuild(build.dockerfile, tree)]);
+    prepared.push(await prepare(name, digest, (image) => buildImage({ image, ...build, context: tree })));
   }
   return prepared;
 }

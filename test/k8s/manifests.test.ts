@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { readConfig as readControlPlaneConfig } from '../../control-plane/config.ts';
 import { readConfig as readInjectorConfig } from '../../injector/config.ts';
 import { whatIsMissing } from '../cluster/binaries.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
@@ -104,7 +105,8 @@ for (const kustomization of KUSTOMIZATIONS) {
   });
 }
 
-const CONFIGS: Readonly<Record<string, typeof readInjectorConfig>> = {
+const CONFIGS: Readonly<Record<string, typeof readControlPlaneConfig | typeof readInjectorConfig>> = {
+  'control-plane': readControlPlaneConfig,
   injector: readInjectorConfig,
 };
 

@@ -1,7 +1,9 @@
 /** The control plane on a real API server, as the ServiceAccount that it has in a cluster. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext, type TestFn } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { parseAllDocuments } from 'yaml';
 import { connectApiServer } from '../../api-server/connection.ts';
 import { REAL_WORLD } from '../../api-server/world.ts';
@@ -15,7 +17,7 @@ import { compact, remove } from './etcd.ts';
 import { type Program, start as startProgram, until } from '../system/programs.ts';
 import { type DeltaStream, deltaStream } from '../xds/client.ts';
 
-const testWithServer = testThatNeeds(whyNoApiServer(), test.serial as TestFn);
+const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
 const ROLE = fileURLToPath(new URL('../../k8s/base/control-plane/rbac.yaml', import.meta.url));
 
 async function startServer(t: ExecutionContext): Promise<TestApiServer> {
@@ -55,12 +57,31 @@ kind: Node
 metadata: { name: node-a, labels: { topology.kubernetes.io/zone: east } }
 `;
 
-function startControlPlane(t: ExecutionContext, kubeconfig: string): Program {
+/** What the kubelet gives to a pod: environment variables, and a directory with a token. */
+async function inPod(t: ExecutionContext, server: TestApiServer): Promise<Record<string, string>> {
+  const directory = mkdtempSync(join(tmpdir(), 'cortexflow-service-account-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  const { token, certificateAuthority } = await server.accessFor('control-plane', 'cortexflow');
+  writeFileSync(join(directory, 'token'), token);
+  writeFileSync(join(directory, 'ca.crt'), readFileSync(certificateAuthority));
+  const { hostname, port } = new URL(server.url);
+  return {
+    KUBERNETES_SERVICE_HOST: hostname,
+    KUBERNETES_SERVICE_PORT: port,
+    CORTEXFLOW_SERVICE_ACCOUNT_DIRECTORY: directory,
+  };
+}
+
+async function outside(server: TestApiServer): Promise<Record<string, string>> {
+  return { KUBECONFIG: await server.kubeconfigFor('control-plane', 'cortexflow') };
+}
+
+function startControlPlane(t: ExecutionContext, environment: Record<string, string>): Program {
   return startProgram(t, {
     file: 'control-plane/main.ts',
     environment: {
       CORTEXFLOW_SOURCE: 'kubernetes',
-      KUBECONFIG: kubeconfig,
+      ...environment,
       CORTEXFLOW_XDS_ADDRESS: '127.0.0.1:0',
       CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
       CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
@@ -124,9 +145,9 @@ async function startAll(t: ExecutionContext, replicas: number) {
   const server = await startServer(t);
   await server.createNamespace('demo');
   await apply(server, MESH);
-  const kubeconfig = await server.kubeconfigFor('control-plane', 'cortexflow');
-  const started = Array.from({ length: replicas }, async () => {
-    const controlPlane = startControlPlane(t, kubeconfig);
+  const environments = [await inPod(t, server), await outside(server)].slice(0, replicas);
+  const started = environments.map(async (environment) => {
+    const controlPlane = startControlPlane(t, environment);
     const { xds } = await controlPlane.serving();
     const client = new Client(t, xds as string);
     await client.until(() => client.names === ALL);
