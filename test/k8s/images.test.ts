@@ -17,6 +17,7 @@ interface Image {
 
 const IMAGES: readonly Image[] = [
   { program: 'control-plane', entries: ['control-plane/main.ts'] },
+  { program: 'injector', entries: ['injector/main.ts'] },
   { program: 'sidecar', entries: ['sidecar/main.ts'] },
 ];
 

@@ -22,6 +22,7 @@ export interface Container {
   readonly env: readonly { readonly name: string; readonly value?: string }[];
   readonly ports: readonly Port[];
   readonly volumeMounts?: readonly { readonly mountPath: string }[];
+  readonly lifecycle?: { readonly preStop: { readonly exec: { readonly command: readonly string[] } } };
   readonly startupProbe: Probe;
   readonly readinessProbe: Probe;
   readonly livenessProbe: Probe;
@@ -41,6 +42,7 @@ interface Deployment {
       readonly spec: {
         readonly serviceAccountName: string;
         readonly priorityClassName: string;
+        readonly terminationGracePeriodSeconds: number;
         readonly containers: readonly Container[];
         readonly topologySpreadConstraints: readonly {
           readonly labelSelector: Selector;

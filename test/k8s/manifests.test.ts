@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { readConfig as readControlPlaneConfig } from '../../control-plane/config.ts';
+import { readConfig as readInjectorConfig } from '../../injector/config.ts';
 import { whatIsMissing } from '../cluster/binaries.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
 import { build, buildFiles, KUSTOMIZATIONS } from './kustomize.ts';
@@ -101,6 +103,36 @@ for (const kustomization of KUSTOMIZATIONS) {
       );
     }
   });
+}
+
+const CONFIGS: Readonly<Record<string, typeof readControlPlaneConfig | typeof readInjectorConfig>> = {
+  'control-plane': readControlPlaneConfig,
+  injector: readInjectorConfig,
+};
+
+for (const [name, readConfig] of Object.entries(CONFIGS)) {
+  testWithKubectl(
+    `the ${name} understands every variable it is given, and has the time to end`,
+    async (t) => {
+      const manifests = await build('.');
+      const { env, lifecycle } = containerOf(manifests, name);
+      const given = new Map(env.map(({ name: variable, value }) => [variable, value ?? 'from-a-field']));
+      const asked = new Set<string>();
+      const result = readConfig((variable) => {
+        asked.add(variable);
+        return given.get(variable);
+      });
+      t.deepEqual(
+        [...given.keys()].filter((variable) => !asked.has(variable)),
+        [],
+      );
+      t.deepEqual('problems' in result ? result.problems : [], []);
+      const shutdownMs = 'config' in result ? result.config.shutdownMs : 0;
+      const before = Number(lifecycle?.preStop.exec.command.at(-1) ?? 0);
+      const { terminationGracePeriodSeconds } = find(manifests, 'Deployment', name).spec.template.spec;
+      t.true(terminationGracePeriodSeconds > before + shutdownMs / 1_000);
+    },
+  );
 }
 
 /** The files that docs/kubernetes.md shows under `my-mesh/`: for each kustomization what follows it. */

@@ -24,6 +24,10 @@ export async function put(server: TestApiServer, objects: ReadonlyMap<string, un
   }
 }
 
+export async function remove(server: TestApiServer, path: string): Promise<void> {
+  await post(server, 'deleterange', { key: base64(`/registry/${path}`) });
+}
+
 /** By etcd's JSON gateway. */
 async function post(
   server: TestApiServer,
