@@ -62,6 +62,11 @@ export const verbs = {
     for (const socket of servers.get(port)?.sockets ?? []) socket.resetAndDestroy();
   },
 
+  /** Closes the connections that it has accepted, as the end of a process does. */
+  async closeAll({ port }: { readonly port: number }): Promise<void> {
+    for (const socket of servers.get(port)?.sockets ?? []) socket.destroy();
+  },
+
   async accepted({ port }: { readonly port: number }): Promise<number> {
     return servers.get(port)?.sockets.size ?? 0;
   },
