@@ -72,8 +72,9 @@ export const verbs = {
   },
 
   /** Connects, and says nothing. */
-  async open({ host, port }: Target): Promise<number> {
-    const socket = connect({ host, port, allowHalfOpen: true });
+  async open({ host, port, localPort }: Target & { readonly localPort?: number }): Promise<number> {
+    const from = localPort === undefined ? {} : { localPort };
+    const socket = connect({ host, port, allowHalfOpen: true, ...from });
     await once(socket, 'connect');
     opened += 1;
     sockets.set(opened, { socket, ending: endingOf(socket) });
