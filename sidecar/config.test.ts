@@ -37,10 +37,11 @@ test('nothing at all is a sidecar with defaults, frozen through and through', (t
   const config = configOf(load({}));
   t.deepEqual(config, {
     node: { id: hostname(), cluster: '', zone: '', nodeName: '', namespace: '' },
-    controlPlane: { addresses: ['127.0.0.1:18000'] },
+    controlPlane: { addresses: ['127.0.0.1:18000'], required: false, waitMs: 10_000 },
     upstreams: [],
     admin: { host: '127.0.0.1', port: 5058 },
     lastGoodFile: undefined,
+    interception: undefined,
     log: { level: 'info', format: 'auto' },
     limits: {
       maxConnections: 10_000,
@@ -255,4 +256,101 @@ test('an upstream on the port of the admin page is a mistake', (t) => {
     ]);
   }
   t.deepEqual(besideAdmin('127.0.0.2:5058'), []);
+});
+
+const INTERCEPTION = {
+  proxyUid: 2102,
+  outbound: { port: 5054, exclude: { ports: ['22', '8000-8010', 9], cidrs: ['10.1.2.3/8', '192.0.2.7'] } },
+  inbound: { exclude: { cidrs: ['FD00:0:0:1::7/48'] } },
+};
+
+test('a value that begins with a brace is the bootstrap itself', (t) => {
+  const document = JSON.stringify({ node: { id: 'here' }, controlPlane: { required: true, waitMs: 5 } });
+  const config = configOf(
+    load({ CORTEXFLOW_BOOTSTRAP: ` ${document}`, CORTEXFLOW_CONTROL_PLANE_WAIT_MS: '6' }),
+  );
+  t.is(config.node.id, 'here');
+  t.deepEqual(config.controlPlane, { addresses: ['127.0.0.1:18000'], required: true, waitMs: 6 });
+});
+
+test('mistakes in a bootstrap that is a value name the variable', (t) => {
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: '{"drain": 1, "log": {"level": "loud"}}' })), [
+    'CORTEXFLOW_BOOTSTRAP drain is no field there: did you mean drainMs?',
+    'CORTEXFLOW_BOOTSTRAP log.level must be one of error, warn, info, debug, and is "loud"',
+  ]);
+  t.regex(
+    mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: '{"node": ' }))[0] ?? '',
+    /^CORTEXFLOW_BOOTSTRAP cannot be parsed: /u,
+  );
+});
+
+test('interception, with what is left out of it as the kernel writes it', (t) => {
+  const { interception } = configOf(
+    load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify({ interception: INTERCEPTION }) }),
+  );
+  t.deepEqual(interception, {
+    proxyUid: 2102,
+    outbound: {
+      port: 5054,
+      exclude: {
+        ports: [
+          { first: 22, last: 22 },
+          { first: 8000, last: 8010 },
+          { first: 9, last: 9 },
+        ],
+        cidrs: [
+          { family: 'ipv4', address: '10.0.0.0', prefix: 8 },
+          { family: 'ipv4', address: '192.0.2.7', prefix: 32 },
+        ],
+      },
+    },
+    inbound: {
+      port: 5056,
+      exclude: { ports: [], cidrs: [{ family: 'ipv6', address: 'fd00::', prefix: 48 }] },
+    },
+  });
+});
+
+test('mistakes in what is left out of interception', (t) => {
+  const exclude = { ports: ['0', '9-8', 'http', true], cidrs: ['10.0.0.0/33', '::1%eth0', 'pods'] };
+  const mistakes = mistakesOf(
+    load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify({ interception: { outbound: { exclude }, inbond: {} } }) }),
+  );
+  t.is(mistakes.length, 8, mistakes.join('\n'));
+  t.true(
+    mistakes.includes(
+      'CORTEXFLOW_BOOTSTRAP interception.outbound.exclude.ports[1] must be a port from 1 to 65535 or a range of them, such as "22" or "8000-8010", and is "9-8"',
+    ),
+    mistakes.join('\n'),
+  );
+  t.true(
+    mistakes.includes(
+      'CORTEXFLOW_BOOTSTRAP interception.outbound.exclude.cidrs[0] must be an address block, such as 10.0.0.0/8 or fd00::/8, and is "10.0.0.0/33"',
+    ),
+    mistakes.join('\n'),
+  );
+  t.true(
+    mistakes.some((mistake) =>
+      mistake.includes('interception.inbond is no field there: did you mean inbound?'),
+    ),
+  );
+});
+
+function mistakesIn(bootstrap: unknown): string {
+  return mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(bootstrap) })).join('\n');
+}
+
+test("the ports that connections are redirected to are nobody else's", (t) => {
+  t.is(
+    mistakesIn({ interception: {}, upstreams: [{ listen: '127.0.0.1:5056', service: 'hello.demo:80' }] }),
+    'CORTEXFLOW_BOOTSTRAP upstreams[0].listen is where inbound connections are redirected to: give one of them another port',
+  );
+  t.is(
+    mistakesIn({ interception: { outbound: { port: 5058 } } }),
+    'CORTEXFLOW_BOOTSTRAP interception.outbound.port is where the admin page listens: give one of them another port',
+  );
+  t.is(
+    mistakesIn({ interception: { outbound: { port: 5056 } } }),
+    'CORTEXFLOW_BOOTSTRAP interception has one port for outbound and inbound: give each its own',
+  );
 });

@@ -3,8 +3,10 @@ import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import type * as Yaml from 'yaml';
+import { findClash } from './config/clashes.ts';
 import type { FieldPath, Mistake } from './config/mistakes.ts';
 import { fieldName } from './config/mistakes.ts';
+import type { Interception } from './config/interception.ts';
 import type { Upstream } from './config/schema.ts';
 import { BootstrapSchema } from './config/schema.ts';
 import { unknownFields } from './config/unknown-fields.ts';
@@ -13,12 +15,16 @@ import { VARIABLES } from './config/variables.ts';
 
 export type { Mistake } from './config/mistakes.ts';
 export { describeMistakes } from './config/mistakes.ts';
+export type { Cidr, Interception, PortRange } from './config/interception.ts';
 export type { Upstream } from './config/schema.ts';
 
 type Bootstrap = v.InferOutput<typeof BootstrapSchema>;
 
 /** All that the sidecar is told at its start. Frozen. */
-export interface SidecarConfig extends Omit<Bootstrap, 'node' | 'upstreams' | 'lastGoodFile'> {
+export interface SidecarConfig extends Omit<
+  Bootstrap,
+  'node' | 'upstreams' | 'lastGoodFile' | 'interception'
+> {
   readonly node: {
     readonly id: string;
     readonly cluster: string;
@@ -28,6 +34,8 @@ export interface SidecarConfig extends Omit<Bootstrap, 'node' | 'upstreams' | 'l
   };
   readonly upstreams: readonly Upstream[];
   readonly lastGoodFile: string | undefined;
+  /** Undefined: none, as at the edge. */
+  readonly interception: Interception | undefined;
 }
 
 export type LoadedConfig =
@@ -37,13 +45,15 @@ export type LoadedConfig =
 /** The value of an environment variable. */
 export type Lookup = (name: string) => string | undefined;
 
-/** Names the bootstrap file: JSON, or YAML where its name says so. */
-const FILE_VARIABLE = 'CORTEXFLOW_BOOTSTRAP';
+/** The bootstrap itself, a JSON object; or the name of its file: JSON, or YAML where its name says so. */
+const BOOTSTRAP_VARIABLE = 'CORTEXFLOW_BOOTSTRAP';
 
-/** Reads the bootstrap file, if one is named, and the environment, which wins. Reports every mistake at once. */
+/** Reads the bootstrap, if there is one, and the environment, which wins. Reports every mistake at once. */
 export function loadConfig(lookup: Lookup): LoadedConfig {
-  const path = given(lookup, FILE_VARIABLE);
-  const file = path === undefined ? { ok: true as const, content: {} } : readBootstrap(path);
+  const bootstrap = given(lookup, BOOTSTRAP_VARIABLE);
+  const isDocument = bootstrap?.trimStart().startsWith('{') ?? false;
+  const path = isDocument ? BOOTSTRAP_VARIABLE : bootstrap;
+  const file = readBootstrap(bootstrap, isDocument);
   if (!file.ok) {
     return { ok: false, mistakes: [file.mistake] };
   }
@@ -52,41 +62,38 @@ export function loadConfig(lookup: Lookup): LoadedConfig {
   for (const { name, path: field, read } of set) {
     fields = withField(fields, field, read(lookup(name) ?? ''));
   }
+  const checked = check(fields);
+  if (!checked.ok) {
+    const mistakes = checked.wrong.map(({ path: field, what }) => ({
+      where: whereIs(field, set, path),
+      what,
+    }));
+    return { ok: false, mistakes };
+  }
+  return { ok: true, config: deepFreeze(toConfig(checked.bootstrap)) };
+}
+
+interface Wrong {
+  readonly path: FieldPath;
+  readonly what: string;
+}
+
+function check(
+  fields: unknown,
+):
+  | { readonly ok: true; readonly bootstrap: Bootstrap }
+  | { readonly ok: false; readonly wrong: readonly Wrong[] } {
   const parsed = v.safeParse(BootstrapSchema, fields);
   const wrong = [
     ...unknownFields(BootstrapSchema, fields),
     ...(parsed.issues ?? []).map((issue) => ({ path: pathOf(issue), what: issue.message })),
   ];
-  if (!parsed.success || wrong.length > 0) {
-    const mistakes = wrong.map((mistake) => ({
-      where: whereIs(mistake.path, set, path),
-      what: mistake.what,
-    }));
-    return { ok: false, mistakes };
-  }
-  const clash = clashWithAdmin(parsed.output);
-  if (clash !== undefined) {
-    const what = 'is where the admin page listens: give one of them another port';
-    return { ok: false, mistakes: [{ where: whereIs(clash, set, path), what }] };
-  }
-  return { ok: true, config: deepFreeze(toConfig(parsed.output)) };
+  if (!parsed.success || wrong.length > 0) return { ok: false, wrong };
+  const clash = findClash(parsed.output);
+  return clash === undefined ? { ok: true, bootstrap: parsed.output } : { ok: false, wrong: [clash] };
 }
 
-/** The upstream that would take the admin page's address, if any. */
-function clashWithAdmin({ upstreams, admin }: Bootstrap): FieldPath | undefined {
-  const ours = admin.host === 'localhost' ? '127.0.0.1' : admin.host;
-  const index = upstreams.findIndex(
-    ({ listen: { host, port } }) =>
-      port !== 0 && port === admin.port && (host === ours || isWildcard(host) || isWildcard(ours)),
-  );
-  return index < 0 ? undefined : ['upstreams', index, 'listen'];
-}
-
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
-}
-
-function toConfig({ node, upstreams, lastGoodFile, ...rest }: Bootstrap): SidecarConfig {
+function toConfig({ node, upstreams, lastGoodFile, interception, ...rest }: Bootstrap): SidecarConfig {
   return {
     ...rest,
     node: { ...node, id: node.id ?? hostname(), namespace: node.namespace ?? '' },
@@ -98,6 +105,7 @@ function toConfig({ node, upstreams, lastGoodFile, ...rest }: Bootstrap): Sideca
       balance,
     })),
     lastGoodFile,
+    interception,
   };
 }
 
@@ -114,13 +122,20 @@ function bad(where: string, what: string): ReadBootstrap {
 type ReadBootstrap =
   { readonly ok: true; readonly content: unknown } | { readonly ok: false; readonly mistake: Mistake };
 
-function readBootstrap(path: string): ReadBootstrap {
-  let text: string;
+function readBootstrap(bootstrap: string | undefined, isDocument: boolean): ReadBootstrap {
+  if (bootstrap === undefined) return { ok: true, content: {} };
+  return isDocument ? parseBootstrap(BOOTSTRAP_VARIABLE, bootstrap) : readFile(bootstrap);
+}
+
+function readFile(path: string): ReadBootstrap {
   try {
-    text = readFileSync(path, 'utf8');
+    return parseBootstrap(path, readFileSync(path, 'utf8'));
   } catch (error) {
-    return bad(FILE_VARIABLE, `names a file that cannot be read: ${messageOf(error)}`);
+    return bad(BOOTSTRAP_VARIABLE, `names a file that cannot be read: ${messageOf(error)}`);
   }
+}
+
+function parseBootstrap(path: string, text: string): ReadBootstrap {
   try {
     return { ok: true, content: parse(path, text) ?? {} };
   } catch (error) {

@@ -12,7 +12,9 @@ import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
 import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
-import { exposeDiscovery } from './metrics.ts';
+import { listenForInterception } from './interception.ts';
+import { exposeDiscovery, exposeReadiness } from './metrics.ts';
+import { StartReadiness } from './start-readiness.ts';
 import { listenForUpstreams, policyOf } from './upstreams.ts';
 import { Discovery } from './xds/discovery.ts';
 
@@ -44,10 +46,13 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
   });
   const upstreams = listenForUpstreams(forwarder, config.upstreams);
-  becomeReadyWith(discovery, readiness);
+  exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
   await discovery.start();
+  const { interception } = config;
+  // After what is on disk is in use: until then nothing would be known to be balanced.
+  const intercepts = interception && listenForInterception(forwarder, interception);
 
-  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams });
+  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts });
   shutDownOnSignal({
     logger: log,
     timeoutMs: config.drainMs + 5_000,
@@ -95,14 +100,18 @@ function discover(
   });
 }
 
-function becomeReadyWith({ directory }: Discovery, readiness: Readiness): void {
-  const becomeReady = readiness.block(
-    'waiting for the Services of the mesh and the endpoints of the upstreams',
-  );
-  const stop = directory.onTable(() => {
-    if (!directory.ready) return;
-    stop();
-    becomeReady();
+function becomeReadyWith(
+  { directory }: Discovery,
+  { config, readiness, log }: { config: SidecarConfig; readiness: Readiness; log: Logger },
+): StartReadiness {
+  const { required, waitMs } = config.controlPlane;
+  const mayGoWithout = config.interception !== undefined && !required;
+  return new StartReadiness({
+    directory,
+    readiness,
+    waitMs: mayGoWithout ? waitMs : undefined,
+    schedule,
+    log,
   });
 }
 

@@ -2,6 +2,15 @@ import type { Registry } from 'prom-client';
 import { exposeCounter, exposeGauge } from '../process/metrics.ts';
 import type { Discovery } from './xds/discovery.ts';
 
+/** Shows whether the workload goes without the mesh, because no control plane has told of it. */
+export function exposeReadiness(registry: Registry, readiness: { readonly isWithoutTable: boolean }): void {
+  exposeGauge(registry, {
+    name: 'cortexflow_ready_without_control_plane',
+    help: '1 while it is ready although no control plane has answered yet, and all connections pass through; else 0.',
+    collect: (add) => add(readiness.isWithoutTable ? 1 : 0),
+  });
+}
+
 /** Shows what the sidecar knows of the mesh, and from whom, to Prometheus. */
 export function exposeDiscovery(registry: Registry, discovery: Discovery): void {
   exposeGauge(registry, {

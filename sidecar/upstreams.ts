@@ -19,7 +19,7 @@ export function listenForUpstreams(forwarder: Forwarder, upstreams: readonly Ups
     const destination: Destination = { kind: 'service', service, port, protocol };
     const name = `${service}:${port}`;
     const result = forwarder.listen({
-      name,
+      name: `Upstream ${name}`,
       address: { address: listen.host, port: listen.port },
       destinationOf: () => destination,
     });

@@ -4,6 +4,8 @@ import { policyClashes } from './policies.ts';
 import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
 import { DEFAULT_LIMITS } from '../forward/limits.ts';
+import { list, milliseconds, oneOf, portNumber, received, section, text, whole, yesOrNo } from './fields.ts';
+import { InterceptionSchema } from './interception.ts';
 
 /** A local address whose connections go to a Service. */
 export interface Upstream {
@@ -24,29 +26,6 @@ const SERVICE =
 
 function isPort(port: number, lowest: 0 | 1): boolean {
   return port >= lowest && port <= 65_535;
-}
-
-const received = (input: unknown): string => JSON.stringify(input) ?? 'nothing';
-
-const text = v.string(({ input }) => `must be text, and is ${received(input)}`);
-
-function whole(lowest: number, highest: number, unit: string) {
-  const message = ({ input }: { readonly input: unknown }): string =>
-    `must be a ${unit} from ${lowest} to ${highest}, and is ${received(input)}`;
-  return v.pipe(
-    v.number(message),
-    v.check((value) => Number.isInteger(value) && value >= lowest && value <= highest, message),
-  );
-}
-
-const portNumber = whole(0, 65_535, 'port number');
-const milliseconds = whole(1, 86_400_000, 'whole number of milliseconds');
-
-function oneOf<const Options extends readonly string[]>(options: Options) {
-  return v.picklist(
-    options,
-    ({ input }) => `must be one of ${options.join(', ')}, and is ${received(input)}`,
-  );
 }
 
 const controlPlaneAddress = v.pipe(
@@ -114,19 +93,6 @@ const adminHost = v.pipe(
   ),
 );
 
-function section<Entries extends v.ObjectEntries>(entries: Entries) {
-  return v.object(entries, ({ input }) =>
-    // A field that is missing is reported by the object that it is missing from.
-    input === undefined
-      ? 'is missing: give it a value'
-      : `must be an object with fields, and is ${received(input)}`,
-  );
-}
-
-function list<Item extends v.GenericSchema>(item: Item) {
-  return v.array(item, ({ input }) => `must be a list, and is ${received(input)}`);
-}
-
 /** The file, field by field. What the file leaves out has the default that stands here. */
 export const BootstrapSchema = section({
   node: v.optional(
@@ -146,9 +112,15 @@ export const BootstrapSchema = section({
         v.pipe(list(controlPlaneAddress), v.minLength(1, 'must name at least one control plane')),
         ['127.0.0.1:18000'],
       ),
+      /** With interception: whether the workload must not start before a control plane has answered. */
+      required: v.optional(yesOrNo, false),
+      /** With interception, where none is required: for how long one is waited for. */
+      waitMs: v.optional(milliseconds, 10_000),
     }),
     {},
   ),
+  /** How the workload's connections come here by themselves; not at all where it is left out. */
+  interception: v.optional(InterceptionSchema),
   upstreams: v.optional(
     v.pipe(
       list(

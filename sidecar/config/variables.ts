@@ -15,6 +15,8 @@ const asText = (value: string): unknown => value;
 /** Left as text where it is no number, so that the mistake names what was given. */
 const asNumber = (value: string): unknown => (/^\d+$/u.test(value) ? Number(value) : value);
 
+const asYesOrNo = (value: string): unknown => (value === 'true' ? true : value === 'false' ? false : value);
+
 const asList = (value: string): string[] =>
   value
     .split(',')
@@ -35,7 +37,7 @@ const asAddress = (value: string): unknown => {
 };
 
 /**
- * Every environment variable that the sidecar reads, but for the one that names the file. None ends in _PORT
+ * Every environment variable that the sidecar reads, but for the bootstrap's own. None ends in _PORT
  * or _SERVICE_HOST: Kubernetes sets such variables in every pod for a Service that is called cortexflow.
  */
 export const VARIABLES: readonly Variable[] = [
@@ -45,6 +47,12 @@ export const VARIABLES: readonly Variable[] = [
   { name: 'CORTEXFLOW_NODE_NAME', path: ['node', 'nodeName'], read: asText },
   { name: 'CORTEXFLOW_NAMESPACE', path: ['node', 'namespace'], read: asText },
   { name: 'CORTEXFLOW_CONTROL_PLANE', path: ['controlPlane', 'addresses'], read: asList },
+  {
+    name: 'CORTEXFLOW_CONTROL_PLANE_REQUIRED',
+    path: ['controlPlane', 'required'],
+    read: asYesOrNo,
+  },
+  { name: 'CORTEXFLOW_CONTROL_PLANE_WAIT_MS', path: ['controlPlane', 'waitMs'], read: asNumber },
   { name: 'CORTEXFLOW_UPSTREAMS', form: 'listen=service, …', path: ['upstreams'], read: asUpstreams },
   { name: 'CORTEXFLOW_ADMIN_ADDRESS', form: 'host:port', path: ['admin'], read: asAddress },
   { name: 'CORTEXFLOW_LAST_GOOD_FILE', path: ['lastGoodFile'], read: asText },

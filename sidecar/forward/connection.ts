@@ -4,10 +4,13 @@ import type { EndpointLoad } from '../balance/load.ts';
 import type { Logger } from '../../process/log.ts';
 import type { Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
 import type { ConnectTimes } from './counters.ts';
-import { type CopyResources, Direction, type DirectionOwner } from './direction.ts';
-import type { Limits } from './limits.ts';
+import type { CopyResources, Direction, DirectionOwner } from './direction.ts';
+import { Exchange } from './exchange.ts';
+import { keepAliveWithin, type Limits, LONE_ADDRESS_TIMEOUT_MS } from './limits.ts';
+import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
+import { nameOfPassed, nameOfRefused } from './service-uses.ts';
 import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
 
 /** What all connections of one forwarder share. */
@@ -15,14 +18,14 @@ export interface Surroundings extends CopyResources {
   readonly routes: Routes;
   readonly balancer: Balancer;
   readonly limits: Limits;
-  readonly connectTimes: ConnectTimes;
+  readonly connectTimes: Readonly<Record<TrafficDirection, ConnectTimes>>;
   readonly log: Logger;
-  serviceUse(name: string): ServiceUse;
+  serviceUse(name: string, direction: TrafficDirection): ServiceUse;
   ended(connection: Connection): void;
 }
 
-/** A connection that has been quiet for this long gives back grown buffers. */
-const KEPT_BUFFERS_MS = 5_000;
+/** Once an intercepted connection has rested for this long, its peers are asked whether they are still there. */
+const KEPT_ALIVE_AFTER_MS = 5_000;
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -34,6 +37,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   exclude: ReadonlySet<string> = NONE;
   readonly #client: TcpStream;
   readonly #destination: Destination;
+  readonly #origin: Origin;
   readonly #around: Surroundings;
   readonly #startedAtMs = performance.now();
   #service: ServiceUse | undefined;
@@ -44,20 +48,23 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #failure = '';
   #attempts = 0;
   #attemptedAtMs = 0;
-  #quietSinceMs = 0;
-  #sending: Direction | undefined;
-  #receiving: Direction | undefined;
+  #exchange: Exchange | undefined;
   #closedFirst: Outcome['closedFirst'] | undefined;
   #hasEnded = false;
 
-  constructor(client: TcpStream, destination: Destination, around: Surroundings) {
+  constructor(client: TcpStream, destination: Destination, origin: Origin, around: Surroundings) {
     this.#client = client;
     this.#destination = destination;
+    this.#origin = origin;
     this.#around = around;
   }
 
   get clientAddress(): string {
     return this.#client.remoteAddress()?.address ?? '';
+  }
+
+  get direction(): TrafficDirection {
+    return this.#origin.direction;
   }
 
   /** Empty until it is decided. */
@@ -66,11 +73,11 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   get sentBytes(): number {
-    return this.#sending?.bytes ?? 0;
+    return this.#exchange?.sending.bytes ?? 0;
   }
 
   get receivedBytes(): number {
-    return this.#receiving?.bytes ?? 0;
+    return this.#exchange?.receiving.bytes ?? 0;
   }
 
   start(): void {
@@ -81,29 +88,13 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   /** Called now and then, so that no connection needs a timer of its own. */
   tick(nowMs: number): void {
-    if (this.#sending === undefined || this.#receiving === undefined) {
-      const isConnecting = this.#backend !== undefined;
-      const waitedMs = nowMs - this.#attemptedAtMs;
-      if (isConnecting && waitedMs >= this.#around.limits.connectTimeoutMs) this.connectFailed('ETIMEDOUT');
-      return;
-    }
-    if (this.#sending.hasMoved || this.#receiving.hasMoved) {
-      this.#sending.hasMoved = this.#receiving.hasMoved = false;
-      this.#quietSinceMs = nowMs;
-      return;
-    }
-    const quietMs = nowMs - this.#quietSinceMs;
-    if (quietMs >= this.#around.limits.idleTimeoutMs) {
-      this.abort('idle-timeout');
-    } else if (quietMs >= KEPT_BUFFERS_MS) {
-      this.#sending.giveBack();
-      this.#receiving.giveBack();
-    }
+    if (this.#exchange === undefined) this.#tickConnecting(nowMs);
+    else this.#tickQuiet(this.#exchange, nowMs);
   }
 
   /** Resets the client: fast, and not to be taken for an answer. */
   refuse(reason: Refusal, detail: string): void {
-    const service = this.#belongTo(nameOf(this.#destination));
+    const service = this.#belongTo(nameOfRefused(this.#destination));
     const fields = { service: service.name, detail };
     service.warnings.say(this.#around.log, { message: 'Refused a connection.', reason, fields });
     this.abort(reason, detail);
@@ -121,12 +112,9 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const nowMs = performance.now();
     const durationMs = nowMs - this.#attemptedAtMs;
     this.#load?.connectSucceeded(durationMs, nowMs);
-    this.#around.connectTimes.observe(durationMs / 1000);
-    this.#quietSinceMs = nowMs;
-    this.#sending = new Direction(this.#client, backend, this.#around, this);
-    this.#receiving = new Direction(backend, this.#client, this.#around, this);
-    this.#sending.start();
-    this.#receiving.start();
+    this.#around.connectTimes[this.#origin.direction].observe(durationMs / 1000);
+    this.#exchange = new Exchange(this.#client, backend, this.#around, this);
+    this.#exchange.start(nowMs);
   }
 
   connectFailed(code: string): void {
@@ -141,11 +129,12 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   directionEnded(direction: Direction): void {
-    if (this.#hasEnded) return;
-    const isSending = direction === this.#sending;
+    const exchange = this.#exchange;
+    if (this.#hasEnded || exchange === undefined) return;
+    const isSending = direction === exchange.sending;
     this.#closedFirst ??= isSending ? 'client' : 'backend';
-    const other = isSending ? this.#receiving : this.#sending;
-    if (other?.hasEnded) {
+    const other = isSending ? exchange.receiving : exchange.sending;
+    if (other.hasEnded) {
       this.#client.close();
       this.#backend?.close();
       this.#end('complete', '');
@@ -173,14 +162,13 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
         this.#connectToOneOf(decision.group);
         break;
       case 'pass-through':
-        this.#belongTo('pass-through');
-        this.#endpoint = formatAddress(decision);
-        this.#connect(decision);
+        this.#passThrough(decision);
         break;
       case 'load':
         this.refuse('endpoints-not-loaded', `The endpoints of ${decision.service} have not arrived yet.`);
         break;
       case 'refuse':
+        if (decision.service !== undefined) this.#belongTo(decision.service);
         this.refuse(decision.reason, decision.detail);
         break;
     }
@@ -188,10 +176,25 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   #belongTo(name: string): ServiceUse {
     if (this.#service === undefined) {
-      this.#service = this.#around.serviceUse(name);
+      this.#service = this.#around.serviceUse(name, this.#origin.direction);
       this.#service.opened();
     }
     return this.#service;
+  }
+
+  #passThrough(decision: Extract<Decision, { action: 'pass-through' }>): void {
+    this.#endpoint = formatAddress(decision);
+    const { service: key } = decision;
+    const service = this.#belongTo(key ?? nameOfPassed(this.#destination));
+    if (key !== undefined) {
+      // Still asked for, so that later connections are balanced.
+      service.lease(this.#around.routes);
+      service.counters.passedThrough++;
+      const fields = { service: key, endpoint: this.#endpoint };
+      const message = 'Passed a connection through to the address of its Service, unbalanced.';
+      service.warnings.say(this.#around.log, { message, reason: 'endpoints-not-loaded', fields });
+    }
+    this.#connect(decision);
   }
 
   #connectToOneOf(group: EndpointGroup): void {
@@ -210,6 +213,24 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#attempts++;
     this.#attemptedAtMs = performance.now();
     this.#backend = connectTcp(address, this);
+  }
+
+  #tickConnecting(nowMs: number): void {
+    if (this.#backend === undefined) return;
+    const { connectTimeoutMs } = this.#around.limits;
+    const limitMs =
+      this.#load === undefined ? Math.max(connectTimeoutMs, LONE_ADDRESS_TIMEOUT_MS) : connectTimeoutMs;
+    if (nowMs - this.#attemptedAtMs >= limitMs) this.connectFailed('ETIMEDOUT');
+  }
+
+  #tickQuiet(exchange: Exchange, nowMs: number): void {
+    const quietMs = exchange.quietMs(nowMs);
+    const { idleTimeoutMs } = this.#around.limits;
+    if (this.#origin.isIntercepted) {
+      if (quietMs >= KEPT_ALIVE_AFTER_MS) exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
+    } else if (quietMs >= idleTimeoutMs) {
+      this.abort('idle-timeout');
+    }
   }
 
   #endpointFailed(service: ServiceUse, code: string): void {
@@ -236,9 +257,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #end(ending: Ending, detail: string): void {
     this.#hasEnded = true;
     this.#closedFirst ??= 'proxy';
-    this.#sending?.release();
-    this.#receiving?.release();
-    if (this.#sending === undefined) this.#load?.connectAbandoned();
+    this.#exchange?.release();
+    if (this.#exchange === undefined) this.#load?.connectAbandoned();
     else this.#load?.closed();
     const service = this.#service;
     if (service !== undefined) {
@@ -266,9 +286,4 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
       detail,
     };
   }
-}
-
-/** What a refused connection is counted under. */
-function nameOf(destination: Destination): string {
-  return destination.kind === 'service' ? destination.service : 'unknown';
 }

@@ -3,6 +3,8 @@ import { CONNECT_FAILURES, type ConnectFailure, ENDINGS, type Ending } from './o
 /** Plain numbers of one Service: what the hot path may afford. Exposed by `metrics.ts` when scraped. */
 export class ServiceCounters {
   opened = 0;
+  /** To the address that was asked for, because nobody told the endpoints of the Service behind it. */
+  passedThrough = 0;
   /** Of ended connections; those still open know their own. */
   sentBytes = 0;
   receivedBytes = 0;

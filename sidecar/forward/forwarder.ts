@@ -5,17 +5,28 @@ import { BufferPool } from './buffer-pool.ts';
 import { Connection, type Surroundings } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
-import { ServiceUse } from './service-use.ts';
+import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
+import type { ServiceUse } from './service-use.ts';
+import { ServiceUses } from './service-uses.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
-import { type Acceptor, listenTcp, type SocketAddress, type TcpStream } from './tcp.ts';
+import {
+  type Acceptor,
+  type ListenAddress,
+  listenTcp,
+  type SocketAddress,
+  type TcpListener,
+  type TcpStream,
+} from './tcp.ts';
 
 /** Where connections come from and how to tell where they want to go. */
 export interface Listener {
-  /** For messages to people, as `hello.demo:80`. */
+  /** For messages to people, as `Upstream demo/hello:80`. */
   readonly name: string;
   /** An IP address to listen on; port 0 lets the kernel choose. */
-  readonly address: SocketAddress;
+  readonly address: ListenAddress;
+  /** What its connections have in common; those of an upstream where it is left out. */
+  readonly origin?: Origin;
   destinationOf(client: TcpStream): Destination;
 }
 
@@ -42,11 +53,11 @@ export class Forwarder implements Surroundings {
   readonly pool = new BufferPool();
   readonly turn = new Turn();
   readonly limits: Limits;
-  readonly connectTimes = new ConnectTimes();
+  readonly connectTimes = { outbound: new ConnectTimes(), inbound: new ConnectTimes() };
   readonly log: Logger;
-  readonly #listeners = new Set<{ close(): void }>();
+  readonly #listeners = new Map<TcpListener, Origin>();
   readonly #connections = new Set<Connection>();
-  readonly #services = new Map<string, ServiceUse>();
+  readonly #services = new ServiceUses();
   readonly #timer: NodeJS.Timeout;
   #allEnded: PromiseWithResolvers<void> | undefined;
 
@@ -65,27 +76,30 @@ export class Forwarder implements Surroundings {
   }
 
   get services(): Iterable<ServiceUse> {
-    return this.#services.values();
+    return this.#services;
   }
 
   listen(listener: Listener): Listening {
     const result = listenTcp(listener.address, this.#acceptorOf(listener));
     if (!result.ok) return { ...result, message: explain(listener, result.code) };
     const socket = result.listener;
-    this.#listeners.add(socket);
+    this.#listeners.set(socket, listener.origin ?? UPSTREAM);
     const close = (): void => {
       if (this.#listeners.delete(socket)) socket.close();
     };
     return { ok: true, address: socket.address, close };
   }
 
-  /** Accepts nothing more, waits for open connections up to the limit, and resets what is left. */
+  /**
+   * Accepts nothing more but what outlives that, waits until no connection is open, up to the limit, and resets
+   * what is left.
+   */
   async drain(limitMs: number): Promise<void> {
-    for (const listener of this.#listeners) listener.close();
-    this.#listeners.clear();
+    this.#closeListeners(({ outlivesDrain }) => !outlivesDrain);
     if (this.#connections.size > 0) await this.#lastConnection(limitMs);
+    this.#closeListeners(() => true);
     clearInterval(this.#timer);
-    for (const service of this.#services.values()) service.release();
+    for (const service of this.#services) service.release();
   }
 
   /**
@@ -96,13 +110,8 @@ export class Forwarder implements Surroundings {
     for (const connection of this.#connections) connection.abort('drained');
   }
 
-  serviceUse(name: string): ServiceUse {
-    let service = this.#services.get(name);
-    if (service === undefined) {
-      service = new ServiceUse(name, performance.now());
-      this.#services.set(name, service);
-    }
-    return service;
+  serviceUse(name: string, direction: TrafficDirection = 'outbound'): ServiceUse {
+    return this.#services.of(direction, name);
   }
 
   ended(connection: Connection): void {
@@ -112,9 +121,10 @@ export class Forwarder implements Surroundings {
 
   #acceptorOf(listener: Listener): Acceptor {
     const warnings = new Warnings();
+    const { origin = UPSTREAM } = listener;
     return {
       accepted: (client) => {
-        const connection = new Connection(client, listener.destinationOf(client), this);
+        const connection = new Connection(client, listener.destinationOf(client), origin, this);
         const { maxConnections } = this.limits;
         if (this.#connections.size < maxConnections) {
           this.#connections.add(connection);
@@ -133,6 +143,14 @@ export class Forwarder implements Surroundings {
     };
   }
 
+  #closeListeners(closes: (origin: Origin) => boolean): void {
+    for (const [listener, origin] of this.#listeners) {
+      if (!closes(origin)) continue;
+      listener.close();
+      this.#listeners.delete(listener);
+    }
+  }
+
   async #lastConnection(limitMs: number): Promise<void> {
     const limit = setTimeout(() => this.abortAll(), limitMs);
     this.#allEnded ??= Promise.withResolvers();
@@ -143,10 +161,12 @@ export class Forwarder implements Surroundings {
   #tick(): void {
     const nowMs = performance.now();
     for (const connection of this.#connections) connection.tick(nowMs);
-    for (const service of this.#services.values()) {
+    for (const service of this.#services) {
       // Looked for here and not as each connection ends: one lease serves many short connections in a row.
       if (service.isUnused()) service.release();
-      if (service.isIdle(nowMs)) this.balancer.forget(service.name, nowMs);
+      if (service.direction === 'outbound' && service.isIdle(nowMs)) {
+        this.balancer.forget(service.name, nowMs);
+      }
     }
   }
 }
@@ -155,13 +175,13 @@ function explain({ name, address }: Listener, code: string): string {
   const where = `${address.address} port ${address.port}`;
   switch (code) {
     case 'EADDRINUSE':
-      return `Upstream ${name}: ${where} is taken by another program. Stop it or choose another port.`;
+      return `${name}: ${where} is taken by another program. Stop it or choose another port.`;
     case 'EADDRNOTAVAIL':
     case 'EINVAL':
-      return `Upstream ${name}: ${address.address} is not an address of this machine. Use one that is, as 127.0.0.1.`;
+      return `${name}: ${address.address} is not an address of this machine. Use one that is, as 127.0.0.1.`;
     case 'EACCES':
-      return `Upstream ${name}: listening on ${where} needs a privilege. Choose a port above 1023.`;
+      return `${name}: listening on ${where} needs a privilege. Choose a port above 1023.`;
     default:
-      return `Upstream ${name}: cannot listen on ${where} (${code}).`;
+      return `${name}: cannot listen on ${where} (${code}).`;
   }
 }

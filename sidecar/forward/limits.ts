@@ -1,3 +1,5 @@
+import type { KeepAlive } from './tcp.ts';
+
 /** What one sidecar's forwarder grants its connections. */
 export interface Limits {
   /** Connections open at one time, all listeners together; more are reset. */
@@ -6,7 +8,7 @@ export interface Limits {
   readonly connectTimeoutMs: number;
   /** How many endpoints one connection may try. */
   readonly connectAttempts: number;
-  /** How long nothing may move in either direction. */
+  /** How long nothing may move in either direction; where a connection may rest, how long a peer may be silent. */
   readonly idleTimeoutMs: number;
 }
 
@@ -17,3 +19,21 @@ export const DEFAULT_LIMITS: Limits = {
   connectAttempts: 3,
   idleTimeoutMs: 60 * 60_000,
 };
+
+/**
+ * How long a connection to an address that has no other is waited for: nobody else can be tried, and a SYN that
+ * was lost is sent again after 1, 3 and 7 s.
+ */
+export const LONE_ADDRESS_TIMEOUT_MS = 10_000;
+
+/** Address translators on the way forget connections that are silent for some minutes. */
+const LONGEST_SILENCE_SECONDS = 60;
+const PROBES = 60;
+
+/** Asks a silent peer often enough to keep the way open, and gives it up once it has not answered for the limit. */
+export function keepAliveWithin(idleTimeoutMs: number): KeepAlive {
+  const limit = Math.max(2, Math.round(idleTimeoutMs / 1_000));
+  const idleSeconds = Math.min(LONGEST_SILENCE_SECONDS, limit - 1);
+  const intervalSeconds = Math.ceil((limit - idleSeconds) / PROBES);
+  return { idleSeconds, intervalSeconds, probes: Math.ceil((limit - idleSeconds) / intervalSeconds) };
+}

@@ -3,8 +3,13 @@ import { exposeCounter, exposeGauge, type Metric } from '../../process/metrics.t
 import type { ConnectTimes } from './counters.ts';
 import { ENDPOINTS_SHOWN, type EndpointSample, EndpointSeries } from './endpoint-series.ts';
 import type { Forwarder } from './forwarder.ts';
+import { TRAFFIC_DIRECTIONS, type TrafficDirection } from './origin.ts';
+import type { ServiceUse } from './service-use.ts';
 
 type AnyRegistry = Registry<RegistryContentType>;
+/** `service` is `namespace/name`, one word where there is none; inbound it is the workload's port. */
+const SERVICE_LABELS = ['direction', 'service'];
+
 type Add = Parameters<Metric['collect']>[0];
 
 /** Shows the forwarder's plain numbers to Prometheus. They are only gathered when somebody scrapes. */
@@ -15,23 +20,27 @@ export function exposeForwarding(registry: AnyRegistry, forwarder: Forwarder): v
   exposeEndpoints(registry, forwarder);
 }
 
+function labelsOf({ direction, name }: ServiceUse): { direction: TrafficDirection; service: string } {
+  return { direction, service: name };
+}
+
 function exposeConnections(registry: AnyRegistry, forwarder: Forwarder): void {
   exposeCounter(registry, {
     name: 'cortexflow_tcp_connections_opened_total',
     help: 'Connections accepted from clients, also those refused afterwards.',
-    labelNames: ['service'],
+    labelNames: SERVICE_LABELS,
     collect(add) {
-      for (const { name, counters } of forwarder.services) add(counters.opened, { service: name });
+      for (const use of forwarder.services) add(use.counters.opened, labelsOf(use));
     },
   });
   exposeCounter(registry, {
     name: 'cortexflow_tcp_connections_closed_total',
     help: 'Connections that have ended, by how: complete, reset by a side, timed out, or why they were refused.',
-    labelNames: ['service', 'outcome'],
+    labelNames: [...SERVICE_LABELS, 'outcome'],
     collect(add) {
-      for (const { name, counters } of forwarder.services) {
-        for (const [outcome, count] of Object.entries(counters.closed)) {
-          if (count > 0) add(count, { service: name, outcome });
+      for (const use of forwarder.services) {
+        for (const [outcome, count] of Object.entries(use.counters.closed)) {
+          if (count > 0) add(count, { ...labelsOf(use), outcome });
         }
       }
     },
@@ -39,27 +48,42 @@ function exposeConnections(registry: AnyRegistry, forwarder: Forwarder): void {
   exposeGauge(registry, {
     name: 'cortexflow_tcp_open_connections',
     help: 'Connections accepted from clients and not ended.',
-    collect: (add) => add(forwarder.connections.size),
+    labelNames: ['direction'],
+    collect(add) {
+      for (const direction of TRAFFIC_DIRECTIONS) add(0, { direction });
+      for (const { direction } of forwarder.connections) add(1, { direction });
+    },
+  });
+  exposeCounter(registry, {
+    name: 'cortexflow_tcp_connections_passed_through_total',
+    help: 'Connections that went to the address of their Service, unbalanced: no control plane told its endpoints.',
+    labelNames: SERVICE_LABELS,
+    collect(add) {
+      for (const use of forwarder.services) {
+        if (use.counters.passedThrough > 0) add(use.counters.passedThrough, labelsOf(use));
+      }
+    },
   });
 }
 
 function exposeBytes(registry: AnyRegistry, forwarder: Forwarder): void {
   const count = (add: Add, field: 'sentBytes' | 'receivedBytes'): void => {
-    for (const { name, counters } of forwarder.services) add(counters[field], { service: name });
+    for (const use of forwarder.services) add(use.counters[field], labelsOf(use));
     for (const connection of forwarder.connections) {
-      if (connection.service !== '') add(connection[field], { service: connection.service });
+      const { service, direction } = connection;
+      if (service !== '') add(connection[field], { direction, service });
     }
   };
   exposeCounter(registry, {
     name: 'cortexflow_tcp_sent_bytes_total',
     help: 'Bytes that clients of this sidecar sent to the service.',
-    labelNames: ['service'],
+    labelNames: SERVICE_LABELS,
     collect: (add) => count(add, 'sentBytes'),
   });
   exposeCounter(registry, {
     name: 'cortexflow_tcp_received_bytes_total',
     help: 'Bytes that clients of this sidecar received from the service.',
-    labelNames: ['service'],
+    labelNames: SERVICE_LABELS,
     collect: (add) => count(add, 'receivedBytes'),
   });
 }
@@ -69,11 +93,11 @@ function exposeConnects(registry: AnyRegistry, forwarder: Forwarder): void {
   exposeCounter(registry, {
     name: 'cortexflow_tcp_connect_failures_total',
     help: 'Attempts to connect to an endpoint that failed; most are followed by an attempt at another one.',
-    labelNames: ['service', 'reason'],
+    labelNames: [...SERVICE_LABELS, 'reason'],
     collect(add) {
-      for (const { name, counters } of forwarder.services) {
-        for (const [reason, count] of Object.entries(counters.connectFailures)) {
-          if (count > 0) add(count, { service: name, reason });
+      for (const use of forwarder.services) {
+        for (const [reason, count] of Object.entries(use.counters.connectFailures)) {
+          if (count > 0) add(count, { ...labelsOf(use), reason });
         }
       }
     },
@@ -81,14 +105,16 @@ function exposeConnects(registry: AnyRegistry, forwarder: Forwarder): void {
 }
 
 function exposeEndpoints(registry: AnyRegistry, forwarder: Forwarder): void {
-  const labelNames = ['service', 'endpoint'];
+  const labelNames = [...SERVICE_LABELS, 'endpoint'];
   const allSeries = new Map<string, EndpointSeries>();
   const forEach = (show: (sample: EndpointSample, labels: Record<string, string>) => void): void => {
-    for (const { name } of forwarder.services) {
-      const series = allSeries.get(name) ?? new EndpointSeries();
-      allSeries.set(name, series);
-      for (const sample of series.read(forwarder.balancer.loads(name))) {
-        show(sample, { service: name, endpoint: sample.endpoint });
+    for (const use of forwarder.services) {
+      // What comes in is not balanced.
+      if (use.direction === 'inbound') continue;
+      const series = allSeries.get(use.name) ?? new EndpointSeries();
+      allSeries.set(use.name, series);
+      for (const sample of series.read(forwarder.balancer.loads(use.name))) {
+        show(sample, { ...labelsOf(use), endpoint: sample.endpoint });
       }
     }
   };
@@ -107,26 +133,30 @@ function exposeEndpoints(registry: AnyRegistry, forwarder: Forwarder): void {
 }
 
 /** prom-client's histogram takes one observation at a time; this one is read out of numbers already counted. */
-function connectHistogram(times: ConnectTimes): Histogram {
+function connectHistogram(times: Forwarder['connectTimes']): Histogram {
   const name = 'cortexflow_tcp_connect_seconds';
   const help = 'Time until an endpoint accepted a connection, of attempts that succeeded.';
-  const read = () => {
-    let count = 0;
-    const buckets = times.counts.map((inBucket, index) => {
-      count += inBucket;
-      return { metricName: `${name}_bucket`, labels: { le: times.bounds[index] ?? '+Inf' }, value: count };
-    });
-    const sums = [
-      { metricName: `${name}_sum`, labels: {}, value: times.sumSeconds },
-      { metricName: `${name}_count`, labels: {}, value: count },
-    ];
-    return Promise.resolve({
+  const get = () =>
+    Promise.resolve({
       name,
       help,
       type: 'histogram',
       aggregator: 'sum',
-      values: [...buckets, ...sums],
+      values: TRAFFIC_DIRECTIONS.flatMap((direction) => valuesOf(name, direction, times[direction])),
     });
-  };
-  return { name, help, get: read, reset: () => {} } as unknown as Histogram;
+  return { name, help, get, reset: () => {} } as unknown as Histogram;
+}
+
+function valuesOf(name: string, direction: TrafficDirection, { bounds, counts, sumSeconds }: ConnectTimes) {
+  let count = 0;
+  const buckets = counts.map((inBucket, index) => {
+    count += inBucket;
+    const labels = { direction, le: bounds[index] ?? '+Inf' };
+    return { metricName: `${name}_bucket`, labels, value: count };
+  });
+  return [
+    ...buckets,
+    { metricName: `${name}_sum`, labels: { direction }, value: sumSeconds },
+    { metricName: `${name}_count`, labels: { direction }, value: count },
+  ];
 }

@@ -12,22 +12,27 @@ export type Refusal =
 /** `complete`: both sides sent all they had, and the other side was told so. */
 export type Ending = 'complete' | 'client-reset' | 'backend-reset' | 'idle-timeout' | 'drained' | Refusal;
 
-export const ENDINGS = [
-  'complete',
-  'client-reset',
-  'backend-reset',
-  'idle-timeout',
-  'drained',
-  'unknown-service',
-  'unknown-port',
-  'no-endpoints',
-  'external-name',
-  'endpoints-not-loaded',
-  'connect-failed',
-  'retry-budget-exhausted',
-  'local-shortage',
-  'too-many-connections',
-] as const satisfies readonly Ending[];
+/** A record, so that the compiler misses the one that is left out: it would be counted nowhere. */
+const EVERY_ENDING: Readonly<Record<Ending, true>> = {
+  complete: true,
+  'client-reset': true,
+  'backend-reset': true,
+  'idle-timeout': true,
+  drained: true,
+  'unknown-service': true,
+  'unknown-port': true,
+  'no-endpoints': true,
+  'external-name': true,
+  'not-ready': true,
+  'not-redirected': true,
+  'endpoints-not-loaded': true,
+  'connect-failed': true,
+  'retry-budget-exhausted': true,
+  'local-shortage': true,
+  'too-many-connections': true,
+};
+
+export const ENDINGS = Object.keys(EVERY_ENDING) as readonly Ending[];
 
 /** `local`: this machine has run out of something; no endpoint was asked. */
 export type ConnectFailure = 'refused' | 'timeout' | 'unreachable' | 'local' | 'other';

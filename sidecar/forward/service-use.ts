@@ -1,5 +1,6 @@
 import type { Lease, Routes } from '../services/decision.ts';
 import { ServiceCounters } from './counters.ts';
+import type { TrafficDirection } from './origin.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { Warnings } from './warnings.ts';
 
@@ -8,8 +9,9 @@ const KEPT_AFTER_LAST_USE_MS = 5 * 60_000;
 
 /** What the forwarder keeps for one Service, however many connections go there. */
 export class ServiceUse {
-  /** `namespace/name`, or one word for connections that belong to no Service. */
+  /** `namespace/name`, or one word for connections that belong to no Service; inbound the workload's port. */
   readonly name: string;
+  readonly direction: TrafficDirection;
   readonly counters = new ServiceCounters();
   readonly retryBudget: RetryBudget;
   readonly warnings = new Warnings();
@@ -17,8 +19,9 @@ export class ServiceUse {
   #lease: Lease | undefined;
   #lastUsedAtMs: number;
 
-  constructor(name: string, nowMs: number) {
+  constructor(name: string, direction: TrafficDirection, nowMs: number) {
     this.name = name;
+    this.direction = direction;
     this.retryBudget = new RetryBudget(nowMs);
     this.#lastUsedAtMs = nowMs;
   }

@@ -30,7 +30,9 @@ interface Handle {
   shutdown(request: ShutdownRequest): number;
   reset(): number;
   close(): void;
+  readonly fd: number;
   setNoDelay(on: boolean): number;
+  setKeepAlive(on: boolean, idleSeconds: number, intervalSeconds: number, probes: number): number;
   bind(address: string, port: number): number;
   bind6(address: string, port: number, flags: number): number;
   listen(backlog: number): number;
@@ -59,7 +61,7 @@ interface ConnectRequest {
 interface TcpWrap {
   readonly TCP: new (type: number) => Handle;
   readonly TCPConnectWrap: new () => ConnectRequest;
-  readonly constants: { readonly SOCKET: number; readonly SERVER: number };
+  readonly constants: { readonly SOCKET: number; readonly SERVER: number; readonly UV_TCP_IPV6ONLY: number };
 }
 
 interface StreamWrap {
@@ -89,6 +91,19 @@ const BACKLOG = 4096;
 export interface SocketAddress {
   readonly address: string;
   readonly port: number;
+}
+
+/** Where to listen. */
+export interface ListenAddress extends SocketAddress {
+  /** `::` without IPv4: for whoever listens on `0.0.0.0` as well, so that no address is ever IPv4-mapped. */
+  readonly ipv6Only?: boolean;
+}
+
+/** When a silent peer is asked whether it is still there, how often, and how many times in vain. */
+export interface KeepAlive {
+  readonly idleSeconds: number;
+  readonly intervalSeconds: number;
+  readonly probes: number;
 }
 
 /** `address:port`, IPv6 in brackets. */
@@ -196,6 +211,22 @@ export class TcpStream {
     if (this.#handle.reset() !== 0) this.#handle.close();
   }
 
+  /** Of the socket, while it is open. */
+  get fd(): number {
+    return this.#handle.fd;
+  }
+
+  /** From now on a peer that is gone without a word is noticed, and whatever keeps the way to it awake stays so. */
+  keepAlive({ idleSeconds, intervalSeconds, probes }: KeepAlive): void {
+    if (!this.isClosed) this.#handle.setKeepAlive(true, idleSeconds, intervalSeconds, probes);
+  }
+
+  /** One system call; undefined where the connection is gone already. */
+  localAddress(): SocketAddress | undefined {
+    const out: Partial<SocketAddress> = {};
+    return this.#handle.getsockname(out) === 0 ? (out as SocketAddress) : undefined;
+  }
+
   /** One system call; undefined where the connection is gone already. */
   remoteAddress(): SocketAddress | undefined {
     const out: Partial<SocketAddress> = {};
@@ -236,9 +267,10 @@ export interface Acceptor {
 }
 
 /** Listens on an IP address; port 0 lets the kernel choose. */
-export function listenTcp({ address, port }: SocketAddress, acceptor: Acceptor): ListenResult {
+export function listenTcp({ address, port, ipv6Only }: ListenAddress, acceptor: Acceptor): ListenResult {
   const handle = new TCP(constants.SERVER);
-  const bound = isIPv6(address) ? handle.bind6(address, port, 0) : handle.bind(address, port);
+  const flags = ipv6Only ? constants.UV_TCP_IPV6ONLY : 0;
+  const bound = isIPv6(address) ? handle.bind6(address, port, flags) : handle.bind(address, port);
   const error = bound === 0 ? handle.listen(BACKLOG) : bound;
   const local: Partial<SocketAddress> = {};
   if (error !== 0 || handle.getsockname(local) !== 0) {

@@ -242,7 +242,12 @@ test('what is not told yet is to be loaded; once waiting is over, it is not', (t
     refusal(decide(late, toHello)),
     /^not-ready: No control plane has told what is needed to reach Service demo\/hello/u,
   );
-  t.deepEqual(decide(late, toClusterIp), { action: 'pass-through', address: '10.96.0.1', port: 80 });
+  t.deepEqual(decide(late, toClusterIp), {
+    action: 'pass-through',
+    address: '10.96.0.1',
+    port: 80,
+    service: 'demo/hello',
+  });
 
   const nothing = emptyTable({ zone: '', node: '' });
   t.deepEqual(decide(nothing, toHello), { action: 'load', service: 'demo/hello' });
@@ -286,4 +291,20 @@ test('an address that is no cluster IP goes where it was going', (t) => {
     address: '10.0.0.1',
     port: 8080,
   });
+});
+
+test('a connection to the workload goes where it was going, whatever the table knows', (t) => {
+  const loaded = table(service(), slice('1', [endpoint('10.0.0.1')]));
+  t.deepEqual(decide(loaded, { kind: 'workload', address: '10.96.0.1', port: 80 }), {
+    action: 'pass-through',
+    address: '10.96.0.1',
+    port: 80,
+  });
+});
+
+test('a connection that nobody redirected is refused', (t) => {
+  t.regex(
+    refusal(decide(table(), { kind: 'listener', address: '::1', port: 5054 })),
+    /^not-redirected: Somebody connected to \[::1\]:5054, where /u,
+  );
 });

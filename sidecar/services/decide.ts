@@ -6,13 +6,21 @@ import type { IpFamily, Protocol, Service, ServiceKey, ServicePort } from './ser
 import type { EndpointsEntry, Table } from './table.ts';
 
 type AddressDestination = Extract<Destination, { kind: 'address' }>;
+type ListenerDestination = Extract<Destination, { kind: 'listener' }>;
 type ServiceDestination = Extract<Destination, { kind: 'service' }>;
 
 /** What to do with a connection to this destination, according to this table. */
 export function decide(table: Table, destination: Destination): Decision {
-  return destination.kind === 'service'
-    ? decideService(table, destination)
-    : decideAddress(table, destination);
+  switch (destination.kind) {
+    case 'service':
+      return decideService(table, destination);
+    case 'address':
+      return decideAddress(table, destination);
+    case 'workload':
+      return { action: 'pass-through', address: destination.address, port: destination.port };
+    default:
+      return refuse('not-redirected', notRedirected(destination));
+  }
 }
 
 function decideService(table: Table, destination: ServiceDestination): Decision {
@@ -52,12 +60,14 @@ function decideAddress(table: Table, destination: AddressDestination): Decision 
   }
   const port = findPort(service, destination);
   if (port === undefined) {
-    return refuse('unknown-port', unknownPort(service, destination));
+    return refuse('unknown-port', unknownPort(service, destination), service.key);
   }
   const endpoints = table.endpoints.get(service.key);
   if (endpoints === undefined) {
     // kube-proxy still knows the way when no control plane answers.
-    return table.overdue.has(service.key) ? passThrough : { action: 'load', service: service.key };
+    return table.overdue.has(service.key)
+      ? { ...passThrough, service: service.key }
+      : { action: 'load', service: service.key };
   }
   const family = isIPv6(destination.address) ? 'ipv6' : 'ipv4';
   return balance(table, { service, port, endpoints, families: [family] });
@@ -78,7 +88,11 @@ function balance(table: Table, { service, port, endpoints, families }: Balanced)
     group ??= endpointGroup(endpoints, { service, port, family, place });
   }
   return group === undefined
-    ? refuse('no-endpoints', explainAbsence(endpoints.slices, { service, port, families, place }))
+    ? refuse(
+        'no-endpoints',
+        explainAbsence(endpoints.slices, { service, port, families, place }),
+        service.key,
+      )
     : { action: 'balance', group };
 }
 
@@ -103,8 +117,8 @@ function untold(table: Table, service: ServiceKey): Decision {
     : { action: 'load', service };
 }
 
-function refuse(reason: RefusalReason, detail: string): Decision {
-  return { action: 'refuse', reason, detail };
+function refuse(reason: RefusalReason, detail: string, service?: ServiceKey): Decision {
+  return { action: 'refuse', reason, detail, ...(service === undefined ? {} : { service }) };
 }
 
 function unknownService(key: ServiceKey): string {
@@ -115,7 +129,12 @@ function externalName(service: Service): string {
   return `Service ${service.key} is an ExternalName alias for ${service.externalName ?? ''} and has no endpoints to balance over: connect to that name itself.`;
 }
 
-function unknownPort(service: Service, { port, protocol }: Pick<Destination, 'port' | 'protocol'>): string {
+function notRedirected({ address, port }: ListenerDestination): string {
+  const at = isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+  return `Somebody connected to ${at}, where the sidecar takes connections that the kernel redirects to it and no others: connect to the address of a Service or of a pod.`;
+}
+
+function unknownPort(service: Service, { port, protocol }: Pick<ServicePort, 'port' | 'protocol'>): string {
   const ports = service.ports.map((known) => `${known.port}/${known.protocol}`);
   const instead = ports.length === 0 ? 'it has no ports at all' : `it has ${ports.slice(0, 20).join(', ')}`;
   return `Service ${service.key} has no port ${port}/${protocol}: ${instead}.`;

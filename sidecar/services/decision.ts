@@ -1,20 +1,26 @@
 import type { Protocol, Service, ServiceKey, ServicePort } from './service.ts';
 
-/** Where a connection wants to go: a Service by name (an upstream), or an address (an intercepted connection). */
+/** Where a connection wants to go, as the listener that took it knows. */
 export type Destination =
+  /** An upstream. */
   | {
       readonly kind: 'service';
       readonly service: ServiceKey;
       readonly port: number;
       readonly protocol: Protocol;
     }
+  /** An intercepted connection of the workload's. */
   | {
       readonly kind: 'address';
       /** As the C library writes it, so that one address has one text. */
       readonly address: string;
       readonly port: number;
       readonly protocol: Protocol;
-    };
+    }
+  /** An intercepted connection to the workload: an address of its own. */
+  | { readonly kind: 'workload'; readonly address: string; readonly port: number }
+  /** Nobody redirected it: it was made to the listener itself. */
+  | { readonly kind: 'listener'; readonly address: string; readonly port: number };
 
 /** One endpoint on the port that a connection would use. */
 export interface Candidate {
@@ -38,18 +44,33 @@ export interface EndpointGroup {
   readonly candidates: readonly Candidate[];
 }
 
-/** `not-ready`: no control plane has told this sidecar yet, and the wait for it is over. */
+/**
+ * `not-ready`: no control plane has told this sidecar yet, and the wait for it is over. `not-redirected`: it was
+ * made to a listener that only takes what the kernel redirects to it.
+ */
 export type RefusalReason =
-  'unknown-service' | 'unknown-port' | 'no-endpoints' | 'external-name' | 'not-ready';
+  'unknown-service' | 'unknown-port' | 'no-endpoints' | 'external-name' | 'not-ready' | 'not-redirected';
 
 /** What to do with one connection. */
 export type Decision =
   | { readonly action: 'balance'; readonly group: EndpointGroup }
   /** Not told yet: use the Service until it is `known` and decide again; after that wait it is not `load`. */
   | { readonly action: 'load'; readonly service: ServiceKey }
-  | { readonly action: 'pass-through'; readonly address: string; readonly port: number }
-  /** `detail` is a sentence that names the Service and what is wrong with it. */
-  | { readonly action: 'refuse'; readonly reason: RefusalReason; readonly detail: string };
+  | {
+      readonly action: 'pass-through';
+      readonly address: string;
+      readonly port: number;
+      /** The Service whose address this is, where it is only passed through because nobody told its endpoints. */
+      readonly service?: ServiceKey;
+    }
+  | {
+      readonly action: 'refuse';
+      readonly reason: RefusalReason;
+      /** A sentence that names the Service and what is wrong with it. */
+      readonly detail: string;
+      /** The Service whose address was asked for. */
+      readonly service?: ServiceKey;
+    };
 
 /** What the forwarder asks of the room that knows the Services. */
 export interface Routes {

@@ -250,7 +250,7 @@ test('a port already taken: the message names the upstream, the address and what
   const taken = await startBackend(t, echo);
   const { forwarder } = startForwarder(t, { routes: balanceOver([taken]) });
   const listening = forwarder.listen({
-    name: 'shop.demo:80',
+    name: 'Upstream shop.demo:80',
     address: { address: HOST, port: taken },
     destinationOf: () => DESTINATION,
   });
@@ -267,7 +267,7 @@ test('an address that is none of this machine: a clear message', (t) => {
   const { forwarder } = startForwarder(t, { routes: balanceOver([1]) });
   for (const address of ['192.0.2.1', 'localhost', '']) {
     const listening = forwarder.listen({
-      name: 'shop.demo:80',
+      name: 'Upstream shop.demo:80',
       address: { address, port: 0 },
       destinationOf: () => DESTINATION,
     });

@@ -34,17 +34,18 @@ test('a scrape shows connections, bytes, connects and endpoints, open connection
 
   for (let scrape = 0; scrape < 2; scrape++) {
     const text = await registry.metrics();
-    const service = 'service="demo/hello"';
+    const out = 'direction="outbound"';
+    const service = `${out},service="demo/hello"`;
     const endpoint = `${service},endpoint="${HOST}:${backend}"`;
     t.is(sample(text, `cortexflow_tcp_connections_opened_total{${service}}`), 2);
     t.is(sample(text, `cortexflow_tcp_connections_closed_total{${service},outcome="complete"}`), 1);
-    t.is(sample(text, 'cortexflow_tcp_open_connections'), 1);
+    t.is(sample(text, `cortexflow_tcp_open_connections{${out}}`), 1);
     t.is(sample(text, `cortexflow_tcp_sent_bytes_total{${service}}`), 13);
     t.is(sample(text, `cortexflow_tcp_received_bytes_total{${service}}`), 13);
     t.is(sample(text, `cortexflow_tcp_connect_failures_total{${service},reason="refused"}`), 1);
-    t.is(sample(text, 'cortexflow_tcp_connect_seconds_count'), 2);
-    t.is(sample(text, 'cortexflow_tcp_connect_seconds_bucket{le="+Inf"}'), 2);
-    t.true((sample(text, 'cortexflow_tcp_connect_seconds_sum') ?? 0) > 0);
+    t.is(sample(text, `cortexflow_tcp_connect_seconds_count{${out}}`), 2);
+    t.is(sample(text, `cortexflow_tcp_connect_seconds_bucket{${out},le="+Inf"}`), 2);
+    t.true((sample(text, `cortexflow_tcp_connect_seconds_sum{${out}}`) ?? 0) > 0);
     t.is(sample(text, `cortexflow_tcp_endpoint_connections_opened_total{${endpoint}}`), 2);
     t.is(sample(text, `cortexflow_tcp_endpoint_open_connections{${endpoint}}`), 1);
   }
@@ -72,6 +73,6 @@ test('the OpenMetrics format: names end as they should', async (t) => {
   forwarder.serviceUse('demo/hello').opened();
   const text = await registry.metrics();
   t.regex(text, /^# TYPE cortexflow_tcp_connections_opened counter$/m);
-  t.regex(text, /^cortexflow_tcp_connections_opened_total\{service="demo\/hello"\} 1$/m);
+  t.regex(text, /^cortexflow_tcp_connections_opened_total\{direction="outbound",service="demo\/hello"\} 1$/m);
   t.regex(text, /^# TYPE cortexflow_tcp_connect_seconds histogram$/m);
 });

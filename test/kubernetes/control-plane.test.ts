@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext, type TestFn } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { parseAllDocuments } from 'yaml';
 import { connectApiServer } from '../../api-server/connection.ts';
 import { REAL_WORLD } from '../../api-server/world.ts';
@@ -17,7 +17,7 @@ import { compact, remove } from './etcd.ts';
 import { type Program, start as startProgram, until } from '../system/programs.ts';
 import { type DeltaStream, deltaStream } from '../xds/client.ts';
 
-const testWithServer = testThatNeeds(whyNoApiServer(), test.serial as TestFn);
+const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
 const ROLE = fileURLToPath(new URL('../../k8s/base/control-plane/rbac.yaml', import.meta.url));
 
 async function startServer(t: ExecutionContext): Promise<TestApiServer> {

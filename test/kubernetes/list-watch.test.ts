@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import test, { type ExecutionContext, type TestFn } from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import type { KubernetesObject } from '../../api-server/api-server.ts';
 import { connectApiServer } from '../../api-server/connection.ts';
 import { type ListWatch, listWatch, type ListWatchLimits } from '../../api-server/list-watch.ts';
@@ -15,7 +15,7 @@ import { testThatNeeds } from '../cluster/requirement.ts';
 import { compact, put } from './etcd.ts';
 
 // One after the other: each has an API server of its own.
-const testWithServer = testThatNeeds(whyNoApiServer(), test.serial as TestFn);
+const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 
 /** What is known of the ConfigMaps of namespace default, and how it came to be known. */

@@ -265,7 +265,9 @@ test('a sidecar is told to end: it takes nothing new and finishes what is open',
   const pending = request(port);
   await until(
     async () =>
-      (await (await fetch(await adminUrl(mesh.sidecar, '/metrics'))).text()).includes('_open_connections 1'),
+      (await (await fetch(await adminUrl(mesh.sidecar, '/metrics'))).text()).includes(
+        'cortexflow_tcp_open_connections{direction="outbound"} 1',
+      ),
     Boolean,
   );
   const ended = mesh.sidecar.end();

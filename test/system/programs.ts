@@ -18,6 +18,8 @@ export interface Command {
   readonly file: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Programs that each start the next, the last one Node: in a network namespace, as another user. */
+  readonly through?: readonly string[];
 }
 
 /** One of our programs as a process of its own, as people run it, with its log read line by line. */
@@ -27,9 +29,10 @@ export class Program {
   readonly #waiting = new Set<() => void>();
   readonly #name: string;
 
-  constructor({ file, environment, args = [] }: Command) {
+  constructor({ file, environment, args = [], through = [] }: Command) {
     this.#name = file;
-    this.#child = spawn(process.execPath, [file, ...args], {
+    const [program = '', ...words] = [...through, process.execPath, file, ...args];
+    this.#child = spawn(program, words, {
       cwd: root,
       env: { PATH: process.env['PATH'] ?? '', CORTEXFLOW_LOG_FORMAT: 'json', ...environment },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -1,0 +1,63 @@
+import { execFile } from 'node:child_process';
+import { connect, SocketAddress } from 'node:net';
+import { promisify } from 'node:util';
+import test from 'ava';
+import * as fc from 'fast-check';
+import { formatIPv6, OriginalDestinations } from './original-dst.ts';
+import { listenTcp } from './tcp.ts';
+
+test('an IPv6 address is written as the C library writes it', (t) => {
+  // Zeroes are what it is about: half of the groups are.
+  const group = fc.oneof(fc.constant(0), fc.constant(0xffff), fc.nat(0xffff));
+  fc.assert(
+    fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), (groups) => {
+      const bytes = Buffer.alloc(24);
+      groups.forEach((value, index) => bytes.writeUInt16BE(value, 8 + 2 * index));
+      const text = groups.map((value) => value.toString(16)).join(':');
+      t.is(formatIPv6(bytes, 8), new SocketAddress({ address: text, family: 'ipv6' }).address);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('a connection that nobody redirected is direct', async (t) => {
+  const destinations = new OriginalDestinations();
+  for (const [family, address] of [
+    ['ipv4', '127.0.0.1'],
+    ['ipv6', '::1'],
+  ] as const) {
+    const seen = Promise.withResolvers<unknown>();
+    const listening = listenTcp(
+      { address, port: 0 },
+      {
+        accepted: (stream) => {
+          seen.resolve(destinations.of(stream, { family, port: stream.localAddress()!.port }));
+          stream.close();
+        },
+        acceptFailed: (code) => seen.reject(code),
+      },
+    );
+    if (!listening.ok) {
+      t.log(`nothing can listen on ${address} here (${listening.code})`);
+      continue;
+    }
+    const { listener } = listening;
+    const client = connect(listener.address.port, address);
+    t.is(await seen.promise, 'direct');
+    client.destroy();
+    listener.close();
+  }
+  t.pass();
+});
+
+test('without native calls it is said what to do', async (t) => {
+  const script = `import(${JSON.stringify(new URL('original-dst.ts', import.meta.url).href)}).then(
+    ({ OriginalDestinations }) => { try { new OriginalDestinations() } catch ({ name, message }) { console.log(name, message) } })`;
+  const run = promisify(execFile);
+  const off = await run(process.execPath, ['--no-experimental-ffi', '-e', script]);
+  t.regex(off.stdout, /^StartupError Interception needs native calls \(node:ffi\).* --experimental-ffi/u);
+  const denied = await run(process.execPath, ['--permission', '--allow-fs-read=*', '-e', script]);
+  t.regex(denied.stdout, /^StartupError .* --allow-ffi/u);
+  const on = await run(process.execPath, ['-e', script]);
+  t.deepEqual(on, { stdout: '', stderr: '' });
+});
