@@ -19,6 +19,10 @@ const REQUEST_LIMIT_MS = 15_000;
 const FAILURES_KEPT = 500;
 
 type Kind = 'new' | 'kept';
+interface PodAnswers {
+  readonly count: number;
+  readonly lastAt: string;
+}
 interface Answer {
   readonly pod: string;
   /** The server announced that the connection ends now. */
@@ -43,7 +47,7 @@ const { signal: stopped } = stopping;
 const inFlight = new Set<Promise<unknown>>();
 
 function tally() {
-  return { sent: 0, right: 0, slowestMs: 0, answeredBy: {} as Record<string, number> };
+  return { sent: 0, right: 0, slowestMs: 0, answeredBy: {} as Record<string, PodAnswers> };
 }
 
 function fail(kind: Kind, at: number, error: unknown): void {
@@ -65,7 +69,8 @@ async function send(kind: Kind, agent: Agent | false): Promise<Answer | undefine
     const answer = await asked;
     counts.right++;
     counts.slowestMs = Math.max(counts.slowestMs, Date.now() - at);
-    counts.answeredBy[answer.pod] = (counts.answeredBy[answer.pod] ?? 0) + 1;
+    const count = (counts.answeredBy[answer.pod]?.count ?? 0) + 1;
+    counts.answeredBy[answer.pod] = { count, lastAt: new Date().toISOString() };
     return answer;
   } catch (error) {
     fail(kind, at, error);

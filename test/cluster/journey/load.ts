@@ -1,4 +1,5 @@
 /** A constant load from a pod of its own, and what became of every request. */
+import type { ExecutionContext } from 'ava';
 import type { Cluster, Pod } from '../cluster.ts';
 import type { NodeName } from '../layout.ts';
 import { podPage } from './metrics.ts';
@@ -26,7 +27,7 @@ interface Tally {
   /** Of the right answers. */
   readonly slowestMs: number;
   /** Right answers by the pod that gave them. */
-  readonly answeredBy: Readonly<Record<string, number>>;
+  readonly answeredBy: Readonly<Record<string, { readonly count: number; readonly lastAt: string }>>;
 }
 
 /** The times (ISO 8601) are those of this machine, which all nodes share. */
@@ -83,4 +84,15 @@ export function loadPod({ name = 'load', node, annotations, ...options }: LoadOp
     ...(node === undefined ? {} : { node }),
     ...(annotations === undefined ? {} : { annotations }),
   });
+}
+
+/** Also says how much there was that could have failed. */
+export function assertNothingFailed(t: ExecutionContext, report: LoadReport): void {
+  const { new: onNew, kept } = report;
+  t.log(
+    `${onNew.sent} requests on new connections (slowest ${onNew.slowestMs} ms), ${kept.sent} on kept ones`,
+  );
+  t.deepEqual(report.failures, []);
+  t.is(onNew.right + report.kept.right, onNew.sent + report.kept.sent);
+  t.true(onNew.sent + kept.sent > 0);
 }
