@@ -35,7 +35,9 @@ async function start(config: InjectorConfig, level: LogLevel, logger: Logger): P
   const ending = new AbortController();
   const review = createReviewer({ findNamespace: namespaces.find, injection });
   const observe = exposeReviews(registry);
-  const webhook = createWebhookServer(createApp({ review, observe, isEnding: () => ending.signal.aborted, logger }));
+  const webhook = createWebhookServer(
+    createApp({ review, observe, isEnding: () => ending.signal.aborted, logger }),
+  );
   const served = new ServedCertificate(webhook);
   const certificates: Certificates = startCertificates(config.certificates, {
     api,

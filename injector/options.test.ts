@@ -16,7 +16,7 @@ test('every annotation, well written', (t) => {
     'cortexflow.io/exclude-inbound-ports': '22, 8000 - 8010,',
     'cortexflow.io/exclude-inbound-cidrs': '10.0.0.0/8',
     'cortexflow.io/exclude-outbound-ports': '0443',
-    'cortexflow.io/exclude-outbound-cidrs': 'fd00::/8, 1.2.3.4/32, ::ffff:10.0.0.0/104',
+    'cortexflow.io/exclude-outbound-cidrs': 'fd00::/8, 1.2.3.4, ::ffff:10.0.0.0/104, fd00::1',
     'cortexflow.io/upstreams': 'localhost:8080=hello.demo:80,[::1]:8081=db.data.svc.cluster.local:5432/tcp',
     'cortexflow.io/log-level': 'debug',
     'cortexflow.io/proxy-image': 'localhost:5000/sidecar:0.1.0',
@@ -30,7 +30,7 @@ test('every annotation, well written', (t) => {
   t.deepEqual(options.excludeInboundPorts, ['22', '8000-8010']);
   t.deepEqual(options.excludeInboundCidrs, ['10.0.0.0/8']);
   t.deepEqual(options.excludeOutboundPorts, ['443']);
-  t.deepEqual(options.excludeOutboundCidrs, ['fd00::/8', '1.2.3.4/32', '::ffff:10.0.0.0/104']);
+  t.deepEqual(options.excludeOutboundCidrs, ['fd00::/8', '1.2.3.4/32', '::ffff:10.0.0.0/104', 'fd00::1/128']);
   t.deepEqual(options.upstreams, [
     { listen: '127.0.0.1:8080', port: 8080, service: 'hello.demo:80' },
     { listen: '[::1]:8081', port: 8081, service: 'db.data.svc.cluster.local:5432/tcp' },
@@ -63,16 +63,6 @@ const WRONG: readonly (readonly [name: string, value: string, what: string])[] =
   ['exclude-inbound-cidrs', '10.0.0.0/33', `10.0.0.0/33 has a prefix of more than 32 bits: ${networks}`],
   ['exclude-inbound-cidrs', '10.0.0/8', `"10.0.0/8" is no network: ${networks}`],
   ['exclude-inbound-cidrs', 'fe80::1%eth0/64', `"fe80::1%eth0/64" is no network: ${networks}`],
-  [
-    'exclude-outbound-cidrs',
-    '10.1.2.3',
-    '10.1.2.3 is an address and no network: write 10.1.2.3/32 for it alone',
-  ],
-  [
-    'exclude-outbound-cidrs',
-    'fd00::1',
-    'fd00::1 is an address and no network: write fd00::1/128 for it alone',
-  ],
   ['exclude-outbound-cidrs', '10.1.2.3/8', '10.1.2.3/8 has bits set beyond its prefix: write 10.0.0.0/8'],
   [
     'exclude-outbound-cidrs',

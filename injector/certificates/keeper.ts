@@ -109,7 +109,7 @@ export class CertificateKeeper {
     this.#adopt(read.bundle);
     const input = this.#input;
     const step = nextStep(read.bundle, input);
-    if (step.kind === 'rest') return step.until - input.now;
+    if (step.kind === 'rest') return Math.min(step.until - input.now, input.policy.recheckMs);
     await this.#write(await stepped(step, read.bundle, input));
     this.#options.logger.info('The certificates of the webhook were renewed', { step: step.kind });
     return 0;

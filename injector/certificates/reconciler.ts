@@ -21,8 +21,8 @@ export interface ReconcilerOptions {
 const SHORTEST_MS = 250;
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 60_000;
-/** However far away the next thing to do is, the clock may be set meanwhile. */
-const LONGEST_MS = 3_600_000;
+/** Timers know no longer time than this, 24 days. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * Runs one attempt at a time: when something happened, when the last one said so, and after a failure. However

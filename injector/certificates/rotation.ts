@@ -10,6 +10,8 @@ export interface RotationPolicy {
   readonly overlapMs: number;
   /** Certificates are valid from so long before they are made: clocks differ. */
   readonly backdateMs: number;
+  /** However far away the next step is, the clock may be set meanwhile: how soon to look again. */
+  readonly recheckMs: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -19,6 +21,7 @@ export const ROTATION_POLICY: RotationPolicy = {
   serverLifeMs: 90 * DAY_MS,
   overlapMs: 3_600_000,
   backdateMs: 600_000,
+  recheckMs: 3_600_000,
 };
 
 /** What is known when the next step is chosen. */

@@ -64,6 +64,7 @@ export class WebhookTrust {
     const wanted = Buffer.from(authorities).toString('base64');
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
+    if (this.#isRight) this.#settled = wanted;
     this.#reconciler.wake();
   }
 
@@ -116,13 +117,13 @@ export class WebhookTrust {
 
   #take(object: KubernetesObject | undefined): void {
     this.#configuration = object;
+    if (this.#isRight) this.#settled = this.#wanted;
     this.#reconciler.wake();
     this.#options.changed();
   }
 
   async #reconcile(): Promise<number> {
     const { api, name, logger } = this.#options;
-    if (this.#isRight) this.#settled = this.#wanted;
     if (this.#isRight || this.#wanted === undefined || this.#configuration === undefined) {
       return Number.POSITIVE_INFINITY;
     }

@@ -4,7 +4,7 @@ import { misread, read, readEach, type Reading } from './reading.ts';
 
 const ADVICE = 'use networks such as 10.0.0.0/8 or fd00::/8, with commas between';
 
-/** `10.0.0.0/8,fd00::/8`: networks, each as it stands. */
+/** `10.0.0.0/8,fd00::/8`: networks; an address stands for itself alone. */
 export function readCidrs(value: string): Reading<string[]> {
   return readEach(listItems(value), readCidr);
 }
@@ -13,16 +13,12 @@ function readCidr(item: string): Reading<string> {
   const { address = '', prefix } = /^(?<address>[^/%]+)(?:\/(?<prefix>\d{1,3}))?$/u.exec(item)?.groups ?? {};
   if (isIP(address) === 0) return misread(`${excerpt(item)} is no network: ${ADVICE}`);
   const width = isIPv4(address) ? 32 : 128;
-  if (prefix === undefined) {
-    return misread(`${item} is an address and no network: write ${address}/${width} for it alone`);
-  }
-  if (Number(prefix) > width) {
-    return misread(`${item} has a prefix of more than ${width} bits: ${ADVICE}`);
-  }
-  const network = networkOf(address, Number(prefix), width);
+  const bits = Number(prefix ?? width);
+  if (bits > width) return misread(`${item} has a prefix of more than ${width} bits: ${ADVICE}`);
+  const network = networkOf(address, bits, width);
   return network === undefined
-    ? read(`${address}/${Number(prefix)}`)
-    : misread(`${item} has bits set beyond its prefix: write ${network}/${Number(prefix)}`);
+    ? read(`${address}/${bits}`)
+    : misread(`${item} has bits set beyond its prefix: write ${network}/${bits}`);
 }
 
 /** The network's own address, where the given one has bits set beyond the prefix. */

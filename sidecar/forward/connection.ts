@@ -6,9 +6,10 @@ import type { Decision, Destination, EndpointGroup, Routes } from '../services/d
 import type { ConnectTimes } from './counters.ts';
 import type { CopyResources, Direction, DirectionOwner } from './direction.ts';
 import { Exchange } from './exchange.ts';
-import { keepAliveWithin, type Limits, LONE_ADDRESS_TIMEOUT_MS } from './limits.ts';
+import { connectLimitMs, keepAliveWithin, type Limits } from './limits.ts';
 import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
+import { afterRest } from './rest.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
 import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
@@ -20,12 +21,11 @@ export interface Surroundings extends CopyResources {
   readonly limits: Limits;
   readonly connectTimes: Readonly<Record<TrafficDirection, ConnectTimes>>;
   readonly log: Logger;
+  /** Whether the sidecar was told to end: its workload has ended, or is about to. */
+  readonly isDraining: boolean;
   serviceUse(name: string, direction: TrafficDirection): ServiceUse;
   ended(connection: Connection): void;
 }
-
-/** Once an intercepted connection has rested for this long, its peers are asked whether they are still there. */
-const KEPT_ALIVE_AFTER_MS = 5_000;
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -135,9 +135,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#closedFirst ??= isSending ? 'client' : 'backend';
     const other = isSending ? exchange.receiving : exchange.sending;
     if (other.hasEnded) {
-      this.#client.close();
-      this.#backend?.close();
-      this.#end('complete', '');
+      this.#close('complete');
     } else {
       (isSending ? this.#backend : this.#client)?.shutdown();
     }
@@ -217,20 +215,26 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   #tickConnecting(nowMs: number): void {
     if (this.#backend === undefined) return;
-    const { connectTimeoutMs } = this.#around.limits;
-    const limitMs =
-      this.#load === undefined ? Math.max(connectTimeoutMs, LONE_ADDRESS_TIMEOUT_MS) : connectTimeoutMs;
+    const limitMs = connectLimitMs(this.#around.limits, this.#load === undefined);
     if (nowMs - this.#attemptedAtMs >= limitMs) this.connectFailed('ETIMEDOUT');
   }
 
   #tickQuiet(exchange: Exchange, nowMs: number): void {
-    const quietMs = exchange.quietMs(nowMs);
-    const { idleTimeoutMs } = this.#around.limits;
-    if (this.#origin.isIntercepted) {
-      if (quietMs >= KEPT_ALIVE_AFTER_MS) exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
-    } else if (quietMs >= idleTimeoutMs) {
-      this.abort('idle-timeout');
-    }
+    const { isDraining, limits } = this.#around;
+    const { idleTimeoutMs } = limits;
+    const { direction, isIntercepted } = this.#origin;
+    const isLeftBehind = isDraining && exchange.hasWorkloadEnded(direction);
+    const due = afterRest({ quietMs: exchange.quietMs(nowMs), isIntercepted, isLeftBehind, idleTimeoutMs });
+    if (due === 'keep-alive') exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
+    else if (due === 'close') this.#close('drained');
+    else if (due === 'cut') this.abort('idle-timeout');
+  }
+
+  /** Without a reset: whoever still reads has been told all there was. */
+  #close(ending: Ending): void {
+    this.#client.close();
+    this.#backend?.close();
+    this.#end(ending, '');
   }
 
   #endpointFailed(service: ServiceUse, code: string): void {

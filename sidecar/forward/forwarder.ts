@@ -59,6 +59,7 @@ export class Forwarder implements Surroundings {
   readonly #connections = new Set<Connection>();
   readonly #services = new ServiceUses();
   readonly #timer: NodeJS.Timeout;
+  #isDraining = false;
   #allEnded: PromiseWithResolvers<void> | undefined;
 
   constructor({ routes, balancer, log, limits = {} }: ForwarderOptions) {
@@ -73,6 +74,10 @@ export class Forwarder implements Surroundings {
 
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
   get services(): Iterable<ServiceUse> {
@@ -95,6 +100,7 @@ export class Forwarder implements Surroundings {
    * what is left.
    */
   async drain(limitMs: number): Promise<void> {
+    this.#isDraining = true;
     this.#closeListeners(({ outlivesDrain }) => !outlivesDrain);
     if (this.#connections.size > 0) await this.#lastConnection(limitMs);
     this.#closeListeners(() => true);

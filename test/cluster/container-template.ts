@@ -86,16 +86,34 @@ async function importInto(directory: string, archives: readonly Archive[]): Prom
     [...alone, 'containerd', '--config', config, ...places],
     directory,
   );
-  const ctr = ['ctr', '--address', socket, '--namespace=k8s.io'];
+  const ctr = (args: readonly string[]): readonly string[] => ['ctr', '--address', socket, ...args];
   try {
-    while ((await run([...ctr, 'version'])).code !== 0) {
+    while ((await run(ctr(['version']))).code !== 0) {
       if (containerd.failure) throw new Error(containerd.failure);
       await delay(20);
     }
-    for (const { path } of archives) await mustRun([...ctr, 'images', 'import', path]);
+    await importArchives(archives, (args) => mustRun(ctr(args)));
   } finally {
     await containerd.end();
   }
+}
+
+/**
+ * One after the other: what two images share is unpacked once.
+ *
+ * @param ctr runs ctr with these arguments and resolves with its output
+ */
+export async function importArchives(
+  archives: readonly Archive[],
+  ctr: (args: readonly string[]) => Promise<string>,
+): Promise<void> {
+  const images = ['--namespace=k8s.io', 'images'];
+  for (const { path } of archives) await ctr([...images, 'import', path]);
+  // The image store's own names come along; they would keep every image that ever was.
+  const names = (await ctr([...images, 'ls', '--quiet']))
+    .split('\n')
+    .filter((name) => name.startsWith('localhost/'));
+  if (names.length > 0) await ctr([...images, 'rm', ...names]);
 }
 
 function readArchives(template: string): readonly Archive[] {

@@ -6,7 +6,7 @@ import { stringify } from 'yaml';
 import { type Access, writeKubeconfig } from './api-client.ts';
 import { binaryPath } from './binaries.ts';
 import { type Certificate } from './certificates.ts';
-import { copyTemplate } from './container-template.ts';
+import { copyTemplate, importArchives } from './container-template.ts';
 import { createCgroup, removeCgroup } from './cgroups.ts';
 import { Daemon } from './daemon.ts';
 import type { Archive } from './images.ts';
@@ -66,11 +66,9 @@ export async function startContainerd(machine: Machine, layout: NodeLayout, temp
   }
 }
 
-/** One after the other: what two images share is unpacked once. */
-export async function importImages(machine: Machine, images: readonly Archive[]): Promise<void> {
-  for (const { path } of images) {
-    await machine.mustRun(['ctr', '--namespace=k8s.io', 'images', 'import', path]);
-  }
+/** Into a node that is up. */
+export function importImages(machine: Machine, images: readonly Archive[]): Promise<void> {
+  return importArchives(images, (args) => machine.mustRun(['ctr', ...args]));
 }
 
 export async function startKubelet(

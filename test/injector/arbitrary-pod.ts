@@ -73,11 +73,18 @@ function annotations() {
 }
 
 function containerList(prefix: string, minLength: number) {
-  return fc
-    .array(container(prefix === 'init'), { minLength, maxLength: 4 })
-    .map((containers) =>
-      containers.map((each, index) => Object.assign({ name: `${prefix}-${index}` }, each)),
-    );
+  return fc.array(container(prefix === 'init'), { minLength, maxLength: 4 }).map((containers) =>
+    containers.map(({ ports, ...each }, index) => ({
+      name: `${prefix}-${index}`,
+      ...each,
+      // Ports of the node belong to one container of a pod.
+      ...(ports && {
+        ports: ports.map(({ isOnHost, ...port }, place) =>
+          isOnHost ? { ...port, hostPort: 20_000 + 10 * index + place } : port,
+        ),
+      }),
+    })),
+  );
 }
 
 function container(isInit: boolean) {
@@ -89,8 +96,9 @@ function container(isInit: boolean) {
           {
             containerPort: fc.integer({ min: 1, max: 5052 }),
             protocol: fc.constantFrom('TCP', 'UDP'),
+            isOnHost: fc.boolean(),
           },
-          { requiredKeys: ['containerPort', 'protocol'] },
+          { requiredKeys: ['containerPort', 'protocol', 'isOnHost'] },
         ),
         { maxLength: 3, selector: ({ containerPort }) => containerPort },
       ),

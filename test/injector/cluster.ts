@@ -1,20 +1,14 @@
 /** A real API server with an injector's namespace, account and webhook: what the injector finds in a cluster. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { ExecutionContext } from 'ava';
-import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
+import { startApiServer, type TestApiServer } from '../cluster/api-server.ts';
 import { mustCall } from '../cluster/api-client.ts';
-import { type Program, start } from '../system/programs.ts';
+import { Program } from '../system/programs.ts';
 
 const RBAC = fileURLToPath(new URL('../../k8s/base/injector/rbac.yaml', import.meta.url));
 const CONFIGURATION = 'cortexflow-injector';
 export const CONFIGURATIONS = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations';
 export const SECRETS = '/api/v1/namespaces/cortexflow/secrets';
-
-/** Undefined when it can be started; in CI a missing API server is a failure and no reason to skip. */
-export function whyNoCluster(): string | undefined {
-  return process.env['CI'] === 'true' ? undefined : whyNoApiServer();
-}
 
 export class InjectorCluster {
   readonly server: TestApiServer;
@@ -31,9 +25,9 @@ export class InjectorCluster {
     return new InjectorCluster(server);
   }
 
-  /** The injector as a process of its own, with the rights of its account and no others. */
-  async injector(t: ExecutionContext, environment: Readonly<Record<string, string>> = {}): Promise<RunningInjector> {
-    const program = start(t, {
+  /** The injector as a process of its own, with the rights of its account and no others. Whoever starts it ends it. */
+  async injector(environment: Readonly<Record<string, string>> = {}): Promise<RunningInjector> {
+    const program = new Program({
       file: 'injector/main.ts',
       environment: {
         KUBECONFIG: await this.server.kubeconfigFor('injector', 'cortexflow'),

@@ -23,7 +23,8 @@ export interface Target {
 const CHUNK = randomBytes(256 * 1024);
 
 const servers = new Map<number, { readonly server: Server; readonly sockets: Set<Socket> }>();
-const sockets = new Map<number, Socket>();
+/** With how each ends, whoever asks for that and when. */
+const sockets = new Map<number, { readonly socket: Socket; readonly ending: Promise<string> }>();
 let opened = 0;
 
 /** What can be asked of it. */
@@ -61,23 +62,28 @@ export const verbs = {
     for (const socket of servers.get(port)?.sockets ?? []) socket.resetAndDestroy();
   },
 
+  /** Closes the connections that it has accepted, as the end of a process does. */
+  async closeAll({ port }: { readonly port: number }): Promise<void> {
+    for (const socket of servers.get(port)?.sockets ?? []) socket.destroy();
+  },
+
   async accepted({ port }: { readonly port: number }): Promise<number> {
     return servers.get(port)?.sockets.size ?? 0;
   },
 
   /** Connects, and says nothing. */
-  async open({ host, port }: Target): Promise<number> {
-    const socket = connect({ host, port, allowHalfOpen: true });
+  async open({ host, port, localPort }: Target & { readonly localPort?: number }): Promise<number> {
+    const from = localPort === undefined ? {} : { localPort };
+    const socket = connect({ host, port, allowHalfOpen: true, ...from });
     await once(socket, 'connect');
     opened += 1;
-    sockets.set(opened, socket);
-    socket.on('error', () => {});
+    sockets.set(opened, { socket, ending: endingOf(socket) });
     return opened;
   },
 
   /** Sends a text, and resolves with what comes next. */
   async say({ id, text }: { readonly id: number; readonly text: string }): Promise<string> {
-    const socket = sockets.get(id)!;
+    const { socket } = sockets.get(id)!;
     if (text !== '') socket.write(text);
     const [chunk] = (await once(socket, 'data')) as [Buffer];
     return chunk.toString();
@@ -85,20 +91,17 @@ export const verbs = {
 
   /** How it ends: an errno's name, or `end`. */
   async ending({ id }: { readonly id: number }): Promise<string> {
-    const socket = sockets.get(id)!;
+    const { socket, ending } = sockets.get(id)!;
     socket.resume();
-    return new Promise((resolve) => {
-      socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code ?? 'error'));
-      socket.once('end', () => resolve('end'));
-    });
+    return ending;
   },
 
   async reset({ id }: { readonly id: number }): Promise<void> {
-    sockets.get(id)?.resetAndDestroy();
+    sockets.get(id)?.socket.resetAndDestroy();
   },
 
   async close({ id }: { readonly id: number }): Promise<void> {
-    sockets.get(id)?.destroy();
+    sockets.get(id)?.socket.destroy();
   },
 
   /** Sends that much, ends its half, and resolves with whether the answer is the digest of what was sent. */
@@ -124,6 +127,13 @@ export const verbs = {
     return `${bytes} ${hash.digest('hex')}`;
   },
 };
+
+function endingOf(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => resolve(code ?? 'error'));
+    socket.once('end', () => resolve('end'));
+  });
+}
 
 function serveSocket(kind: Serve['kind'], socket: Socket, name: string): void {
   switch (kind) {

@@ -48,6 +48,13 @@ export class Mesh {
     return pod;
   }
 
+  /** An application beside the pods, at addresses that no Service and no pod has. */
+  async host(): Promise<Pod> {
+    const pod = await Pod.start(this.network.world);
+    this.#pods.push(pod);
+    return pod;
+  }
+
   async startControlPlane(): Promise<Program> {
     this.#controlPlane = new Program({
       file: 'control-plane/main.ts',
@@ -62,6 +69,27 @@ export class Mesh {
     });
     await this.#controlPlane.serving();
     return this.#controlPlane;
+  }
+
+  async stopControlPlane(): Promise<void> {
+    await this.#controlPlane?.end('SIGKILL');
+  }
+
+  /** The world sends connections to this virtual address to a pod, as kube-proxy on a node does. */
+  async kubeProxy(
+    address: string,
+    port: number,
+    to: { readonly pod: Pod; readonly port: number },
+  ): Promise<void> {
+    const { world } = this.network;
+    const nft = (...words: readonly string[]) => world.must('nft', words.join(' '));
+    await nft('add table ip kube-proxy');
+    await nft('add chain ip kube-proxy services { type nat hook prerouting priority -100; }');
+    await nft('add chain ip kube-proxy replies { type nat hook postrouting priority 100; }');
+    const target = `${to.pod.ipv4}:${to.port}`;
+    await nft(`add rule ip kube-proxy services ip daddr ${address} tcp dport ${port} dnat to ${target}`);
+    // Pods are on one bridge here: the answer has to come back this way.
+    await nft('add rule ip kube-proxy replies ct status dnat masquerade');
   }
 
   write(...services: readonly ServiceSpec[]): void {
