@@ -12,7 +12,8 @@ import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf }
 import { afterRest } from './rest.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
-import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
+import { formatAddress, type SocketAddress } from './socket-address.ts';
+import { type ConnectWaiter, connectTcp, type TcpStream } from './tcp.ts';
 
 /** What all connections of one forwarder share. */
 export interface Surroundings extends CopyResources {
@@ -210,7 +211,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #connect(address: SocketAddress): void {
     this.#attempts++;
     this.#attemptedAtMs = performance.now();
-    this.#backend = connectTcp(address, this);
+    this.#backend = connectTcp(address, this, this.#origin.localPortsFor?.(address.address));
   }
 
   #tickConnecting(nowMs: number): void {
