@@ -3,8 +3,7 @@ import { type Level, LEVELS, type LogFormat } from '../process/log.ts';
 import { DEFAULT_LIMITS, type Limits } from './xds/limits.ts';
 
 export interface ControlPlaneConfig {
-  /** The folder of Kubernetes YAML that is served. */
-  readonly directory: string;
+  readonly source: SourceConfig;
   /** xDS for sidecars. */
   readonly xds: Address;
   /** Inspection without credentials: reflection, health, CSDS, read-only xDS. */
@@ -25,17 +24,20 @@ export interface ControlPlaneConfig {
   readonly drainMs: number;
 }
 
+/** Where the objects of the mesh come from. */
+export type SourceConfig =
+  /** A folder of Kubernetes YAML. */
+  | { readonly from: 'files'; readonly directory: string }
+  /** The API server of the cluster that this runs in, or that KUBECONFIG names. */
+  | { readonly from: 'kubernetes'; readonly serviceAccountDirectory: string };
+
 export type ConfigResult = { readonly config: ControlPlaneConfig } | { readonly problems: readonly string[] };
 
 /** Reads the whole configuration from environment variables; `lookup` answers undefined where one is unset. */
 export function readConfig(lookup: (name: string) => string | undefined): ConfigResult {
   const environment = new Environment(lookup);
-  const directory = environment.string('CORTEXFLOW_DIRECTORY', '');
-  if (!directory) {
-    environment.problems.push('CORTEXFLOW_DIRECTORY is not set: name the folder of Kubernetes YAML to serve');
-  }
   const config: ControlPlaneConfig = {
-    directory,
+    source: readSource(environment),
     xds: environment.address('CORTEXFLOW_XDS_ADDRESS', '127.0.0.1:18000'),
     inspection: environment.address('CORTEXFLOW_INSPECTION_ADDRESS', '127.0.0.1:18001'),
     admin: environment.address('CORTEXFLOW_ADMIN_ADDRESS', '127.0.0.1:18080'),
@@ -50,6 +52,28 @@ export function readConfig(lookup: (name: string) => string | undefined): Config
   };
   return environment.problems.length > 0 ? { problems: environment.problems } : { config };
 }
+
+function readSource(environment: Environment): SourceConfig {
+  const from = environment.choice('CORTEXFLOW_SOURCE', ['files', 'kubernetes'], 'files');
+  const directory = environment.string('CORTEXFLOW_DIRECTORY', '');
+  if (from === 'files') {
+    if (!directory) environment.problems.push(NO_DIRECTORY);
+    return { from, directory };
+  }
+  if (directory) {
+    environment.problems.push(
+      `CORTEXFLOW_DIRECTORY is "${directory}" where CORTEXFLOW_SOURCE is kubernetes: leave out one of the two`,
+    );
+  }
+  const serviceAccountDirectory = environment.string(
+    'CORTEXFLOW_SERVICE_ACCOUNT_DIRECTORY',
+    '/var/run/secrets/kubernetes.io/serviceaccount',
+  );
+  return { from, serviceAccountDirectory };
+}
+
+const NO_DIRECTORY =
+  'CORTEXFLOW_DIRECTORY is not set: name the folder of Kubernetes YAML to serve, or set CORTEXFLOW_SOURCE to kubernetes';
 
 function readPush(environment: Environment): ControlPlaneConfig['push'] {
   const range = { min: 0, max: 60_000 };

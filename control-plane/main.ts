@@ -10,7 +10,7 @@ import { RESOURCE_ORDER } from '../wire/resource-kinds.ts';
 import { type ControlPlaneConfig, readConfig } from './config.ts';
 import { listenGrpc } from './grpc-listener.ts';
 import { createInspectionServer } from './inspection/inspection.ts';
-import { startMesh } from './mesh-from-files.ts';
+import { startMesh } from './mesh-source.ts';
 import { exposeControlPlane } from './metrics.ts';
 import { anybody, type Identified } from './xds/caller.ts';
 import { createXdsEngine, type XdsEngine } from './xds/engine.ts';
@@ -37,7 +37,8 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   const inspection = createInspectionServer(engine, readiness);
 
   collectDefaultMetrics({ register: registry });
-  exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots, source });
+  exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
+  source.expose(registry);
   const admin = await startAdmin({ ...config.admin, readiness, registry, level });
   const inspectionPort = await listenGrpc(inspection, 'inspection', config.inspection);
   const xdsPort = await listenGrpc(xds, 'xDS', config.xds);
@@ -46,7 +47,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     timeoutMs: config.shutdownMs,
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
-      { name: 'files', run: () => source.close() },
+      { name: 'source', run: () => source.close() },
       { name: 'streams', run: () => drain(xds, engine, config.drainMs) },
       { name: 'listeners', run: () => close([engine, mesh], [xds, inspection]) },
       { name: 'admin page', run: () => admin.close() },
@@ -55,7 +56,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
 
   await synced;
   logger.info('Serving', {
-    directory: config.directory,
+    source: source.name,
     xds: hostPort(config.xds.host, xdsPort),
     inspection: hostPort(config.inspection.host, inspectionPort),
     admin: hostPort(config.admin.host, admin.port),

@@ -1,6 +1,5 @@
 import type { Registry } from 'prom-client';
 import { exposeCounter, exposeGauge } from '../process/metrics.ts';
-import type { FilesSource } from './files/source.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import type { Counters, TypeCounters } from './xds/counters.ts';
 import type { SnapshotCell } from './xds/snapshot.ts';
@@ -9,14 +8,12 @@ export interface Measured {
   readonly counters: Counters;
   readonly mesh: Mesh;
   readonly snapshots: SnapshotCell;
-  readonly source: Pick<FilesSource, 'rejections'>;
 }
 
 /** Shows the control plane's plain numbers to Prometheus. */
 export function exposeControlPlane(registry: Registry, measured: Measured): void {
-  const { counters, mesh, snapshots, source } = measured;
+  const { counters, mesh, snapshots } = measured;
   exposeMesh(registry, mesh, snapshots);
-  exposeSource(registry, source);
   exposeStreams(registry, counters);
   exposeTypes(registry, counters);
 }
@@ -34,14 +31,6 @@ function exposeMesh(registry: Registry, mesh: Mesh, snapshots: SnapshotCell): vo
     collect: (add) => {
       for (const [type, { size }] of snapshots.current.types) add(size, { type });
     },
-  });
-}
-
-function exposeSource(registry: Registry, source: Pick<FilesSource, 'rejections'>): void {
-  exposeGauge(registry, {
-    name: 'cortexflow_files_rejections',
-    help: 'Files, documents and second copies of objects that cannot be taken; what was there before is served.',
-    collect: (add) => add(source.rejections().length),
   });
 }
 

@@ -5,12 +5,12 @@ import { startAdmin, text } from './admin.ts';
 import { LogLevel } from './log.ts';
 import { Readiness } from './readiness.ts';
 
-async function started(t: { teardown: (fn: () => Promise<void>) => void }) {
+async function started(t: { teardown: (fn: () => Promise<void>) => void }, host = '127.0.0.1') {
   const readiness = new Readiness();
   const registry = new Registry();
   const level = new LogLevel('info');
   const admin = await startAdmin({
-    host: '127.0.0.1',
+    host,
     port: 0,
     readiness,
     registry,
@@ -40,8 +40,8 @@ test('health, and readiness with its reasons', async (t) => {
   });
   lift();
   t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready\n' });
-  readiness.remark('without a control plane');
-  t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready; without a control plane\n' });
+  readiness.remark(() => 'services were last heard of 75 s ago');
+  t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready\nservices were last heard of 75 s ago\n' });
 });
 
 test('metrics of the registry', async (t) => {
@@ -87,6 +87,16 @@ test('a web page that points its own name here is told nothing', async (t) => {
   t.is(await statusOf(port, '/config', 'GET', { host: `rebound.example:${port}` }), 421);
   for (const host of [`127.0.0.1:${port}`, `[::1]:${port}`, 'localhost', '10.0.0.1']) {
     t.is(await statusOf(port, '/config', 'GET', { host }), 200, host);
+  }
+});
+
+test('on all addresses it may be read under any name, by which nobody changes anything', async (t) => {
+  for (const bound of ['0.0.0.0', '::']) {
+    const { port, level } = await started(t, bound);
+    const host = 'control-plane.cortexflow.svc:18080';
+    t.is(await statusOf(port, '/metrics', 'GET', { host }), 200, bound);
+    t.is(await statusOf(port, '/log-level?level=debug', 'PUT', { host }), 421, bound);
+    t.is(level.current, 'info');
   }
 });
 

@@ -71,7 +71,7 @@ function standardRoutes({ readiness, registry, level }: AdminOptions): Record<st
     'GET /healthz': () => text(200, 'ok'),
     'GET /readyz': () =>
       readiness.isReady
-        ? text(200, ['ready', ...readiness.remarks].join('; '))
+        ? text(200, ['ready', ...readiness.remarks].join('\n'))
         : text(503, `not ready: ${readiness.reasons.join('; ')}`),
     'GET /metrics': async () => ({
       status: 200,
@@ -114,19 +114,25 @@ async function perform(route: AdminRoute, url: URL): Promise<AdminAnswer> {
 /**
  * A page in somebody's browser can send requests here, and read the answers if it makes its own name resolve to
  * this address (DNS rebinding): it cannot hide that name, nor, when it changes something, where it comes from.
+ * What listens on all addresses is meant to be read by everybody, under whatever name, a Service's for instance.
  */
 function refusal({ method, headers }: Http.IncomingMessage, boundHost: string): AdminAnswer | undefined {
   const host = hostOf(headers.host ?? '');
-  if (host !== boundHost && host !== 'localhost' && isIP(host) === 0) {
+  const changes = method !== 'GET' && method !== 'HEAD';
+  const isOpen = !changes && isWildcard(boundHost);
+  if (!isOpen && host !== boundHost && host !== 'localhost' && isIP(host) === 0) {
     return text(
       421,
       `this page is not ${host}: ask for it by IP address, localhost or the host it listens on`,
     );
   }
-  const changes = method !== 'GET' && method !== 'HEAD';
   return changes && headers.origin !== undefined
     ? text(403, 'web pages may not change anything here: leave out the Origin header')
     : undefined;
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 /** The host of a Host header, without port and brackets. */

@@ -17,11 +17,12 @@ test('ready once every block is lifted, in whichever order', (t) => {
   t.deepEqual(readiness.reasons, []);
 });
 
-test('what is to be said although it is ready', (t) => {
+test('a remark is told as long as there is one, and keeps nothing back', (t) => {
   const readiness = new Readiness();
-  const withdraw = readiness.remark('without a control plane');
+  let remark: string | undefined = 'what is served is 75 s old';
+  readiness.remark(() => remark);
   t.true(readiness.isReady);
-  t.deepEqual(readiness.remarks, ['without a control plane']);
-  withdraw();
+  t.deepEqual(readiness.remarks, ['what is served is 75 s old']);
+  remark = undefined;
   t.deepEqual(readiness.remarks, []);
 });

@@ -1,7 +1,7 @@
 /** Whether a program may be sent work, and if not, what it is waiting for. */
 export class Readiness {
   readonly #waitingFor = new Map<symbol, () => string>();
-  readonly #remarks = new Map<symbol, string>();
+  readonly #sentences: (() => string | undefined)[] = [];
 
   /**
    * Holds readiness back until the returned function is called. `reason` completes the sentence
@@ -13,15 +13,12 @@ export class Readiness {
     return () => void this.#waitingFor.delete(token);
   }
 
-  /** What whoever asks should know although it is ready, until the returned function is called. */
-  remark(text: string): () => void {
-    const token = Symbol();
-    this.#remarks.set(token, text);
-    return () => void this.#remarks.delete(token);
-  }
-
-  get remarks(): string[] {
-    return [...this.#remarks.values()];
+  /**
+   * Has something told beside "ready" that does not keep work away. The sentence is asked for each time;
+   * undefined: all is well.
+   */
+  remark(sentence: () => string | undefined): void {
+    this.#sentences.push(sentence);
   }
 
   get isReady(): boolean {
@@ -31,5 +28,9 @@ export class Readiness {
   /** What is waited for, oldest first; empty when ready. */
   get reasons(): string[] {
     return [...this.#waitingFor.values()].map((reason) => reason());
+  }
+
+  get remarks(): string[] {
+    return this.#sentences.map((sentence) => sentence()).filter((sentence) => sentence !== undefined);
   }
 }

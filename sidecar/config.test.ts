@@ -163,6 +163,25 @@ test('two upstreams on one address are a mistake', (t) => {
   ]);
 });
 
+test('two upstreams to one port of a Service with different policies are a mistake that names both', (t) => {
+  const upstreams = [
+    { listen: '127.0.0.1:8080', service: 'hello.demo:80' },
+    { listen: '127.0.0.1:8081', service: 'hello.demo:443', balance: 'round-robin' },
+    { listen: '127.0.0.1:8082', service: 'hello.other:80', balance: 'round-robin' },
+    { listen: '127.0.0.1:8083', service: 'hello.demo:80', balance: 'least-latency' },
+  ];
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: fileOf({ upstreams }) })), []);
+  const rivals = [
+    { listen: '127.0.0.1:8080', service: 'hello.demo.svc:80/tcp', balance: 'round-robin' },
+    { listen: '127.0.0.1:8085', service: 'hello.demo:443', balance: 'least-request' },
+  ];
+  const path = fileOf({ upstreams: [...upstreams, ...rivals] });
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: path })), [
+    `${path} upstreams listen on one address more than once: give each upstream its own`,
+    `${path} upstreams lead to port 80 of Service demo/hello with least-latency in [0] and round-robin in [4]: give both one balance; and lead to port 443 of Service demo/hello with round-robin in [1] and least-request in [5]: give both one balance`,
+  ]);
+});
+
 test('a mistake in a variable names the variable and how it is written', (t) => {
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_UPSTREAMS: '127.0.0.1:8080=hello' })), [
     'CORTEXFLOW_UPSTREAMS [0].service (listen=service, …) must be name.namespace:port, such as hello.demo:80, and is "hello"',

@@ -18,6 +18,9 @@ export interface StartReadinessOptions {
   readonly log: Logger;
 }
 
+const WITHOUT_TABLE =
+  'without a control plane: connections pass through to the addresses that were asked for';
+
 /**
  * Ready with the first table, from disk or from a control plane. A workload whose connections are intercepted may
  * also go without one after a while: what nobody told of passes through to where it was going.
@@ -26,18 +29,16 @@ export class StartReadiness {
   #isWithoutTable = false;
 
   constructor({ directory, readiness, waitMs, schedule, log }: StartReadinessOptions) {
-    let becomeReady = readiness.block(
+    const becomeReady = readiness.block(
       'waiting for the Services of the mesh and the endpoints of the upstreams',
     );
+    readiness.remark(() => (this.#isWithoutTable ? WITHOUT_TABLE : undefined));
     const cancel =
       waitMs === undefined
         ? undefined
         : schedule(waitMs, () => {
             this.#isWithoutTable = true;
             becomeReady();
-            becomeReady = readiness.remark(
-              'without a control plane: connections pass through to the addresses that were asked for',
-            );
             log.warn(
               'Ready without a control plane: none answered, and connections pass through unbalanced',
               {

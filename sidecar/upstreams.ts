@@ -4,7 +4,7 @@ import type { Upstream } from './config.ts';
 import type { Forwarder } from './forward/forwarder.ts';
 import type { Destination, EndpointGroup } from './services/decision.ts';
 
-/** Which policy the upstreams ask for, by port of a Service. */
+/** Which policy the upstreams ask for, by port of a Service. Those to one port agree: config sees to it. */
 export function policyOf(upstreams: readonly Upstream[]): (group: EndpointGroup) => Policy {
   const policies = new Map(
     upstreams.map(({ service, port, protocol, balance }) => [`${service} ${port}/${protocol}`, balance]),

@@ -13,12 +13,18 @@ import { createResource, SnapshotCell, withChanges } from '../control-plane/xds/
 import type { Resource } from '../control-plane/xds/snapshot.ts';
 import { EndpointsSchema } from '../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { IpFamily } from '../gen/cortexflow/mesh/v1/network_pb.ts';
+import { NodeSchema } from '../gen/cortexflow/mesh/v1/node_pb.ts';
 import { ServiceSchema, ServiceType } from '../gen/cortexflow/mesh/v1/service_pb.ts';
 import type { Logger } from '../process/log.ts';
 import type { Lease } from '../sidecar/services/decision.ts';
 import type { Schedule } from '../sidecar/services/interest.ts';
 import { Discovery } from '../sidecar/xds/discovery.ts';
-import { ENDPOINTS_TYPE_URL, RESOURCE_ORDER, SERVICE_TYPE_URL } from '../wire/resource-kinds.ts';
+import {
+  ENDPOINTS_TYPE_URL,
+  NODE_TYPE_URL,
+  RESOURCE_ORDER,
+  SERVICE_TYPE_URL,
+} from '../wire/resource-kinds.ts';
 
 const quiet: Logger = {
   error: () => undefined,
@@ -33,12 +39,19 @@ const folder = await mkdtemp(join(tmpdir(), 'cortexflow-engine-'));
 test.after.always(() => rm(folder, { recursive: true }));
 
 const SERVICES = ['demo/a', 'demo/b', 'other/a'];
+const OWN_NODE = 'node-a';
+const NODES = [OWN_NODE, 'node-b'];
 const SLICES = SERVICES.flatMap((name) => [`${name}/1`, `${name}/2`]);
 
 function service(name: string, edition: number): Resource {
   const [namespace = '', own = ''] = name.split('/');
   const message = { namespace, name: own, type: ServiceType.CLUSTER_IP, clusterIps: [`10.0.0.${edition}`] };
   return createResource(SERVICE_TYPE_URL, name, toBinary(ServiceSchema, create(ServiceSchema, message)));
+}
+
+function node(name: string, edition: number): Resource {
+  const zone = `zone-${edition}`;
+  return createResource(NODE_TYPE_URL, name, toBinary(NodeSchema, create(NodeSchema, { name, zone })));
 }
 
 function slice(name: string, edition: number): Resource {
@@ -108,7 +121,7 @@ const onTime: Schedule = (delayMs, run) => {
 
 function newSidecar(address: string, lastGoodFile: string, schedule = onTime): Discovery {
   return new Discovery({
-    node: { id: 'me', cluster: '', zone: '', nodeName: '', namespace: '' },
+    node: { id: 'me', cluster: '', zone: '', nodeName: OWN_NODE, namespace: '' },
     addresses: [address],
     credentials: credentials.createInsecure(),
     pinned: ['demo/a'],
@@ -134,6 +147,8 @@ const edition = fc.integer({ min: 1, max: 5 });
 const step = fc.oneof(
   fc.record({ do: fc.constant('service' as const), name: fc.constantFrom(...SERVICES), edition }),
   fc.record({ do: fc.constant('slice' as const), name: fc.constantFrom(...SLICES), edition }),
+  fc.record({ do: fc.constant('node' as const), name: fc.constantFrom(...NODES), edition }),
+  fc.record({ do: fc.constant('remove node' as const), name: fc.constantFrom(...NODES) }),
   fc.record({ do: fc.constant('remove service' as const), name: fc.constantFrom(...SERVICES) }),
   fc.record({ do: fc.constant('remove slice' as const), name: fc.constantFrom(...SLICES) }),
   fc.record({ do: fc.constantFrom('use' as const, 'release' as const), name: fc.constantFrom(...SERVICES) }),
@@ -184,6 +199,12 @@ test('whatever changes, dies and restarts, the sidecar ends with what the contro
           case 'slice':
             controlPlane.put(slice(one.name, one.edition));
             break;
+          case 'node':
+            controlPlane.put(node(one.name, one.edition));
+            break;
+          case 'remove node':
+            controlPlane.remove(NODE_TYPE_URL, one.name);
+            break;
           case 'remove service':
             controlPlane.remove(SERVICE_TYPE_URL, one.name);
             break;
@@ -216,8 +237,14 @@ test('whatever changes, dies and restarts, the sidecar ends with what the contro
         }
       }
 
+      const ownNode = (): [string, string][] => {
+        const { locality, node: entry } = sidecar.directory.table;
+        t.is(locality.zone, entry?.node.zone ?? '');
+        return entry === undefined ? [] : [[entry.node.name, entry.origin.version]];
+      };
       const held = (): Record<string, string> =>
         Object.fromEntries([
+          ...ownNode(),
           ...[...sidecar.directory.table.services].map(
             ([name, { origin }]) => [name, origin.version] as const,
           ),
@@ -230,7 +257,9 @@ test('whatever changes, dies and restarts, the sidecar ends with what the contro
         const resources = controlPlane.snapshots.current.types.values().flatMap(allResources);
         const wanted = [...resources].filter(
           ({ typeUrl, name }) =>
-            typeUrl === SERVICE_TYPE_URL || used.some((one) => name.startsWith(`${one}/`)),
+            typeUrl === SERVICE_TYPE_URL ||
+            name === OWN_NODE ||
+            used.some((one) => name.startsWith(`${one}/`)),
         );
         return Object.fromEntries(wanted.map(({ name, version }) => [name, version]));
       };

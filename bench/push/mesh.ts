@@ -1,7 +1,8 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { apply } from '../../control-plane/mesh/apply.ts';
 import { compile } from '../../control-plane/mesh/compile.ts';
-import { apply, EMPTY_STATE } from '../../control-plane/mesh/state.ts';
+import { EMPTY_STATE } from '../../control-plane/mesh/state.ts';
 import { anyOf } from '../../control-plane/xds/resource.ts';
 import { endpointsName, serviceName } from '../../wire/resource-kinds.ts';
 

@@ -19,9 +19,10 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Fields, Level, Logger } from '../../process/log.ts';
+import { apply } from '../mesh/apply.ts';
 import { formatRejection } from '../mesh/rejection.ts';
 import type { MeshEvent, MeshState } from '../mesh/state.ts';
-import { apply, EMPTY_STATE } from '../mesh/state.ts';
+import { EMPTY_STATE } from '../mesh/state.ts';
 import type { FilesSource, FilesSourceOptions } from './source.ts';
 import { createFilesSource } from './source.ts';
 
@@ -304,7 +305,7 @@ folderTest('an object of another kind is skipped, and says why once', async (t, 
       [
         'info',
         'Skipped',
-        '"apps/v1 Deployment" is left out: the mesh reads v1 Service and discovery.k8s.io/v1 EndpointSlice',
+        '"apps/v1 Deployment" is left out: the mesh reads v1 Service, discovery.k8s.io/v1 EndpointSlice, v1 Pod and v1 Node',
       ],
       [
         'info',

@@ -1,6 +1,7 @@
 import type { DescFile, DescService } from '@bufbuild/protobuf';
 import { Server } from '@grpc/grpc-js';
 import { file_cortexflow_mesh_v1_endpoints } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
+import { file_cortexflow_mesh_v1_node } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import { file_cortexflow_mesh_v1_service } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
 import { AggregatedDiscoveryService } from '../../gen/envoy/service/discovery/v3/ads_pb.ts';
 import { ClientStatusDiscoveryService } from '../../gen/envoy/service/status/v3/csds_pb.ts';
@@ -26,6 +27,7 @@ const SERVICES: readonly DescService[] = [
 const INSIDE_ANY: readonly DescFile[] = [
   file_cortexflow_mesh_v1_service,
   file_cortexflow_mesh_v1_endpoints,
+  file_cortexflow_mesh_v1_node,
   file_google_rpc_error_details,
 ];
 

@@ -2,11 +2,19 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { DurationSchema } from '@bufbuild/protobuf/wkt';
 import * as endpointsProto from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { IpFamily, Protocol } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
+import { NodeSchema } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import * as serviceProto from '../../gen/cortexflow/mesh/v1/service_pb.ts';
-import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL, serviceOfEndpoints } from '../../wire/resource-kinds.ts';
+import {
+  ENDPOINTS_TYPE_URL,
+  NODE_TYPE_URL,
+  SERVICE_TYPE_URL,
+  serviceOfEndpoints,
+} from '../../wire/resource-kinds.ts';
 import type { Changes } from '../xds/snapshot.ts';
 import { createResource } from '../xds/snapshot.ts';
 import type { Endpoint, EndpointSlice } from './endpoint-slice.ts';
+import type { Node } from './node.ts';
+import type { Pod } from './pod.ts';
 import type { Service } from './service.ts';
 import type { Dirty, MeshState } from './state.ts';
 
@@ -21,6 +29,7 @@ export function compile(state: MeshState, dirty: Dirty): Changes {
     if (value === undefined) removals.push({ typeUrl, name });
     else upserts.push(createResource(typeUrl, name, value));
   };
+  for (const name of dirty.nodes) add(NODE_TYPE_URL, name, compileNode(state.nodes.get(name)));
   for (const name of dirty.services) add(SERVICE_TYPE_URL, name, compileService(state.services.get(name)));
   for (const name of dirty.endpoints) add(ENDPOINTS_TYPE_URL, name, compileNamedEndpoints(state, name));
   return { upserts, removals };
@@ -52,6 +61,10 @@ const HEALTH = {
   'not-ready': endpointsProto.Health.NOT_READY,
 } as const;
 
+function compileNode(node: Node | undefined): Uint8Array | undefined {
+  return node === undefined ? undefined : toBinary(NodeSchema, create(NodeSchema, { ...node }));
+}
+
 function compileService(service: Service | undefined): Uint8Array | undefined {
   if (service === undefined) return undefined;
   const message = create(serviceProto.ServiceSchema, {
@@ -78,10 +91,10 @@ function compileNamedEndpoints(state: MeshState, name: string): Uint8Array | und
   const service = state.services.get(key);
   const slice = state.slices.get(key)?.get(name.slice(key.length + 1));
   if (service === undefined || service.type === 'external-name' || slice === undefined) return undefined;
-  return compileEndpoints(service, slice);
+  return compileEndpoints(service, slice, state.pods);
 }
 
-function compileEndpoints(service: Service, slice: EndpointSlice): Uint8Array {
+function compileEndpoints(service: Service, slice: EndpointSlice, pods: MeshState['pods']): Uint8Array {
   const message = create(endpointsProto.EndpointsSchema, {
     namespace: service.namespace,
     service: service.name,
@@ -90,12 +103,22 @@ function compileEndpoints(service: Service, slice: EndpointSlice): Uint8Array {
     ports: slice.ports.map((port) => ({ ...port, protocol: PROTOCOL[port.protocol] })),
     endpoints: slice.endpoints
       .toSorted(byAddress)
-      .map((endpoint) => compileEndpoint(endpoint, service.publishNotReadyAddresses)),
+      .map((endpoint) =>
+        compileEndpoint(
+          endpoint,
+          pods.get(`${slice.namespace}/${endpoint.pod}`),
+          service.publishNotReadyAddresses,
+        ),
+      ),
   });
   return toBinary(endpointsProto.EndpointsSchema, message);
 }
 
-function compileEndpoint(endpoint: Endpoint, isReadyAnyway: boolean): endpointsProto.Endpoint {
+function compileEndpoint(
+  endpoint: Endpoint,
+  pod: Pod | undefined,
+  isReadyAnyway: boolean,
+): endpointsProto.Endpoint {
   return create(endpointsProto.EndpointSchema, {
     address: endpoint.address,
     health: isReadyAnyway ? endpointsProto.Health.READY : HEALTH[endpoint.health],
@@ -105,6 +128,8 @@ function compileEndpoint(endpoint: Endpoint, isReadyAnyway: boolean): endpointsP
     zoneHints: [...endpoint.zoneHints],
     nodeHints: [...endpoint.nodeHints],
     pod: endpoint.pod,
+    serviceAccount: pod?.serviceAccount ?? '',
+    inMesh: pod !== undefined,
   });
 }
 

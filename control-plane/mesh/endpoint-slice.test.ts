@@ -14,7 +14,9 @@ metadata: {name: hello-x7k, namespace: demo, labels: {kubernetes.io/service-name
 function read(body: string, head = HEAD): Parsed<EndpointSlice> {
   const object: unknown = parse(head + body);
   const identified = identify(object);
-  if (identified.outcome !== 'identified') throw new Error('the fixture has no identity');
+  if (identified.outcome !== 'identified' || identified.identity.kind !== 'EndpointSlice') {
+    throw new Error('the fixture is no EndpointSlice');
+  }
   return parseEndpointSlice(object, identified.identity);
 }
 

@@ -2,7 +2,7 @@ import type { Address, IpFamily } from './address.ts';
 import { isUnspecified, parseAddress } from './address.ts';
 import { Field, Problems } from './field.ts';
 import { checkIdentity, dnsLabel } from './name.ts';
-import type { ObjectIdentity } from './object.ts';
+import type { Identity } from './object.ts';
 import type { Parsed } from './parsed.ts';
 import { parsed } from './parsed.ts';
 import type { Protocol } from './protocol.ts';
@@ -46,7 +46,10 @@ export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 const WRITTEN_FAMILY: Readonly<Record<IpFamily, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' };
 
 /** Reads a `discovery.k8s.io/v1 EndpointSlice` by the rules of the Kubernetes API. Never throws. */
-export function parseEndpointSlice(object: unknown, identity: ObjectIdentity): Parsed<EndpointSlice> {
+export function parseEndpointSlice(
+  object: unknown,
+  identity: Identity<'EndpointSlice'>,
+): Parsed<EndpointSlice> {
   const problems = new Problems();
   const warnings = new Problems();
   const root = new Field(object, '', problems);

@@ -4,16 +4,19 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { parse } from 'yaml';
 import { EndpointsSchema } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
+import { NodeSchema } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import { ServiceSchema } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
-import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import { ENDPOINTS_TYPE_URL, NODE_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import { anyOf } from '../xds/resource.ts';
 import { allResources, findResource } from '../xds/resource-set.ts';
 import type { Snapshot } from '../xds/snapshot.ts';
 import { resourcesOf, SnapshotCell } from '../xds/snapshot.ts';
+import { apply } from './apply.ts';
 import { Mesh } from './mesh.ts';
+import { identify, objectLabel } from './object.ts';
 import type { Rejection } from './rejection.ts';
-import type { MeshEvent } from './state.ts';
-import { apply, EMPTY_STATE } from './state.ts';
+import type { MeshEvent, MeshState } from './state.ts';
+import { EMPTY_STATE } from './state.ts';
 
 /** Time stands still until a timer is let go by hand. */
 class StandingClock {
@@ -83,6 +86,8 @@ interface SliceFixture {
   readonly addresses: readonly string[];
   readonly namespace?: string;
   readonly more?: string;
+  /** Behind each address, if any. */
+  readonly pods?: readonly string[];
 }
 
 function slice({
@@ -91,34 +96,65 @@ function slice({
   addresses,
   namespace = 'demo',
   more = 'ports: [{port: 8080}]',
+  pods = [],
 }: SliceFixture): MeshEvent {
-  const endpoints = addresses.map((address) => `{addresses: ["${address}"]}`).join(', ');
+  const endpoints = addresses
+    .map((address, index) => `{addresses: ["${address}"]${targetRef(pods[index])}}`)
+    .join(', ');
   return upsert(`{
     apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
     metadata: {name: ${name}, namespace: ${namespace}, labels: {kubernetes.io/service-name: ${owner}}},
     endpoints: [${endpoints}], ${more}}`);
 }
 
-function gone(kind: 'Service' | 'EndpointSlice', name: string, namespace = 'demo'): MeshEvent {
+function targetRef(name: string | undefined): string {
+  return name === undefined ? '' : `, targetRef: {kind: Pod, name: ${name}}`;
+}
+
+/** In the mesh, unless its labels say otherwise. */
+function pod(
+  name: string,
+  serviceAccount: string,
+  { namespace = 'demo', labels = 'cortexflow.io/injected: "true"' } = {},
+): MeshEvent {
+  return upsert(
+    `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, namespace: ${namespace}, labels: {${labels}}},
+      spec: {serviceAccountName: ${serviceAccount}}}`,
+  );
+}
+
+function node(name: string, zone?: string): MeshEvent {
+  const labels = zone === undefined ? '' : `topology.kubernetes.io/zone: ${zone}`;
+  return upsert(`{apiVersion: v1, kind: Node, metadata: {name: ${name}, labels: {${labels}}}}`);
+}
+
+function gone(kind: 'Service' | 'EndpointSlice' | 'Pod', name: string, namespace = 'demo'): MeshEvent {
   return { type: 'delete', kind, namespace, name };
 }
 
+function goneNode(name: string): MeshEvent {
+  return { type: 'delete', kind: 'Node', name };
+}
+
 function names(snapshot: Snapshot): readonly string[] {
-  return [SERVICE_TYPE_URL, ENDPOINTS_TYPE_URL]
+  return [NODE_TYPE_URL, SERVICE_TYPE_URL, ENDPOINTS_TYPE_URL]
     .flatMap((type) => Array.from(allResources(resourcesOf(snapshot, type))))
     .map(({ name }) => name)
     .toSorted();
 }
 
+const SCHEMAS = [
+  [NODE_TYPE_URL, NodeSchema],
+  [SERVICE_TYPE_URL, ServiceSchema],
+  [ENDPOINTS_TYPE_URL, EndpointsSchema],
+] as const;
+
+/** The kind of a resource shows in how many parts its name has. */
 function message(snapshot: Snapshot, name: string): unknown {
-  const isService = name.split('/').length === 2;
-  const set = resourcesOf(snapshot, isService ? SERVICE_TYPE_URL : ENDPOINTS_TYPE_URL);
-  const resource = findResource(set, name);
+  const [typeUrl, schema] = SCHEMAS[name.split('/').length - 1]!;
+  const resource = findResource(resourcesOf(snapshot, typeUrl), name);
   if (resource === undefined) return undefined;
-  const { value } = fromBinary(AnySchema, anyOf(resource));
-  return isService
-    ? toJson(ServiceSchema, fromBinary(ServiceSchema, value))
-    : toJson(EndpointsSchema, fromBinary(EndpointsSchema, value));
+  return toJson(schema, fromBinary(schema, fromBinary(AnySchema, anyOf(resource)).value));
 }
 
 /** Type and name of each resource with its version. */
@@ -368,6 +404,125 @@ test('one endpoint of ten thousand slices makes one resource dirty', (t) => {
   t.deepEqual([...dirty.services], []);
 });
 
+/** The pods behind the endpoints of a slice, in the order of their addresses, with what is told of them. */
+function podsBehind(snapshot: Snapshot, name: string): readonly unknown[] {
+  const { endpoints } = message(snapshot, name) as { endpoints: Record<string, unknown>[] };
+  return endpoints.map((endpoint) => [endpoint['pod'], endpoint['inMesh'], endpoint['serviceAccount']]);
+}
+
+test('endpoints say which pods have a sidecar, and whom those run as', (t) => {
+  const { tell, snapshots } = scene();
+  tell(
+    service('hello'),
+    slice({ name: 's', service: 'hello', addresses: ['10.1.0.1', '10.1.0.2'], pods: ['a', 'b'] }),
+    pod('a', 'web'),
+    pod('b', 'web', { namespace: 'other' }),
+  );
+  t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [
+    ['a', true, 'web'],
+    ['b', undefined, undefined],
+  ]);
+  tell(pod('b', 'null'));
+  t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [
+    ['a', true, 'web'],
+    ['b', true, 'default'],
+  ]);
+  tell(pod('a', 'admin'), pod('b', 'web', { labels: 'cortexflow.io/injected: "false"' }));
+  t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [
+    ['a', true, 'admin'],
+    ['b', undefined, undefined],
+  ]);
+  tell(gone('Pod', 'a'));
+  t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [
+    ['a', undefined, undefined],
+    ['b', undefined, undefined],
+  ]);
+});
+
+test('a bad Pod and a bad Node keep what was good of them, and reject nothing else', (t) => {
+  const { mesh, tell, snapshots } = scene();
+  tell(
+    node('node-a', 'eu-1a'),
+    service('hello'),
+    slice({ name: 's', service: 'hello', addresses: ['10.1.0.1'], pods: ['a'] }),
+    pod('a', 'web'),
+  );
+  const good = content(snapshots.current);
+  tell(node('node-a', '7'), pod('a', 'Not_A_Name'), node('node-b'));
+  t.deepEqual(mesh.rejections, [
+    {
+      object: 'Node node-a',
+      origin: undefined,
+      problems: [
+        'metadata.labels["topology.kubernetes.io/zone"] is 7: use text, in quotes where it looks like a number or a boolean',
+      ],
+    },
+    {
+      object: 'Pod demo/a',
+      origin: undefined,
+      problems: [
+        'spec.serviceAccountName is "Not_A_Name": use a DNS name: lower-case letters, digits, dashes and dots, at most 253 of them',
+      ],
+    },
+  ]);
+  tell(goneNode('node-b'));
+  t.deepEqual(content(snapshots.current), good);
+  tell(goneNode('node-a'), gone('Pod', 'a'));
+  t.deepEqual(mesh.rejections, []);
+});
+
+test('a Node is a resource of its own name, with its zone or without', (t) => {
+  const { tell, snapshots } = scene();
+  tell(node('node-a', 'eu-1a'), node('node-b.example'));
+  t.deepEqual(names(snapshots.current), ['node-a', 'node-b.example']);
+  t.deepEqual(message(snapshots.current, 'node-a'), { name: 'node-a', zone: 'eu-1a' });
+  tell(node('node-a', 'eu-1b'), goneNode('node-b.example'));
+  t.deepEqual(names(snapshots.current), ['node-a']);
+  t.deepEqual(message(snapshots.current, 'node-a'), { name: 'node-a', zone: 'eu-1b' });
+});
+
+test('a Pod makes the slices that name it dirty, a Node itself, and what changes nothing of it nothing', (t) => {
+  const events = Array.from({ length: 1_000 }, (_, index) => [
+    slice({ name: `s${index}`, service: `a${index % 100}`, addresses: ['10.1.0.1'], pods: [`p${index}`] }),
+    pod(`p${index}`, 'web'),
+    node(`n${index}`, 'eu-1a'),
+  ]).flat();
+  const second = slice({ name: 'second', service: 'a8', addresses: ['10.1.0.1'], pods: ['p7'] });
+  const { state } = apply(EMPTY_STATE, [...events, second]);
+  const dirty = (...of: MeshEvent[]): readonly string[] => {
+    const { nodes, services, endpoints } = apply(state, of).dirty;
+    return [...nodes, ...services, ...endpoints].toSorted();
+  };
+  t.deepEqual(dirty(pod('p7', 'admin')), ['demo/a7/s7', 'demo/a8/second']);
+  t.deepEqual(dirty(gone('Pod', 'p7')), ['demo/a7/s7', 'demo/a8/second']);
+  t.deepEqual(dirty(pod('p7', 'web')), []);
+  t.deepEqual(dirty(pod('stranger', 'web')), []);
+  t.deepEqual(dirty(gone('EndpointSlice', 'second'), pod('p7', 'admin')), ['demo/a7/s7', 'demo/a8/second']);
+  t.deepEqual(dirty(node('n7', 'eu-1b')), ['n7']);
+  t.deepEqual(dirty(goneNode('n7')), ['n7']);
+  t.deepEqual(dirty(node('n7', 'eu-1a')), []);
+});
+
+function slicesByPod(state: MeshState): unknown {
+  return Object.fromEntries([...state.slicesByPod].map(([name, slices]) => [name, slices.toSorted()]));
+}
+
+test('the index from pods to slices holds what the slices name, and nothing once they are gone', (t) => {
+  const addresses = ['10.1.0.1', '10.1.0.2'];
+  const one = apply(EMPTY_STATE, [
+    slice({ name: 's', service: 'a', addresses, pods: ['p', 'q'] }),
+    slice({ name: 't', service: 'b', addresses, pods: ['p', 'p'] }),
+  ]);
+  t.deepEqual(slicesByPod(one.state), { 'demo/p': ['demo/s', 'demo/t'], 'demo/q': ['demo/s'] });
+  const moved = apply(one.state, [slice({ name: 's', service: 'b', addresses, pods: ['q', 'r'] })]);
+  t.deepEqual(slicesByPod(moved.state), { 'demo/p': ['demo/t'], 'demo/q': ['demo/s'], 'demo/r': ['demo/s'] });
+  const none = apply(moved.state, [
+    gone('EndpointSlice', 's'),
+    slice({ name: 't', service: 'null', addresses, pods: ['p'] }),
+  ]);
+  t.deepEqual(slicesByPod(none.state), {});
+});
+
 test('what cannot be an object of the mesh changes nothing', (t) => {
   const strange: unknown[] = [
     null,
@@ -389,11 +544,11 @@ test('what cannot be an object of the mesh changes nothing', (t) => {
 test('whatever an object is made of, it is accepted or rejected, never thrown at anyone', (t) => {
   fc.assert(
     fc.property(
-      fc.constantFrom('Service', 'EndpointSlice'),
+      fc.constantFrom('Service', 'EndpointSlice', 'Pod', 'Node'),
       fc.dictionary(fc.constantFrom(...FIELDS), fc.jsonValue()),
       (kind, fields) => {
         const object = {
-          apiVersion: kind === 'Service' ? 'v1' : 'discovery.k8s.io/v1',
+          apiVersion: kind === 'EndpointSlice' ? 'discovery.k8s.io/v1' : 'v1',
           kind,
           metadata: { name: 'a', labels: fields },
           spec: fields,
@@ -419,6 +574,9 @@ const FIELDS = [
   'addressType',
   'sessionAffinityConfig',
   'kubernetes.io/service-name',
+  'cortexflow.io/injected',
+  'topology.kubernetes.io/zone',
+  'serviceAccountName',
   '__proto__',
 ] as const;
 
@@ -442,22 +600,36 @@ const anyEvent: fc.Arbitrary<MeshEvent> = fc.oneof(
       namespace: fc.constantFrom('north', 'south'),
       service: fc.constantFrom('a', 'b', 'null'),
       addresses: fc.subarray(['10.0.0.1', '10.0.0.2', '10.0.0.3']),
+      pods: fc.subarray(['p', 'q', 'r']),
       more: fc.constantFrom('ports: [{port: 8080}]', 'ports: [{port: 8081}]'),
     })
     .map(slice),
   fc
     .record({
-      kind: fc.constantFrom('Service' as const, 'EndpointSlice' as const),
-      name: fc.constantFrom('a', 'b', 's', 't', 'u'),
+      name: fc.constantFrom('p', 'q', 'r'),
+      serviceAccount: fc.constantFrom('web', 'admin'),
+      namespace: fc.constantFrom('north', 'south'),
+      labels: fc.constantFrom('cortexflow.io/injected: "true"', 'app: web'),
+    })
+    .map(({ name, serviceAccount, ...more }) => pod(name, serviceAccount, more)),
+  fc
+    .tuple(fc.constantFrom('n', 'm'), fc.constantFrom('eu-1a', 'eu-1b', undefined))
+    .map(([name, zone]) => node(name, zone)),
+  fc
+    .record({
+      kind: fc.constantFrom('Service' as const, 'EndpointSlice' as const, 'Pod' as const),
+      name: fc.constantFrom('a', 'b', 's', 't', 'u', 'p', 'q'),
       namespace: fc.constantFrom('north', 'south'),
     })
     .map(({ kind, name, namespace }) => gone(kind, name, namespace)),
+  fc.constantFrom('n', 'm').map(goneNode),
 );
 
 function objectOf(event: MeshEvent): string {
-  if (event.type === 'delete') return `${event.kind} ${event.namespace}/${event.name}`;
-  const { kind, metadata } = event.object as { kind: string; metadata: { name: string; namespace: string } };
-  return `${kind} ${metadata.namespace}/${metadata.name}`;
+  if (event.type === 'delete') return objectLabel(event);
+  const identified = identify(event.object);
+  if (identified.outcome !== 'identified') throw new Error('the fixture has no identity');
+  return objectLabel(identified.identity);
 }
 
 test('whatever happened, the snapshot is that of the final objects, told in any order', (t) => {
@@ -481,7 +653,16 @@ test('whatever happened, the snapshot is that of the final objects, told in any 
       lived.clock.letGo();
       fresh.tell(...final);
       t.deepEqual(content(lived.snapshots.current), content(fresh.snapshots.current));
+      t.deepEqual([...lived.mesh.state.slicesByPod.keys()].toSorted(), podsNamed(lived.mesh.state));
     }),
     { numRuns: 300 },
   );
 });
+
+function podsNamed({ slices }: MeshState): readonly string[] {
+  const all = [...slices.values()].flatMap((own) => Array.from(own.values()));
+  const named = all.flatMap(({ namespace, endpoints }) =>
+    endpoints.flatMap(({ pod: name }) => (name === '' ? [] : [`${namespace}/${name}`])),
+  );
+  return [...new Set(named)].toSorted();
+}

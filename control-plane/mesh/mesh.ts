@@ -1,12 +1,13 @@
 import type { SnapshotCell } from '../xds/snapshot.ts';
 import { withChanges } from '../xds/snapshot.ts';
+import { apply } from './apply.ts';
 import type { Clock, CoalescingWindow } from './coalescer.ts';
 import { Coalescer, DEFAULT_WINDOW } from './coalescer.ts';
 import { compile } from './compile.ts';
 import type { Rejection } from './rejection.ts';
 import { sameRejection } from './rejection.ts';
 import type { MeshEvent, MeshState } from './state.ts';
-import { apply, EMPTY_STATE } from './state.ts';
+import { EMPTY_STATE } from './state.ts';
 
 export interface MeshOptions {
   readonly snapshots: Pick<SnapshotCell, 'current' | 'replace'>;
@@ -26,7 +27,7 @@ export interface MeshOptions {
 export class Mesh {
   readonly #options: MeshOptions;
   readonly #coalescer: Coalescer;
-  readonly #dirty = { services: new Set<string>(), endpoints: new Set<string>() };
+  readonly #dirty = { nodes: new Set<string>(), services: new Set<string>(), endpoints: new Set<string>() };
   #state: MeshState = EMPTY_STATE;
   #isSynced = false;
 
@@ -41,6 +42,7 @@ export class Mesh {
     const before = this.#state;
     const { state, dirty, rejections, warnings } = apply(before, events);
     this.#state = state;
+    for (const name of dirty.nodes) this.#dirty.nodes.add(name);
     for (const name of dirty.services) this.#dirty.services.add(name);
     for (const name of dirty.endpoints) this.#dirty.endpoints.add(name);
     if (this.#isSynced && this.#isDirty) this.#coalescer.changed();
@@ -79,12 +81,13 @@ export class Mesh {
   }
 
   get #isDirty(): boolean {
-    return this.#dirty.services.size + this.#dirty.endpoints.size > 0;
+    return this.#dirty.nodes.size + this.#dirty.services.size + this.#dirty.endpoints.size > 0;
   }
 
   #publish(): void {
     const { snapshots } = this.#options;
     const changes = compile(this.#state, this.#dirty);
+    this.#dirty.nodes.clear();
     this.#dirty.services.clear();
     this.#dirty.endpoints.clear();
     const next = withChanges(snapshots.current, changes);

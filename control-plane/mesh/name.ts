@@ -15,7 +15,7 @@ export function dnsLabel(field: Field): string {
   return text;
 }
 
-/** A DNS name of one or more labels (RFC 1123): what slices are named by. Absent is the empty string. */
+/** A DNS name of one or more labels (RFC 1123): what slices, pods and nodes are named by. Absent is the empty string. */
 export function dnsSubdomain(field: Field): string {
   const text = field.text();
   if (text !== '' && !isDnsSubdomain(text)) {
@@ -27,7 +27,9 @@ export function dnsSubdomain(field: Field): string {
 /** Checks the names that an object is known by, since they become part of resource names on the wire. */
 export function checkIdentity(root: Field, { kind }: ObjectIdentity): void {
   const metadata = root.at('metadata');
-  dnsLabel(metadata.at('namespace'));
+  const namespace = metadata.at('namespace');
+  if (kind !== 'Node') dnsLabel(namespace);
+  else if (!namespace.isBlank) namespace.reject('leave it out: a Node belongs to no namespace');
   if (kind === 'Service') dnsLabel(metadata.at('name'));
   else dnsSubdomain(metadata.at('name'));
 }

@@ -1,14 +1,15 @@
 import { Field, isObject, Problems, shown } from './field.ts';
 
 /** The kinds that the mesh is made of. */
-export type Kind = 'Service' | 'EndpointSlice';
+export type Kind = 'Service' | 'EndpointSlice' | 'Pod' | 'Node';
+
+/** A Node belongs to the cluster and to no namespace. */
+export type Identity<K extends Kind> = K extends 'Node'
+  ? { readonly kind: K; readonly name: string }
+  : { readonly kind: K; readonly namespace: string; readonly name: string };
 
 /** What tells one Kubernetes object from all others, whatever is in it. */
-export interface ObjectIdentity {
-  readonly kind: Kind;
-  readonly namespace: string;
-  readonly name: string;
-}
+export type ObjectIdentity = Identity<Kind>;
 
 export type Identified =
   | { readonly outcome: 'identified'; readonly identity: ObjectIdentity }
@@ -20,19 +21,27 @@ export type Identified =
 const API_VERSIONS: Readonly<Record<Kind, string>> = {
   Service: 'v1',
   EndpointSlice: 'discovery.k8s.io/v1',
+  Pod: 'v1',
+  Node: 'v1',
 };
+
+/** As messages list them: `v1 Service`. */
+const READ_KINDS = Object.entries(API_VERSIONS).map(([kind, apiVersion]) => `${apiVersion} ${kind}`);
 
 const ITEM_KINDS: Readonly<Record<string, Kind>> = {
   ServiceList: 'Service',
   EndpointSliceList: 'EndpointSlice',
+  PodList: 'Pod',
+  NodeList: 'Node',
 };
 
-/** `Service demo/hello`: how messages name an object, and the key it is kept under. */
-export function objectLabel({ kind, namespace, name }: ObjectIdentity): string {
-  return `${kind} ${namespace}/${name}`;
+/** `Service demo/hello`, `Node node-a`: how messages name an object, and the key it is kept under. */
+export function objectLabel(identity: ObjectIdentity): string {
+  const { kind, name } = identity;
+  return kind === 'Node' ? `${kind} ${name}` : `${kind} ${identity.namespace}/${name}`;
 }
 
-/** Which object this is. The namespace defaults to `default`, as with kubectl. */
+/** Which object this is. The namespace, where the kind has one, defaults to `default`, as with kubectl. */
 export function identify(object: unknown): Identified {
   if (!isObject(object)) {
     const problem = `the document is ${shown(object)}: write a Kubernetes object, with apiVersion, kind and metadata`;
@@ -56,7 +65,7 @@ export function identify(object: unknown): Identified {
   const name = requiredText(metadata.at('name'), `name the ${kind}`);
   const namespace = metadata.at('namespace').text() || 'default';
   if (!problems.isEmpty) return { outcome: 'unidentified', problems: problems.sentences };
-  return { outcome: 'identified', identity: { kind, namespace, name } };
+  return { outcome: 'identified', identity: kind === 'Node' ? { kind, name } : { kind, namespace, name } };
 }
 
 /** The objects in a `v1 List`, or in the list of one kind, whose items need not repeat the kind; else the object itself. */
@@ -78,7 +87,7 @@ function notRead(apiVersion: string, kind: string): string {
   const remedy =
     kind === 'Endpoints' || kind === 'EndpointSlice'
       ? 'write its addresses as a discovery.k8s.io/v1 EndpointSlice'
-      : 'the mesh reads v1 Service and discovery.k8s.io/v1 EndpointSlice';
+      : `the mesh reads ${READ_KINDS.slice(0, -1).join(', ')} and ${READ_KINDS.at(-1)}`;
   return `${shown(`${apiVersion} ${kind}`)} is left out: ${remedy}`;
 }
 

@@ -13,7 +13,9 @@ function read(spec: string, name = 'hello'): Parsed<Service> {
     spec: parse(spec) as unknown,
   };
   const identified = identify(object);
-  if (identified.outcome !== 'identified') throw new Error('the fixture has no identity');
+  if (identified.outcome !== 'identified' || identified.identity.kind !== 'Service') {
+    throw new Error('the fixture is no Service');
+  }
   return parseService(object, identified.identity);
 }
 

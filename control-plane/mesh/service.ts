@@ -2,7 +2,7 @@ import type { Address, IpFamily } from './address.ts';
 import { parseAddress } from './address.ts';
 import { Field, Problems, shown } from './field.ts';
 import { checkIdentity, dnsLabel, isDnsSubdomain } from './name.ts';
-import type { ObjectIdentity } from './object.ts';
+import type { Identity } from './object.ts';
 import type { Parsed } from './parsed.ts';
 import { parsed } from './parsed.ts';
 import type { Protocol } from './protocol.ts';
@@ -58,7 +58,7 @@ const TRAFFIC_DISTRIBUTIONS: Readonly<Record<string, TrafficDistribution>> = {
 };
 
 /** Reads a `v1 Service` by the rules of the Kubernetes API. Never throws. */
-export function parseService(object: unknown, identity: ObjectIdentity): Parsed<Service> {
+export function parseService(object: unknown, identity: Identity<'Service'>): Parsed<Service> {
   const problems = new Problems();
   const warnings = new Problems();
   const root = new Field(object, '', problems);

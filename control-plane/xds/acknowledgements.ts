@@ -1,5 +1,6 @@
 import { emptyMap } from './persistent-map.ts';
 import type { PersistentMap } from './persistent-map.ts';
+import type { Resource } from './resource.ts';
 import { held } from './subscription.ts';
 import type { Subscription } from './subscription.ts';
 import type { Content } from './target.ts';
@@ -49,6 +50,24 @@ export function recordSent(acks: Acknowledgements, response: Pending, at: number
 export function pendingResponse(acks: Acknowledgements, nonce: string): Pending | undefined {
   return acks.pending.find((response) => response.nonce === nonce);
 }
+
+/**
+ * By name, the resources that a client without any will hold once it took all responses that it has not answered.
+ * Computed once for each list, so that a client that never answers cannot have it computed with every request.
+ */
+export function resourcesUnderWay(pending: Acknowledgements['pending']): ReadonlyMap<string, Resource> {
+  const known = UNDER_WAY.get(pending);
+  if (known !== undefined) return known;
+  const resources = new Map<string, Resource>();
+  for (const { content } of pending) {
+    for (const resource of content.upserts) resources.set(resource.name, resource);
+    for (const name of content.removals) resources.delete(name);
+  }
+  UNDER_WAY.set(pending, resources);
+  return resources;
+}
+
+const UNDER_WAY = new WeakMap<Acknowledgements['pending'], ReadonlyMap<string, Resource>>();
 
 /** The client took this response, and with it all before, because it answers in order. */
 export function recordAccepted(acks: Acknowledgements, response: Pending, at: number): Acknowledgements {

@@ -1,5 +1,7 @@
+import { resourcesUnderWay } from './acknowledgements.ts';
+import type { Pending } from './acknowledgements.ts';
 import type { Claims } from './claims.ts';
-import { allResources, collectionOf, EMPTY_SET, withResources } from './resource-set.ts';
+import { allResources, collectionOf, EMPTY_SET, isCollection, withResources } from './resource-set.ts';
 import type { Collection, ResourceSet } from './resource-set.ts';
 import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
 import type { Resource } from './resource.ts';
@@ -45,13 +47,19 @@ export function beginDelta(change: DeltaChange, claims: Claims, target: Target):
 
 /**
  * Applies a later request. It counts whatever nonce it carries, since subscriptions are differences: one that
- * was ignored would be lost. A name in both lists ends up subscribed.
+ * was ignored would be lost. A name in both lists ends up subscribed. `pending`: the responses that the client had
+ * not answered when it made the request.
  */
-export function changeDelta(subscription: Subscription, change: DeltaChange): Subscription {
+export function changeDelta(
+  subscription: Subscription,
+  change: DeltaChange,
+  pending: readonly Pending[] = [],
+): Subscription {
   const removed = unsubscribeDelta(subscription, change.unsubscribe);
   const names = change.subscribe.filter((name) => name !== WILDCARD);
-  const added = subscribe(removed, names);
-  return names.length < change.subscribe.length ? startWildcard(added) : added;
+  const fresh = names.filter((name) => isCollection(name) && !removed.names.has(name));
+  const added = expectUnderWay(subscribe(removed, names), fresh, pending);
+  return names.length < change.subscribe.length ? startWildcard(added, pending) : added;
 }
 
 /** What a stream is to be sent next to come level with the target; additions first where removals have to wait. */
@@ -103,10 +111,35 @@ function isSameCollection(one: Collection, other: Collection): boolean {
 }
 
 /**
- * A client that asks for everything is sent everything, and is told what it holds that is gone. Asked for again,
- * it is sent again once it was sent all, and once only, however often it was asked for until then.
+ * What was given up and is covered again by the time it arrives is held by the client, although what it was told
+ * is forgotten here. So what is under way counts as told to the collections that are asked for: what of it is
+ * gone is told as removed, like anything else, and nothing stays with the client for good.
  */
-function startWildcard(subscription: Subscription): Subscription {
+function expectUnderWay(
+  subscription: Subscription,
+  collections: readonly string[],
+  pending: readonly Pending[],
+): Subscription {
+  if (collections.length === 0 || pending.length === 0) return subscription;
+  const fresh = new Set(collections);
+  const due = subscription.due.edit((draft) => {
+    for (const resource of resourcesUnderWay(pending).values()) {
+      const collection = `${collectionOf(resource.name)}/${WILDCARD}`;
+      const before = fresh.has(collection) ? draft.get(collection) : undefined;
+      if (before !== undefined) {
+        draft.set(collection, { ...before, told: before.told.set(resource.name, resource) });
+      }
+    }
+  });
+  return { ...subscription, due };
+}
+
+/**
+ * A client that asks for everything is sent everything, and is told what is gone of what it holds or is about to
+ * hold. Asked for again, it is sent again once it was sent all, and once only, however often it was asked for
+ * until then.
+ */
+function startWildcard(subscription: Subscription, pending: readonly Pending[]): Subscription {
   if (subscription.wildcard) return { ...subscription, again: true };
   const due = subscription.due.edit((draft) => {
     for (const [name, { answer }] of subscription.due) {
@@ -114,7 +147,9 @@ function startWildcard(subscription: Subscription): Subscription {
       else draft.delete(name);
     }
   });
-  return { ...subscription, wildcard: true, level: unknownVersions(allHeld(subscription)), due };
+  const held = new Map(resourcesUnderWay(pending));
+  for (const resource of allHeld(subscription)) held.set(resource.name, resource);
+  return { ...subscription, wildcard: true, level: unknownVersions(held.values()), due };
 }
 
 function unknownVersions(resources: Iterable<Resource>): ResourceSet {

@@ -8,7 +8,7 @@ import {
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { encodeDelta, encodeSotw } from '../../test/xds/client.ts';
 import type { DeltaInit } from '../../test/xds/client.ts';
-import { DeltaModel, expected, inOrder, SotwModel } from '../../test/xds/model.ts';
+import { covers, DeltaModel, expected, inOrder, SotwModel } from '../../test/xds/model.ts';
 import { createTypeCounters } from './counters.ts';
 import { readDeltaRequest, readSotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
@@ -38,6 +38,7 @@ const command = fc.oneof(
   }),
   fc.record({ kind: fc.constant('write' as const), additionsOnly: fc.boolean() }),
   fc.record({ kind: fc.constant('deliver' as const), reject: fc.boolean() }),
+  fc.record({ kind: fc.constant('read' as const) }),
   fc.record({ kind: fc.constant('reconnect' as const) }),
 );
 type Command = typeof command extends fc.Arbitrary<infer T> ? T : never;
@@ -71,7 +72,8 @@ class World {
   }
 }
 
-function playDelta(commands: readonly Command[]): { held: Map<string, string>; truth: Map<string, string> } {
+/** Holds the client against the truth once all is told, and again after something changed. */
+function playDelta(commands: readonly Command[]): void {
   const world = new World('delta', false);
   const client = new DeltaModel();
   const open = (init: DeltaInit): TypeSession =>
@@ -80,42 +82,54 @@ function playDelta(commands: readonly Command[]): { held: Map<string, string>; t
   let session = open({ typeUrl: T, resourceNamesSubscribe: ['never'] });
   let network: Buffer[] = [];
   let lastNonce = '';
+  let requests: DeltaInit[] = [];
+  let heard = new Set<string>(['never']);
 
+  const read = (): boolean => {
+    const init = requests.shift();
+    if (init === undefined) return false;
+    for (const name of init.resourceNamesUnsubscribe ?? []) heard.delete(name);
+    for (const name of init.resourceNamesSubscribe ?? []) heard.add(name);
+    session.receive(readDeltaRequest(encodeDelta(init)), 0);
+    return true;
+  };
   const write = (additionsOnly: boolean): boolean => {
     const content = session.advance(additionsOnly);
-    if (content !== undefined) network.push(session.send(content, 0).bytes);
-    return content !== undefined;
+    if (content === undefined) return false;
+    for (const name of [...content.upserts.map((one) => one.name), ...content.removals]) {
+      if (!covers(heard, name)) throw new Error(`${name} is sent, and was given up before`);
+    }
+    network.push(session.send(content, 0).bytes);
+    return true;
   };
   const deliver = (reject: boolean): void => {
     const bytes = network.shift();
     if (bytes === undefined) return;
     const response = fromBinary(DeltaDiscoveryResponseSchema, bytes);
     client.receive(response);
-    if (session.isLevel() && network.length === 0) client.mayRepeat = false;
+    if (session.isLevel() && network.length === 0 && requests.length === 0) client.mayRepeat = false;
     lastNonce = response.nonce;
     const error = reject ? { errorDetail: { code: 3, message: 'no' } } : {};
-    session.receive(
-      readDeltaRequest(encodeDelta({ typeUrl: T, responseNonce: response.nonce, ...error })),
-      0,
-    );
+    requests.push({ typeUrl: T, responseNonce: response.nonce, ...error });
   };
   const perform: { [K in Command['kind']]: (command: Extract<Command, { kind: K }>) => void } = {
     change: ({ edits }) => world.change(edits),
     request: ({ subscribe, unsubscribe, stale }) => {
-      // What is on its way belongs to the time before: a real client cannot tell, so it is let through first.
-      while (network.length > 0) deliver(false);
       const given = unsubscribe.filter((name) => !subscribe.includes(name));
       client.unsubscribe(given);
       client.subscribe(subscribe);
       const init = { typeUrl: T, resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: given };
-      session.receive(readDeltaRequest(encodeDelta({ ...init, responseNonce: stale ? 'zz' : lastNonce })), 0);
+      requests.push({ ...init, responseNonce: stale ? 'zz' : lastNonce });
     },
     write: ({ additionsOnly }) => void write(additionsOnly),
     deliver: ({ reject }) => deliver(reject),
+    read: () => void read(),
     reconnect: () => {
       network = [];
+      requests = [];
       client.reconnect();
       client.subscribe(['never']);
+      heard = new Set(client.names);
       session = open({
         typeUrl: T,
         resourceNamesSubscribe: [...client.names],
@@ -125,8 +139,12 @@ function playDelta(commands: readonly Command[]): { held: Map<string, string>; t
   };
   for (const one of commands) perform[one.kind](one as never);
   const settle = (): void => {
-    while (write(true) || write(false)) while (network.length > 0) deliver(false);
-    while (network.length > 0) deliver(false);
+    do {
+      while (read());
+      while (network.length > 0) deliver(false);
+    } while (requests.length > 0 || write(true) || write(false));
+    // Plain assertions, so that the counterexample that is reported is the smallest.
+    assert.deepEqual(inOrder(client.texts), inOrder(expected(world.truth, client.names)));
   };
   settle();
   if (!session.isLevel()) throw new Error('nothing is left to send, and yet the session is not level');
@@ -136,19 +154,87 @@ function playDelta(commands: readonly Command[]): { held: Map<string, string>; t
     ['n/s/1', '9'],
   ]);
   settle();
-  return { held: client.texts, truth: expected(world.truth, client.names) };
+}
+
+/** One delta client and the session that serves it; what each says is carried over by hand. */
+class Delta {
+  readonly client = new DeltaModel();
+  readonly #session: TypeSession;
+
+  constructor(world: World, subscribe: readonly string[]) {
+    this.client.subscribe(subscribe);
+    const init = { typeUrl: T, resourceNamesSubscribe: [...subscribe] };
+    this.#session = new TypeSession(world.server, readDeltaRequest(encodeDelta(init)));
+  }
+
+  /** What the server writes next, in one line: `+name` sent, `-name` removed; and how it arrives. */
+  write(): { readonly told: string; readonly arrive: () => void } | undefined {
+    const content = this.#session.advance(false);
+    if (content === undefined) return undefined;
+    const sent = content.upserts.map(({ name }) => `+${name}`).toSorted();
+    const told = [...sent, ...content.removals.map((name) => `-${name}`).toSorted()].join(' ');
+    const response = fromBinary(DeltaDiscoveryResponseSchema, this.#session.send(content, 0).bytes);
+    return { told, arrive: () => this.client.receive(response) };
+  }
+
+  /** Returns how the request is read by the server. */
+  request(subscribe: readonly string[], unsubscribe: readonly string[]): () => void {
+    this.client.unsubscribe(unsubscribe);
+    this.client.subscribe(subscribe);
+    const init = { resourceNamesSubscribe: [...subscribe], resourceNamesUnsubscribe: [...unsubscribe] };
+    const bytes = encodeDelta({ typeUrl: T, ...init });
+    return () => {
+      this.#session.receive(readDeltaRequest(bytes), 0);
+      this.client.heard();
+    };
+  }
+}
+
+test('delta: what crosses the request that gives it up is dropped by the client, and not sent any more', (t) => {
+  const world = new World('delta', false);
+  world.change([['a', '1']]);
+  const delta = new Delta(world, ['a']);
+  delta.write()?.arrive();
+  const read = delta.request([], ['a']);
+  world.change([['a', '2']]);
+  const crossing = delta.write();
+  t.is(crossing?.told, '+a');
+  crossing?.arrive();
+  read();
+  t.deepEqual(inOrder(delta.client.texts), []);
+  world.change([['a', '3']]);
+  t.is(delta.write(), undefined);
+  world.change([['a', undefined]]);
+  t.is(delta.write(), undefined);
+});
+
+for (const [before, after] of [
+  ['n/s/*', 'n/s/*'],
+  ['n/s/1', 'n/s/*'],
+  ['n/s/*', '*'],
+  ['*', '*'],
+  ['*', 'n/s/*'],
+] as const) {
+  test(`delta: ${before} is given up and ${after} asked for while a resource arrives that is gone by then`, (t) => {
+    const world = new World('delta', false);
+    world.change([['n/s/2', '1']]);
+    const delta = new Delta(world, [before, 'never']);
+    delta.write()?.arrive();
+    world.change([['n/s/1', '1']]);
+    const crossing = delta.write();
+    t.is(crossing?.told, '+n/s/1');
+    const requests = [delta.request([], [before]), delta.request([after], [])];
+    crossing?.arrive();
+    world.change([['n/s/1', undefined]]);
+    for (const read of requests) read();
+    for (let next = delta.write(); next !== undefined; next = delta.write()) next.arrive();
+    t.deepEqual(inOrder(delta.client.texts), inOrder(world.truth));
+  });
 }
 
 test('delta: whatever happened, in the end the client holds what it is subscribed to', (t) => {
-  // Plain assertions, so that the counterexample that is reported is the smallest.
   t.notThrows(() =>
-    fc.assert(
-      fc.property(fc.array(command, { maxLength: 60, size: 'max' }), (commands) => {
-        const { held, truth } = playDelta(commands);
-        assert.deepEqual(inOrder(held), inOrder(truth));
-      }),
-      { numRuns: 1000 },
-    ),
+    fc.assert(fc.property(fc.array(command, { maxLength: 60, size: 'max' }), playDelta), { numRuns: 1000 }),
   );
 });
 
@@ -204,6 +290,7 @@ function playSotw(
     },
     write: ({ additionsOnly }) => void write(additionsOnly),
     deliver: ({ reject }) => deliver(reject),
+    read: () => undefined,
     reconnect,
   };
   for (const one of commands) perform[one.kind](one as never);

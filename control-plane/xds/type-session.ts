@@ -85,7 +85,8 @@ export class TypeSession {
     const { nonce, error } = request;
     if (nonce !== '') this.#answer(nonce, error, at);
     const before = this.subscription;
-    if ('subscribe' in request) this.subscription = changeDelta(before, request);
+    const { pending } = this.acknowledgements;
+    if ('subscribe' in request) this.subscription = changeDelta(before, request, pending);
     else if (nonce === '' || nonce === this.#lastNonce) this.subscription = changeSotw(before, request.names);
     return this.subscription !== before;
   }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
+import { policyClashes } from './policies.ts';
 import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
 import { DEFAULT_LIMITS } from '../forward/limits.ts';
@@ -134,6 +135,10 @@ export const BootstrapSchema = section({
         const fixed = upstreams.filter(({ listen }) => listen.port !== 0);
         return new Set(fixed.map(({ listen }) => `${listen.host} ${listen.port}`)).size === fixed.length;
       }, 'listen on one address more than once: give each upstream its own'),
+      v.check(
+        (upstreams) => policyClashes(upstreams).length === 0,
+        ({ input }) => policyClashes(input).join('; and '),
+      ),
     ),
     [],
   ),

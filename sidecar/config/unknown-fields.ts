@@ -1,5 +1,5 @@
+import { nearestWord } from '../../process/nearest-word.ts';
 import type { FieldPath, Mistake } from './mistakes.ts';
-import { nearestWord } from './mistakes.ts';
 
 /** The parts of a valibot schema that say which fields there are. */
 interface Shape {

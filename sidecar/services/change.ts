@@ -1,3 +1,4 @@
+import type { Node } from './node.ts';
 import type { EndpointSlice, Service, ServiceKey } from './service.ts';
 
 /** Where a piece of the table came from. */
@@ -10,11 +11,21 @@ export interface Origin {
 }
 
 /** One step from one table to the next. */
-export type Change =
+export type Change = NodeChange | ServiceChange | EndpointsChange;
+
+/** Of the node that the workload runs on: where that is decides which endpoints are preferred. */
+export type NodeChange =
+  | { readonly kind: 'node'; readonly node: Node; readonly origin: Origin }
+  /** There is no such node, as far as the control plane knows. */
+  | { readonly kind: 'node-unknown' };
+
+export type ServiceChange =
   | { readonly kind: 'service'; readonly service: Service; readonly origin: Origin }
   | { readonly kind: 'service-removed'; readonly service: ServiceKey }
   /** What Services there are has been told; without it a missing Service is only one not heard of yet. */
-  | { readonly kind: 'services-known' }
+  | { readonly kind: 'services-known' };
+
+export type EndpointsChange =
   | { readonly kind: 'slice'; readonly slice: EndpointSlice; readonly origin: Origin }
   | { readonly kind: 'slice-removed'; readonly service: ServiceKey; readonly slice: string }
   /** The Service has no slices, or there is no such Service: an answer, too. */

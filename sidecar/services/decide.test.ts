@@ -36,6 +36,8 @@ function endpoint(address: string, fields: Partial<Endpoint> = {}): Endpoint {
     zoneHints: [],
     nodeHints: [],
     pod: '',
+    serviceAccount: '',
+    inMesh: false,
     ...fields,
   };
 }
@@ -139,6 +141,31 @@ test('zone hints are followed where every ready endpoint has some and one is for
     ['10.0.0.1:8080'],
     'only ready ones count',
   );
+});
+
+function inZone(zone: string): Change {
+  return { kind: 'node', node: { name: 'n1', zone }, origin };
+}
+
+test('zone hints are followed anew when the node turns out to be elsewhere, or nowhere', (t) => {
+  const endpoints = ['here', 'there'].map((zone, index) =>
+    endpoint(`10.0.0.${index + 1}`, { zoneHints: [zone] }),
+  );
+  const ids = (of: Table): string[] => groupOf(decide(of, toHello)).candidates.map(({ id }) => id);
+  const unplaced = withChanges(emptyTable({ zone: '', node: 'n1' }), [
+    known,
+    service(),
+    slice('1', endpoints),
+  ]);
+  t.is(ids(unplaced).length, 2);
+  const here = withChanges(unplaced, [inZone('here')]);
+  t.deepEqual(ids(here), ['10.0.0.1:8080']);
+  const there = withChanges(here, [inZone('there')]);
+  t.deepEqual(ids(there), ['10.0.0.2:8080']);
+  t.deepEqual(ids(here), ['10.0.0.1:8080'], 'an earlier table keeps its own');
+  const group = groupOf(decide(there, toHello));
+  t.is(groupOf(decide(withChanges(there, [inZone('there')]), toHello)), group, 'told again');
+  t.is(ids(withChanges(there, [{ kind: 'node-unknown' }])).length, 2);
 });
 
 test('node hints come before zone hints, and a distribution without hints is none', (t) => {

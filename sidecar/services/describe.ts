@@ -1,5 +1,6 @@
 import type { Origin } from './change.ts';
 import type { Endpoint, EndpointPort, ServiceKey } from './service.ts';
+import type { Locality } from './groups.ts';
 import type { EndpointsEntry, Table } from './table.ts';
 
 interface Provenance {
@@ -13,7 +14,12 @@ export interface SliceView {
   readonly name: string;
   readonly origin: Provenance;
   readonly ports: readonly EndpointPort[];
-  readonly endpoints: readonly Pick<Endpoint, 'address' | 'health' | 'zone'>[];
+  readonly endpoints: readonly Pick<Endpoint, 'address' | 'health' | 'zone' | 'serviceAccount' | 'inMesh'>[];
+}
+
+export interface LocalityView extends Locality {
+  /** Of the zone; none where it was given in the bootstrap, or is not known. */
+  readonly origin: Provenance | undefined;
 }
 
 export interface ServiceView {
@@ -22,6 +28,11 @@ export interface ServiceView {
   /** `overdue`: asked for, and not told in time. */
   readonly endpoints: 'not loaded' | 'overdue' | 'none' | 'known';
   readonly slices: readonly SliceView[];
+}
+
+/** Where the workload runs, and who said so. */
+export function describeLocality({ locality, node }: Table): LocalityView {
+  return { ...locality, origin: node === undefined ? undefined : provenance(node.origin) };
 }
 
 /** The table for people: what is held, and where each piece came from. Plain values, as for JSON. */
@@ -49,7 +60,13 @@ function slicesOf(entry: EndpointsEntry | undefined): SliceView[] {
     name: slice.key,
     origin: provenance(origin),
     ports: slice.ports,
-    endpoints: slice.endpoints.map(({ address, health, zone }) => ({ address, health, zone })),
+    endpoints: slice.endpoints.map(({ address, health, zone, serviceAccount, inMesh }) => ({
+      address,
+      health,
+      zone,
+      serviceAccount,
+      inMesh,
+    })),
   }));
 }
 

@@ -11,13 +11,14 @@ type Slices = ReadonlyMap<string, { readonly slice: EndpointSlice }>;
 
 interface Remembered {
   readonly service: Service;
+  readonly place: Locality;
   readonly slices: Slices;
   readonly group: EndpointGroup | undefined;
 }
 
 /**
- * Groups by port and family, each with the slices that it was computed from: passed on from one version of
- * the slices to the next, so that a group which comes out the same stays the same object.
+ * Groups by port and family, each with the slices and the place that it was computed from: passed on from one
+ * version of the slices to the next, so that a group which comes out the same stays the same object.
  */
 export type GroupMemo = Map<string, Remembered>;
 
@@ -35,16 +36,16 @@ export function endpointGroup(
   query: GroupQuery,
 ): EndpointGroup | undefined {
   const { slices, groups } = endpoints;
-  const { service, port, family } = query;
+  const { service, port, family, place } = query;
   const key = `${port.port}/${port.protocol}/${family}`;
   forgetOthers(groups, service);
   const known = groups.get(key);
-  if (known?.slices === slices) {
+  if (known?.slices === slices && known.place === place) {
     return known.group;
   }
   const candidates = chooseCandidates(joined(slices, port, family), query);
   const group = unchanged(known?.group, candidates) ?? newGroup(service, port, candidates);
-  groups.set(key, { service, slices, group });
+  groups.set(key, { service, place, slices, group });
   return group;
 }
 

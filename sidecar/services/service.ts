@@ -58,4 +58,8 @@ export interface Endpoint {
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
   readonly pod: string;
+  /** Whom that pod runs as, in the Service's namespace; empty unless it is in the mesh. */
+  readonly serviceAccount: string;
+  /** Whether a sidecar stands in front of that pod. */
+  readonly inMesh: boolean;
 }

@@ -91,8 +91,27 @@ test('a cluster IP that moves from one Service to another within one change is f
   });
 });
 
+test('the zone is that of the node while that is known, and a zone that was given stays', (t) => {
+  const start = emptyTable({ zone: '', node: 'n1' });
+  const unknown: Change = { kind: 'node-unknown' };
+  const node: Change = { kind: 'node', node: { name: 'n1', zone: 'b' }, origin: ORIGIN };
+  t.is(withChanges(start, [unknown]), start);
+  const placed = withChanges(start, [unknown, node]);
+  t.deepEqual(placed.locality, { zone: 'b', node: 'n1' });
+  t.deepEqual(placed.node, { node: { name: 'n1', zone: 'b' }, origin: ORIGIN });
+  t.is(withChanges(placed, [node]).locality, placed.locality, 'the same object for the same place');
+  t.is(withChanges(placed, [{ kind: 'services-known' }]).locality, placed.locality);
+  t.deepEqual(withChanges(placed, [unknown]).locality, { zone: '', node: 'n1' });
+  const given = emptyTable(HERE);
+  t.is(withChanges(given, [unknown, { kind: 'services-known' }]).locality, given.locality);
+});
+
 const keys = fc.constantFrom('demo/a', 'demo/b', 'other/a');
 const change: fc.Arbitrary<Change> = fc.oneof(
+  fc.constant<Change>({ kind: 'node-unknown' }),
+  fc
+    .constantFrom('a', 'b', '')
+    .map((zone): Change => ({ kind: 'node', node: { name: 'n1', zone }, origin: ORIGIN })),
   fc.constant<Change>({ kind: 'services-known' }),
   fc
     .tuple(keys, fc.subarray(['10.0.0.1', '10.0.0.2', 'fd00::1']))
@@ -111,6 +130,8 @@ const change: fc.Arbitrary<Change> = fc.oneof(
 
 function plain(table: Table): unknown {
   return {
+    locality: table.locality,
+    node: table.node?.node,
     known: table.servicesKnown,
     services: Object.fromEntries(
       [...table.services].map(
@@ -133,7 +154,7 @@ function plain(table: Table): unknown {
 test('many changes at once come to the same as one after another', (t) => {
   fc.assert(
     fc.property(fc.array(change, { maxLength: 30 }), (changes) => {
-      const start = emptyTable(HERE);
+      const start = emptyTable({ zone: '', node: 'n1' });
       const before = plain(start);
       const together = withChanges(start, changes);
       let stepwise = start;
@@ -142,6 +163,7 @@ test('many changes at once come to the same as one after another', (t) => {
       }
       t.deepEqual(plain(together), plain(stepwise));
       t.deepEqual(plain(start), before);
+      t.is(together.locality.zone, together.node?.node.zone ?? '');
       for (const [address, key] of together.serviceByClusterIp) {
         t.true(together.services.get(key)?.service.clusterIps.includes(address));
       }

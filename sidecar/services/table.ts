@@ -1,9 +1,15 @@
-import type { Change, Origin } from './change.ts';
+import type { Change, EndpointsChange, Origin } from './change.ts';
 import type { GroupMemo, Locality } from './groups.ts';
+import type { Node } from './node.ts';
 import type { EndpointSlice, Service, ServiceKey } from './service.ts';
 
 export interface ServiceEntry {
   readonly service: Service;
+  readonly origin: Origin;
+}
+
+export interface NodeEntry {
+  readonly node: Node;
   readonly origin: Origin;
 }
 
@@ -25,7 +31,10 @@ export interface EndpointsEntry {
  * next one and shares everything that was not touched.
  */
 export interface Table {
+  /** The same object while it says the same, so that what was computed from it can be kept. */
   readonly locality: Locality;
+  /** The node that the zone was learnt from; undefined where the zone was given, or is not known. */
+  readonly node: NodeEntry | undefined;
   readonly servicesKnown: boolean;
   readonly services: ReadonlyMap<ServiceKey, ServiceEntry>;
   /** A Service without an entry: its endpoints were not asked for, or not told yet. */
@@ -38,6 +47,7 @@ export interface Table {
 export function emptyTable(locality: Locality): Table {
   return {
     locality,
+    node: undefined,
     servicesKnown: false,
     services: new Map(),
     endpoints: new Map(),
@@ -58,6 +68,7 @@ export function withChanges(table: Table, changes: readonly Change[]): Table {
 /** The next table in the making. Each map is copied when first written to. */
 class Draft {
   readonly #from: Table;
+  #node: NodeEntry | undefined;
   #servicesKnown: boolean;
   #services: Map<ServiceKey, ServiceEntry> | undefined;
   #endpoints: Map<ServiceKey, EndpointsEntry> | undefined;
@@ -68,11 +79,18 @@ class Draft {
 
   constructor(from: Table) {
     this.#from = from;
+    this.#node = from.node;
     this.#servicesKnown = from.servicesKnown;
   }
 
   apply(change: Change): void {
     switch (change.kind) {
+      case 'node':
+        this.#node = { node: change.node, origin: change.origin };
+        return;
+      case 'node-unknown':
+        this.#node = undefined;
+        return;
       case 'service':
         return this.#setService(change.service, change.origin);
       case 'service-removed':
@@ -80,6 +98,34 @@ class Draft {
       case 'services-known':
         this.#servicesKnown = true;
         return;
+      default:
+        return this.#applyToEndpoints(change);
+    }
+  }
+
+  finish(): Table {
+    const from = this.#from;
+    const services = this.#services ?? from.services;
+    const changed =
+      this.#node !== from.node ||
+      this.#servicesKnown !== from.servicesKnown ||
+      (this.#services ?? this.#endpoints ?? this.#overdue) !== undefined;
+    if (!changed) {
+      return from;
+    }
+    return {
+      locality: this.#locality(),
+      node: this.#node,
+      servicesKnown: this.#servicesKnown,
+      services,
+      endpoints: this.#endpoints ?? from.endpoints,
+      overdue: this.#overdue ?? from.overdue,
+      serviceByClusterIp: this.#clusterIpsMoved ? clusterIpIndex(services) : from.serviceByClusterIp,
+    };
+  }
+
+  #applyToEndpoints(change: EndpointsChange): void {
+    switch (change.kind) {
       case 'slice':
         this.#slicesOf(change.slice.service).set(change.slice.key, {
           slice: change.slice,
@@ -99,23 +145,11 @@ class Draft {
     }
   }
 
-  finish(): Table {
-    const from = this.#from;
-    const services = this.#services ?? from.services;
-    const changed =
-      this.#servicesKnown !== from.servicesKnown ||
-      (this.#services ?? this.#endpoints ?? this.#overdue) !== undefined;
-    if (!changed) {
-      return from;
-    }
-    return {
-      locality: from.locality,
-      servicesKnown: this.#servicesKnown,
-      services,
-      endpoints: this.#endpoints ?? from.endpoints,
-      overdue: this.#overdue ?? from.overdue,
-      serviceByClusterIp: this.#clusterIpsMoved ? clusterIpIndex(services) : from.serviceByClusterIp,
-    };
+  /** A zone that was given is never taken away: then no node is asked for. */
+  #locality(): Locality {
+    const { locality, node } = this.#from;
+    const zone = this.#node === node ? locality.zone : (this.#node?.node.zone ?? '');
+    return zone === locality.zone ? locality : { ...locality, zone };
   }
 
   #setService(service: Service, origin: Origin): void {

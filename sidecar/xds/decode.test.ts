@@ -4,13 +4,15 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { EndpointsSchema, Health } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { IpFamily, Protocol } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
+import { NodeSchema } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import {
   InternalTrafficPolicy,
   ServiceSchema,
   ServiceType,
   TrafficDistribution,
 } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
-import { decodeEndpoints, decodeService, MAX_RESOURCE_BYTES } from './decode.ts';
+import type { Decoded } from './decode.ts';
+import { decodeEndpoints, decodeNode, decodeService, MAX_RESOURCE_BYTES } from './decode.ts';
 
 /** A value that some later version of the protocol gives a meaning to. */
 const future = 99 as UnknownEnum;
@@ -43,7 +45,11 @@ function endpoints(fields: MessageInitShape<typeof EndpointsSchema> = {}) {
   return decodeEndpoints('demo/hello/s1', bytes);
 }
 
-function reason(decoded: ReturnType<typeof service> | ReturnType<typeof endpoints>): string {
+function nodeBytes(fields: MessageInitShape<typeof NodeSchema>): Uint8Array {
+  return toBinary(NodeSchema, create(NodeSchema, fields));
+}
+
+function reason(decoded: Decoded<unknown>): string {
   return decoded.ok ? 'taken' : decoded.reason;
 }
 
@@ -87,6 +93,8 @@ test('a slice comes through whole', (t) => {
         zoneHints: ['z'],
         nodeHints: ['n'],
         pod: 'p',
+        serviceAccount: 'sa',
+        inMesh: true,
       },
     ],
   });
@@ -107,10 +115,24 @@ test('a slice comes through whole', (t) => {
           zoneHints: ['z'],
           nodeHints: ['n'],
           pod: 'p',
+          serviceAccount: 'sa',
+          inMesh: true,
         },
       ],
     },
   });
+});
+
+test('a Node comes through whole, and only under its own name', (t) => {
+  const nodeA = nodeBytes({ name: 'node-a', zone: 'eu-1a' });
+  t.deepEqual(decodeNode('node-a', nodeA), { ok: true, value: { name: 'node-a', zone: 'eu-1a' } });
+  t.deepEqual(decodeNode('node-a', nodeBytes({ name: 'node-a' })), {
+    ok: true,
+    value: { name: 'node-a', zone: '' },
+  });
+  t.is(reason(decodeNode('node-b', nodeA)), 'has the content of node-a');
+  t.is(reason(decodeNode('*', nodeBytes({ name: '*' }))), 'has a name that Kubernetes would not allow');
+  t.regex(reason(decodeNode('node-a', Buffer.from([0xff]))), /^cannot be parsed: /u);
 });
 
 test('what a newer control plane says is understood as far as is safe', (t) => {

@@ -3,6 +3,8 @@ import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import type * as wire from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { EndpointsSchema, Health } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { IpFamily as WireFamily, Protocol as WireProtocol } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
+import type { Node as WireNode } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
+import { NodeSchema } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import type { Service as WireService } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
 import {
   InternalTrafficPolicy,
@@ -11,6 +13,7 @@ import {
   TrafficDistribution,
 } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
 import { endpointsName, serviceName } from '../../wire/resource-kinds.ts';
+import type { Node } from '../services/node.ts';
 import type { Endpoint, EndpointSlice, IpFamily, Protocol, Service } from '../services/service.ts';
 
 /** Thrown inside this room only: a resource says something that no correct sidecar can act on. */
@@ -39,6 +42,11 @@ export function decodeEndpoints(name: string, bytes: Uint8Array): Decoded<Endpoi
   return decoded(bytes, () => toSlice(name, fromBinary(EndpointsSchema, bytes)));
 }
 
+/** A Node resource as the sidecar's own value, or why it cannot be one. */
+export function decodeNode(name: string, bytes: Uint8Array): Decoded<Node> {
+  return decoded(bytes, () => toNode(name, fromBinary(NodeSchema, bytes)));
+}
+
 function decoded<T>(bytes: Uint8Array, convert: () => T): Decoded<T> {
   if (bytes.length > MAX_RESOURCE_BYTES) {
     return { ok: false, reason: `has ${bytes.length} bytes, more than ${MAX_RESOURCE_BYTES}` };
@@ -49,6 +57,11 @@ function decoded<T>(bytes: Uint8Array, convert: () => T): Decoded<T> {
     const why = error instanceof Error ? error.message : String(error);
     return { ok: false, reason: error instanceof Invalid ? why : `cannot be parsed: ${why}` };
   }
+}
+
+function toNode(key: string, { name, zone }: WireNode): Node {
+  checkName(key, name);
+  return { name, zone };
 }
 
 function toService(key: string, message: WireService): Service {
@@ -128,6 +141,8 @@ function toEndpoint(endpoint: wire.Endpoint, family: IpFamily, share: (text: str
     zoneHints: endpoint.zoneHints.length === 0 ? NOTHING : endpoint.zoneHints.map(share),
     nodeHints: endpoint.nodeHints.length === 0 ? NOTHING : endpoint.nodeHints.map(share),
     pod: endpoint.pod,
+    serviceAccount: share(endpoint.serviceAccount),
+    inMesh: endpoint.inMesh,
   };
 }
 
@@ -165,7 +180,7 @@ function canonicalAddress(text: string): string {
   return new SocketAddress({ address: text, family: 'ipv6' }).address;
 }
 
-/** Zones and nodes repeat from endpoint to endpoint; one copy of each is enough. */
+/** Zones, nodes and service accounts repeat from endpoint to endpoint; one copy of each is enough. */
 function sharedStrings(): (text: string) => string {
   const seen = new Map<string, string>();
   return (text) => {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EndpointsSchema, Health } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { IpFamily, Protocol } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
+import { NodeSchema } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import { ServiceSchema, ServiceType } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
 import { AggregatedDiscoveryService } from '../../gen/envoy/service/discovery/v3/ads_pb.ts';
 import type { DeltaDiscoveryRequest } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
@@ -19,7 +20,7 @@ import {
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Logger } from '../../process/log.ts';
 import { grpcMethod, messageCodec, rawCodec } from '../../wire/grpc-service.ts';
-import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import { ENDPOINTS_TYPE_URL, NODE_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import type { DiscoveryOptions } from './discovery.ts';
 import { Discovery } from './discovery.ts';
 
@@ -42,7 +43,9 @@ const SLICE = toBinary(
     slice: 's1',
     ipFamily: IpFamily.IPV4,
     ports: [{ name: 'web', port: 8080, protocol: Protocol.TCP }],
-    endpoints: [{ address: '10.0.0.1', health: Health.READY }],
+    endpoints: [
+      { address: '10.0.0.1', health: Health.READY, pod: 'hello-0', serviceAccount: 'web', inMesh: true },
+    ],
   }),
 );
 const COLLECTION = 'demo/hello/*';
@@ -218,13 +221,19 @@ test('Services come by themselves, endpoints when somebody uses them', async (t)
   );
   t.like(discovery.view(), {
     controlPlane: { connection: { state: 'connected' }, lastError: undefined },
+    locality: { zone: 'z', node: 'n1', origin: undefined },
     servicesKnown: true,
     services: [
       {
         name: 'demo/hello',
         origin: { version: 'v1', source: 'control-plane' },
         endpoints: 'known',
-        slices: [{ name: 'demo/hello/s1', endpoints: [{ health: 'ready' }] }],
+        slices: [
+          {
+            name: 'demo/hello/s1',
+            endpoints: [{ health: 'ready', serviceAccount: 'web', inMesh: true }],
+          },
+        ],
       },
     ],
   });
@@ -348,6 +357,43 @@ test('a bad resource and an unknown type are rejected in words, and the stream g
   t.is(discovery.counters.rejectedResources, 2);
   t.is(discovery.view().recentRejections.length, 2);
   t.is(lines.filter((line) => line.startsWith('warn rejected a resource')).length, 2);
+});
+
+const NODE = toBinary(NodeSchema, create(NodeSchema, { name: 'n1', zone: 'eu-1a' }));
+const unplaced = { id: 'me', cluster: '', zone: '', nodeName: 'n1', namespace: '' };
+
+test('the zone comes with the own Node, which nobody waits for, and is known again after a restart', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'cortexflow-discovery-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const lastGoodFile = join(folder, 'last-good');
+  let tell: (() => void) | undefined;
+  const server = startServer(t, (request, stream) => {
+    if (request.typeUrl !== NODE_TYPE_URL) answer(request, stream);
+    else tell ??= () => stream.write(bytesOf(NODE_TYPE_URL, { n1: NODE }));
+  });
+  const options = { addresses: [await server.listen()], node: unplaced, lastGoodFile };
+  const { discovery, lines } = newDiscovery(t, options);
+  const { directory } = discovery;
+  await discovery.start();
+  await until(() => directory.ready && tell !== undefined);
+  t.deepEqual(discovery.view().locality, { zone: '', node: 'n1', origin: undefined });
+  tell?.();
+  await until(() => directory.table.locality.zone !== '');
+  t.like(discovery.view().locality, {
+    zone: 'eu-1a',
+    node: 'n1',
+    origin: { version: 'v1', source: 'control-plane' },
+  });
+  t.is(lines.filter((line) => line.startsWith('info the zone is that of the node')).length, 1);
+  await discovery.stop();
+  server.kill();
+
+  const again = newDiscovery(t, options).discovery;
+  await again.start();
+  t.like(again.view().locality, { zone: 'eu-1a', origin: { source: 'disk' } });
+  const elsewhere = newDiscovery(t, { ...options, node: { ...unplaced, nodeName: 'n2' } }).discovery;
+  await elsewhere.start();
+  t.deepEqual(elsewhere.view().locality, { zone: '', node: 'n2', origin: undefined });
 });
 
 const unreadable: readonly (readonly [string, Buffer, RegExp])[] = [

@@ -1,33 +1,24 @@
-import { create } from '@bufbuild/protobuf';
 import type { ChannelCredentials } from '@grpc/grpc-js';
-import { NodeSchema } from '../../gen/envoy/config/core/v3/base_pb.ts';
-import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import type { Logger } from '../../process/log.ts';
 import { ENDPOINTS_TYPE_URL, endpointsCollection } from '../../wire/resource-kinds.ts';
 import type { Change } from '../services/change.ts';
-import type { ServiceView } from '../services/describe.ts';
-import { describeServices } from '../services/describe.ts';
+import type { LocalityView, ServiceView } from '../services/describe.ts';
+import { describeLocality, describeServices } from '../services/describe.ts';
 import { Directory } from '../services/directory.ts';
+import type { Locality } from '../services/groups.ts';
 import type { Schedule } from '../services/interest.ts';
 import { LastGoodWriter, loadLastGood, writeAtomically } from '../services/last-good.ts';
 import type { ServiceKey } from '../services/service.ts';
 import type { ClientStatus } from './client.ts';
 import { ControlPlaneClient } from './client.ts';
+import type { Identity } from './identity.ts';
+import { nodeToLearnFrom, wireNode } from './identity.ts';
 import type { PastRejection } from './rejection-log.ts';
 import { RejectionLog } from './rejection-log.ts';
-import { RESOURCE_KINDS } from './resource-kind.ts';
+import { resourceKinds } from './resource-kind.ts';
 import type { Received } from './session.ts';
 import { Session } from './session.ts';
 import { Settling } from './settling.ts';
-
-/** Who this sidecar is. Empty where unknown. */
-export interface Identity {
-  readonly id: string;
-  readonly cluster: string;
-  readonly zone: string;
-  readonly nodeName: string;
-  readonly namespace: string;
-}
 
 /** What the world outside supplies, so that a test can. */
 export interface World {
@@ -55,6 +46,7 @@ export interface DiscoveryView {
   readonly controlPlane: ClientStatus;
   readonly recentRejections: readonly PastRejection[];
   readonly lastGood: { readonly file: string; readonly savedMs: number | undefined } | undefined;
+  readonly locality: LocalityView;
   readonly servicesKnown: boolean;
   readonly services: readonly ServiceView[];
 }
@@ -83,7 +75,7 @@ export class Discovery {
     this.#options = options;
     this.#rejections = new RejectionLog(log);
     this.#session = new Session({
-      kinds: RESOURCE_KINDS,
+      kinds: resourceKinds(nodeToLearnFrom(node)),
       node: wireNode(node),
       keepsBytes: lastGoodFile !== undefined,
     });
@@ -141,6 +133,7 @@ export class Discovery {
       controlPlane: this.#client.status,
       recentRejections: this.#rejections.recent,
       lastGood: file === undefined ? undefined : { file, savedMs: this.#lastGood?.savedMs },
+      locality: describeLocality(this.directory.table),
       servicesKnown: this.directory.table.servicesKnown,
       services: describeServices(this.directory.table),
     };
@@ -216,9 +209,18 @@ export class Discovery {
   }
 
   #apply(changes: readonly Change[]): void {
+    const { locality } = this.directory.table;
     this.directory.apply(changes);
+    this.#noteMove(locality);
     if (changes.length > 0) {
       this.#lastGood?.changed();
+    }
+  }
+
+  #noteMove(before: Locality): void {
+    const { locality } = this.directory.table;
+    if (locality !== before) {
+      this.#options.log.info('the zone is that of the node, as the control plane knows it', { ...locality });
     }
   }
 
@@ -232,14 +234,4 @@ export class Discovery {
     }
     this.#rejections.add(rejections, this.#options.world.now());
   }
-}
-
-function wireNode({ id, cluster, zone, nodeName, namespace }: Identity): Node {
-  return create(NodeSchema, {
-    id,
-    cluster,
-    locality: { zone },
-    metadata: { namespace, nodeName },
-    userAgentName: 'cortexflow-sidecar',
-  });
 }

@@ -4,6 +4,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { EndpointsSchema } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { IpFamily } from '../../gen/cortexflow/mesh/v1/network_pb.ts';
+import { NodeSchema as MeshNodeSchema } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import { ServiceSchema, ServiceType } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
 import { NodeSchema } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import type {
@@ -12,17 +13,23 @@ import type {
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { DeltaDiscoveryResponseSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { BadRequestSchema } from '../../gen/google/rpc/error_details_pb.ts';
-import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import { ENDPOINTS_TYPE_URL, NODE_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import type { Origin } from '../services/change.ts';
 import type { Table } from '../services/table.ts';
 import { emptyTable, withChanges } from '../services/table.ts';
-import { RESOURCE_KINDS } from './resource-kind.ts';
+import { resourceKinds } from './resource-kind.ts';
 import { Session } from './session.ts';
 
 const WHEN = 1_700_000_000_000;
 const COLLECTION = 'demo/hello/*';
 
-function newSession(): Session {
-  return new Session({ kinds: RESOURCE_KINDS, node: create(NodeSchema, { id: 'me' }), keepsBytes: true });
+/** `ownNode`: whose zone it is to learn. */
+function newSession(ownNode?: string): Session {
+  return new Session({
+    kinds: resourceKinds(ownNode),
+    node: create(NodeSchema, { id: 'me' }),
+    keepsBytes: true,
+  });
 }
 
 function serviceBytes(name: string): Uint8Array {
@@ -41,6 +48,15 @@ function sliceBytes(name: string): Uint8Array {
   );
 }
 
+function nodeBytes(name: string): Uint8Array {
+  return toBinary(MeshNodeSchema, create(MeshNodeSchema, { name, zone: 'eu-1a' }));
+}
+
+const BYTES_OF: Readonly<Record<string, (name: string) => Uint8Array>> = {
+  [SERVICE_TYPE_URL]: serviceBytes,
+  [NODE_TYPE_URL]: nodeBytes,
+};
+
 interface Sent {
   readonly name: string;
   readonly version?: string;
@@ -49,7 +65,7 @@ interface Sent {
 }
 
 function response(typeUrl: string, sent: readonly Sent[], removed: readonly string[] = [], nonce = 'n') {
-  const bytesOf = typeUrl === SERVICE_TYPE_URL ? serviceBytes : sliceBytes;
+  const bytesOf = BYTES_OF[typeUrl] ?? sliceBytes;
   return create(DeltaDiscoveryResponseSchema, {
     typeUrl,
     nonce,
@@ -242,6 +258,60 @@ test('a collection named among the removed is empty: unknown, or emptied while w
   t.deepEqual(session.open()[1]?.initialResourceVersions, {});
 });
 
+test('the own Node is asked for on every stream, and of all others nothing is taken', (t) => {
+  const session = newSession('node-a');
+  const asked = (): unknown =>
+    session.open().map(({ typeUrl, resourceNamesSubscribe, initialResourceVersions }) => ({
+      typeUrl,
+      names: resourceNamesSubscribe,
+      held: initialResourceVersions,
+    }));
+  const services = { typeUrl: SERVICE_TYPE_URL, names: ['*'], held: {} };
+  t.deepEqual(asked(), [{ typeUrl: NODE_TYPE_URL, names: ['node-a'], held: {} }, services]);
+  t.true(session.awaitsAnswer);
+
+  const unknown = session.receive(response(NODE_TYPE_URL, [], ['node-a']), WHEN);
+  t.deepEqual(unknown.changes, [{ kind: 'node-unknown' }]);
+  t.false(unknown.unsettled, 'nothing more is to come');
+  const { changes, reply } = session.receive(
+    response(NODE_TYPE_URL, [
+      { name: 'node-a', version: 'v' },
+      { name: 'node-b', version: 'v' },
+    ]),
+    WHEN,
+  );
+  t.deepEqual(changes, [
+    {
+      kind: 'node',
+      node: { name: 'node-a', zone: 'eu-1a' },
+      origin: { version: 'v', source: 'control-plane', sinceMs: WHEN },
+    },
+  ]);
+  t.is(errorOf(reply), 'ACK');
+  t.deepEqual(asked(), [{ typeUrl: NODE_TYPE_URL, names: ['node-a'], held: { 'node-a': 'v' } }, services]);
+  const gone = session.receive(response(NODE_TYPE_URL, [], ['node-a']), WHEN);
+  t.deepEqual(gone.changes, [{ kind: 'node-unknown' }]);
+});
+
+test('the Node of an earlier run is taken up on the same node, and nowhere else', (t) => {
+  const before = newSession('node-a');
+  before.receive(response(NODE_TYPE_URL, [{ name: 'node-a', version: 'v' }]), WHEN);
+  const stored = before.stored();
+  const zoneAfter = (session: Session): string => {
+    const { changes, unusable } = session.restore(stored, WHEN);
+    t.is(unusable, 0);
+    return withChanges(emptyTable({ zone: '', node: '' }), changes).locality.zone;
+  };
+  const same = newSession('node-a');
+  t.is(zoneAfter(same), 'eu-1a');
+  t.deepEqual(same.stored(), stored);
+  const moved = newSession('node-b');
+  t.is(zoneAfter(moved), '');
+  t.deepEqual(moved.open()[0]?.resourceNamesSubscribe, ['node-b']);
+  t.deepEqual(moved.stored()[0], { typeUrl: NODE_TYPE_URL, answered: [], resources: [] });
+  t.is(zoneAfter(newSession()), '', 'its zone was given');
+});
+
 test('what arrives for a subscription that was given up is passed over', (t) => {
   const session = newSession();
   session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
@@ -349,7 +419,7 @@ test('resources without a version are taken each time', (t) => {
 test('what is too much to hold is rejected by name, and what is held can still change', (t) => {
   const bytes = serviceBytes('demo/a').length;
   const session = new Session({
-    kinds: RESOURCE_KINDS,
+    kinds: resourceKinds(),
     node: create(NodeSchema, { id: 'me' }),
     keepsBytes: false,
     ceiling: { resources: 2, bytes: 2 * bytes },
@@ -370,6 +440,7 @@ test('what is too much to hold is rejected by name, and what is held can still c
 /** The plainest server of the delta protocol: one stream, whose answers wait in a queue. */
 class ModelServer {
   readonly resources = new Map<string, Map<string, string>>([
+    [NODE_TYPE_URL, new Map()],
     [SERVICE_TYPE_URL, new Map()],
     [ENDPOINTS_TYPE_URL, new Map()],
   ]);
@@ -435,7 +506,7 @@ class ModelServer {
 }
 
 function covers(subscription: string, name: string): boolean {
-  return subscription === '*' || name.startsWith(subscription.slice(0, -1));
+  return subscription.endsWith('*') ? name.startsWith(subscription.slice(0, -1)) : name === subscription;
 }
 
 type Step =
@@ -446,10 +517,11 @@ type Step =
       readonly version: string;
     }
   | { readonly do: 'subscribe' | 'unsubscribe'; readonly name: string }
-  | { readonly do: 'server reads' | 'client reads' | 'reconnect' | 'restart' };
+  | { readonly do: 'server reads' | 'client reads' | 'reconnect' | 'restart' | 'move' };
 
 const serviceNames = ['demo/hello', 'demo/bye', 'other/hello'];
 const resource = fc.oneof(
+  fc.record({ typeUrl: fc.constant(NODE_TYPE_URL), name: fc.constantFrom('node-a', 'node-b') }),
   fc.record({ typeUrl: fc.constant(SERVICE_TYPE_URL), name: fc.constantFrom(...serviceNames) }),
   fc.record({
     typeUrl: fc.constant(ENDPOINTS_TYPE_URL),
@@ -465,16 +537,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     name: fc.constantFrom(...serviceNames.map((name) => `${name}/*`)),
   }),
   fc.record({ do: fc.constantFrom('server reads' as const, 'client reads' as const) }),
-  fc.record({ do: fc.constantFrom('reconnect' as const, 'restart' as const) }),
+  fc.record({ do: fc.constantFrom('reconnect' as const, 'restart' as const, 'move' as const) }),
 );
 
 function held(table: Table, typeUrl: string): Record<string, string> {
-  const entries =
-    typeUrl === SERVICE_TYPE_URL
-      ? [...table.services].map(([name, { origin }]) => [name, origin.version])
-      : [...table.endpoints.values()].flatMap(({ slices }) =>
-          [...slices].map(([name, { origin }]) => [name, origin.version]),
-        );
+  const { node, services, endpoints } = table;
+  const nodes = node === undefined ? [] : [[node.node.name, node] as const];
+  const byType: Readonly<Record<string, readonly (readonly [string, { readonly origin: Origin }])[]>> = {
+    [NODE_TYPE_URL]: nodes,
+    [SERVICE_TYPE_URL]: [...services],
+    [ENDPOINTS_TYPE_URL]: [...endpoints.values()].flatMap(({ slices }) => Array.from(slices)),
+  };
+  const entries = (byType[typeUrl] ?? []).map(([name, { origin }]) => [name, origin.version]);
   return Object.fromEntries(entries.toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1)));
 }
 
@@ -482,7 +556,8 @@ test('whatever is subscribed to, changed, delayed and cut off, the client ends w
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const server = new ModelServer();
-      let session = newSession();
+      let ownNode = 'node-a';
+      let session = newSession(ownNode);
       let table = emptyTable({ zone: '', node: '' });
       let toServer: DeltaDiscoveryRequest[] = session.open();
       const wanted = new Set<string>();
@@ -543,9 +618,11 @@ test('whatever is subscribed to, changed, delayed and cut off, the client ends w
           case 'reconnect':
             reconnect();
             break;
-          case 'restart': {
+          case 'restart':
+          case 'move': {
             const stored = session.stored();
-            session = newSession();
+            if (one.do === 'move') ownNode = ownNode === 'node-a' ? 'node-b' : 'node-a';
+            session = newSession(ownNode);
             table = withChanges(emptyTable({ zone: '', node: '' }), session.restore(stored, WHEN).changes);
             for (const name of wanted) {
               session.subscribe(ENDPOINTS_TYPE_URL, name);
@@ -557,9 +634,14 @@ test('whatever is subscribed to, changed, delayed and cut off, the client ends w
       }
       while (serveOne() || readOne());
 
+      const subscriptions = new Map([
+        [NODE_TYPE_URL, [ownNode]],
+        [SERVICE_TYPE_URL, ['*']],
+        [ENDPOINTS_TYPE_URL, [...wanted]],
+      ]);
       for (const [typeUrl, resources] of server.resources) {
         const expected = [...resources]
-          .filter(([name]) => typeUrl === SERVICE_TYPE_URL || [...wanted].some((one) => covers(one, name)))
+          .filter(([name]) => (subscriptions.get(typeUrl) ?? []).some((one) => covers(one, name)))
           .toSorted(([a], [b]) => (a < b ? -1 : 1));
         t.deepEqual(held(table, typeUrl), Object.fromEntries(expected));
       }

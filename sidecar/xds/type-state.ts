@@ -3,6 +3,7 @@ import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
 import { HeldResources } from './held.ts';
 import type { ResourceKind } from './resource-kind.ts';
+import { WILDCARD } from './resource-kind.ts';
 import { problemWith } from './well-formed.ts';
 
 /** What an earlier run's resources come to. */
@@ -12,8 +13,6 @@ export interface Restored {
   readonly unusable: number;
 }
 
-const WILDCARD = '*';
-
 /** What a client subscribed to of one resource type, and what it holds. */
 export class TypeState {
   readonly kind: ResourceKind;
@@ -21,17 +20,19 @@ export class TypeState {
   /** Subscriptions answered as a whole, be it with nothing. */
   readonly answered = new Set<string>();
   readonly held = new HeldResources();
+  readonly #isWildcard: boolean;
   readonly #keepsBytes: boolean;
 
   constructor(kind: ResourceKind, keepsBytes: boolean) {
     this.kind = kind;
-    this.subscribed = new Set(kind.wildcard ? [WILDCARD] : []);
+    this.subscribed = new Set(kind.standing);
+    this.#isWildcard = kind.standing.includes(WILDCARD);
     this.#keepsBytes = keepsBytes;
   }
 
   /** Whether a first answer has begun, or may, whose end is not marked. */
   get isUnsettled(): boolean {
-    return this.kind.wildcard && !this.answered.has(WILDCARD);
+    return this.#isWildcard && !this.answered.has(WILDCARD);
   }
 
   /** What arrives after it was unsubscribed from was sent before the server heard of that. */
@@ -41,7 +42,7 @@ export class TypeState {
 
   /** Takes what was told under a wildcard so far as all that there is. */
   settle(): Change[] {
-    return this.kind.wildcard ? this.#answer(WILDCARD) : [];
+    return this.#isWildcard ? this.#answer(WILDCARD) : [];
   }
 
   /** Settles if the set of this version is exactly what is held. */
@@ -66,13 +67,13 @@ export class TypeState {
     }
     // A copy, because these bytes are a window on the whole response.
     this.#hold(name, version, this.#keepsBytes ? bytes.slice() : bytes);
-    const answered = this.kind.wildcard ? [] : this.#answer(this.kind.subscriptionOf(name));
+    const answered = this.#isWildcard ? [] : this.#answer(this.kind.subscriptionOf(name));
     return [...answered, decoded.value];
   }
 
   remove(name: string): Change[] {
     // A collection removed as a whole has become empty, or was so when it was asked for.
-    if (!this.kind.wildcard && this.subscribed.has(name)) {
+    if (!this.#isWildcard && this.subscribed.has(name)) {
       this.#drop(name);
       this.answered.add(name);
       return [this.kind.answered(name)];
@@ -89,7 +90,8 @@ export class TypeState {
 
   /**
    * Takes up what an earlier run held. Where a resource cannot be used any more, its subscription counts as not
-   * answered: what there is of a wildcard is used meanwhile, a collection is used whole or not at all.
+   * answered: what there is of a wildcard is used meanwhile, a collection is used whole or not at all. What that
+   * run subscribed to from its start and this one does not, such as the node it ran on, is left behind.
    */
   restore({ answered, resources }: StoredType, sinceMs: number): Restored {
     const read = resources.map(({ name, version, bytes }) => ({
@@ -101,7 +103,9 @@ export class TypeState {
     const unusable = read.filter(({ outcome }) => !outcome.ok);
     const incomplete = new Set(unusable.map(({ name }) => this.kind.subscriptionOf(name)));
     const changes: Change[] = [];
-    for (const subscription of answered.filter((one) => !incomplete.has(one))) {
+    const isTaken = (one: string): boolean =>
+      !incomplete.has(one) && (this.kind.onDemand || this.subscribed.has(one));
+    for (const subscription of answered.filter(isTaken)) {
       this.subscribed.add(subscription);
       changes.push(...this.#answer(subscription));
     }

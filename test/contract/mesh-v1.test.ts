@@ -8,6 +8,7 @@ import {
   ENDPOINTS_TYPE_URL,
   endpointsCollection,
   endpointsName,
+  NODE_TYPE_URL,
   SERVICE_TYPE_URL,
   serviceName,
 } from '../../wire/resource-kinds.ts';
@@ -57,6 +58,7 @@ test('every message, field and enum value of ours is in a golden example', (t) =
 });
 
 test('type URLs and resource names stay as they are', (t) => {
+  t.is(NODE_TYPE_URL, 'type.googleapis.com/cortexflow.mesh.v1.Node');
   t.is(SERVICE_TYPE_URL, 'type.googleapis.com/cortexflow.mesh.v1.Service');
   t.is(ENDPOINTS_TYPE_URL, 'type.googleapis.com/cortexflow.mesh.v1.Endpoints');
   const service = serviceName('demo', 'hello');

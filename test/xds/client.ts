@@ -67,6 +67,11 @@ export class TestStream<Init, Response> {
     return this.received[this.#taken++] as Response;
   }
 
+  /** The next response that was not taken yet, if it is here. */
+  take(): Response | undefined {
+    return this.received.length <= this.#taken ? undefined : this.received[this.#taken++];
+  }
+
   /** Stops reading, as a client does that is busy or broken. */
   pause(): void {
     this.#call.pause();

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import * as fc from 'fast-check';
+import type { DeltaDiscoveryResponse } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { deltaStream, sotwStream } from './client.ts';
 import type { DeltaStream, SotwStream } from './client.ts';
 import { DeltaModel, expected, inOrder, SotwModel } from './model.ts';
@@ -54,20 +55,28 @@ interface Client {
   close(): void;
 }
 
-async function play(
-  client: Client,
-  serving: Serving,
-  commands: readonly Command[],
-): Promise<Map<string, string>> {
+/** Holds the client against the truth once all is told, and again after everything that there is changed. */
+async function play(client: Client, serving: Serving, commands: readonly Command[]): Promise<void> {
   const truth = new Map<string, string>();
+  const level = async (): Promise<void> => {
+    await client.settle();
+    const [held, due] = client.check(truth);
+    assert.deepEqual(held, due);
+  };
   for (const one of commands) {
     if (one.kind === 'change') change(serving, truth, one.edits);
     else if (one.kind === 'request') await client.request(one.subscribe, one.unsubscribe);
     else if (one.kind === 'reconnect') await client.reconnect();
     else await sleep(one.ms);
   }
-  await client.settle();
-  return truth;
+  await level();
+  // By now the server has heard everything: what was given up may not come any more.
+  change(
+    serving,
+    truth,
+    RESOURCES.map((name, at) => [name, at % 3 === 0 ? null : 10 + at]),
+  );
+  await level();
 }
 
 class DeltaClient implements Client {
@@ -83,8 +92,10 @@ class DeltaClient implements Client {
 
   async request(subscribe: readonly string[], unsubscribe: readonly string[]): Promise<void> {
     const given = unsubscribe.filter((name) => !subscribe.includes(name));
-    // A response that crosses a change of mind cannot be told from one that answers it.
-    await this.settle();
+    // What arrived is answered first; what is still under way crosses the request.
+    for (let response = this.#stream.take(); response !== undefined; response = this.#stream.take()) {
+      this.#receive(response);
+    }
     this.#model.unsubscribe(given);
     this.#model.subscribe(subscribe);
     this.#stream.send({
@@ -107,14 +118,10 @@ class DeltaClient implements Client {
     this.#stream.send({ typeUrl: FENCE, resourceNamesSubscribe: [name] });
     for (;;) {
       const response = await this.#stream.next();
-      if (response.typeUrl === FENCE) {
-        if (response.removedResources.includes(name)) return;
-        continue;
-      }
-      this.#model.receive(response);
-      const rejects = response.nonce.endsWith('3') ? { errorDetail: { code: 3, message: 'no' } } : {};
-      this.#stream.send({ typeUrl: T, responseNonce: response.nonce, ...rejects });
+      this.#receive(response);
+      if (response.typeUrl === FENCE && response.removedResources.includes(name)) break;
     }
+    this.#model.heard();
   }
 
   check(truth: ReadonlyMap<string, string>): [string[], string[]] {
@@ -123,6 +130,13 @@ class DeltaClient implements Client {
 
   close(): void {
     this.#stream.close();
+  }
+
+  #receive(response: DeltaDiscoveryResponse): void {
+    if (response.typeUrl === FENCE) return;
+    this.#model.receive(response);
+    const rejects = response.nonce.endsWith('3') ? { errorDetail: { code: 3, message: 'no' } } : {};
+    this.#stream.send({ typeUrl: T, responseNonce: response.nonce, ...rejects });
   }
 
   #open(): DeltaStream {
@@ -144,6 +158,8 @@ class SotwClient implements Client {
   #stream: SotwStream;
   #lastNonce = '';
   #fences = 0;
+  /** Did it give up a name that the server may not have heard of? */
+  #gaveUp = false;
 
   constructor(address: string, fullState: boolean) {
     this.#address = address;
@@ -154,8 +170,10 @@ class SotwClient implements Client {
   }
 
   async request(subscribe: readonly string[], unsubscribe: readonly string[]): Promise<void> {
-    // Who gives up a name and wants it again while a response is under way is not heard: the protocol is so.
-    if (unsubscribe.length > 0) await this.settle();
+    // Who gives up a name and wants it again while a response is under way is not heard: the protocol is so. The
+    // response may also set out only after the name was given up: it makes that request a stale one.
+    if (unsubscribe.length > 0 || this.#gaveUp) await this.settle();
+    this.#gaveUp = unsubscribe.length > 0;
     const next = new Set([...this.#model.names, ...subscribe, 'never']);
     for (const name of unsubscribe) next.delete(name);
     next.add('never');
@@ -168,12 +186,14 @@ class SotwClient implements Client {
     this.#model = new SotwModel(this.#fullState);
     this.#stream = sotwStream(this.#address, TINY_WINDOW);
     this.#lastNonce = '';
+    this.#gaveUp = false;
     this.#want(wanted);
   }
 
   async settle(): Promise<void> {
     // An answer to the last response may bring another one, so that one fence is not enough.
     for (let quiet = 0; quiet < 2;) quiet = (await this.#fence()) ? quiet + 1 : 0;
+    this.#gaveUp = false;
   }
 
   check(truth: ReadonlyMap<string, string>): [string[], string[]] {
@@ -229,9 +249,7 @@ for (const [title, connect, fullStateTypes] of variants) {
         const serving = await serve({ order: [FENCE, T], fullStateTypes, limits });
         const client = connect(serving.address);
         try {
-          const truth = await play(client, serving, commands);
-          const [held, due] = client.check(truth);
-          assert.deepEqual(held, due);
+          await play(client, serving, commands);
         } finally {
           client.close();
           await serving.stop();

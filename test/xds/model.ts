@@ -24,17 +24,25 @@ export function inOrder(entries: Iterable<readonly [string, string]>): string[] 
   return [...entries].map(([name, text]) => `${name}: ${text.slice(0, 20)} (${text.length})`).toSorted();
 }
 
-/** A delta client that believes whatever it is told. Throws at what no server may do. */
+/** A delta client that believes whatever it is told of what it asked for. Throws at what no server may do. */
 export class DeltaModel {
   readonly names = new Set<string>();
   readonly held = new Map<string, { readonly version: string; readonly text: string }>();
   readonly #nonces = new Set<string>();
+  /** Given up, and the server may not have heard of that yet. */
+  readonly #givenUp = new Set<string>();
   /** Resources may be repeated as long as something that was asked for is not answered. */
   mayRepeat = true;
 
   /** Nonces are unique on one stream; another one begins anew. */
   reconnect(): void {
     this.#nonces.clear();
+    this.heard();
+  }
+
+  /** The server has read all that was sent to it so far: nothing may come any more that was given up before. */
+  heard(): void {
+    this.#givenUp.clear();
   }
 
   subscribe(names: readonly string[]): void {
@@ -45,6 +53,7 @@ export class DeltaModel {
   /** What is given up is dropped, also where something else covers it: the server says it again then. */
   unsubscribe(names: readonly string[]): void {
     const gone = names.filter((name) => this.names.delete(name));
+    for (const name of gone) this.#givenUp.add(name);
     for (const resource of this.held.keys()) {
       const explicit = this.names.has(resource);
       const covered = gone.includes('*') ? covers(this.names, resource) : explicit;
@@ -59,8 +68,14 @@ export class DeltaModel {
     this.#nonces.add(nonce);
     const names = [...resources.map(({ name }) => name), ...removedResources];
     if (new Set(names).size < names.length) throw new Error(`a name came twice: ${names.join(' ')}`);
+    for (const name of names) {
+      if (!covers(this.names, name) && !covers(this.#givenUp, name))
+        throw new Error(`nobody asked for ${name}`);
+    }
     for (const { name, version, resource } of resources) {
       if (!this.mayRepeat && this.held.get(name)?.version === version) throw new Error(`${name} came again`);
+      // Given up while it was under way: kept, it would stay for good, since nobody would tell of its end.
+      if (!covers(this.names, name)) continue;
       this.held.set(name, { version, text: Buffer.from(resource?.value ?? []).toString() });
     }
     for (const name of removedResources) this.held.delete(name);

@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file cortexflow/mesh/v1/endpoints.proto.
  */
 export const file_cortexflow_mesh_v1_endpoints: GenFile = /*@__PURE__*/
-  fileDesc("CiJjb3J0ZXhmbG93L21lc2gvdjEvZW5kcG9pbnRzLnByb3RvEhJjb3J0ZXhmbG93Lm1lc2gudjEi0QEKCUVuZHBvaW50cxIRCgluYW1lc3BhY2UYASABKAkSDwoHc2VydmljZRgCIAEoCRINCgVzbGljZRgDIAEoCRIvCglpcF9mYW1pbHkYBCABKA4yHC5jb3J0ZXhmbG93Lm1lc2gudjEuSXBGYW1pbHkSLwoFcG9ydHMYBSADKAsyIC5jb3J0ZXhmbG93Lm1lc2gudjEuRW5kcG9pbnRQb3J0Ei8KCWVuZHBvaW50cxgGIAMoCzIcLmNvcnRleGZsb3cubWVzaC52MS5FbmRwb2ludCJaCgxFbmRwb2ludFBvcnQSDAoEbmFtZRgBIAEoCRIMCgRwb3J0GAIgASgNEi4KCHByb3RvY29sGAMgASgOMhwuY29ydGV4Zmxvdy5tZXNoLnYxLlByb3RvY29sIqoBCghFbmRwb2ludBIPCgdhZGRyZXNzGAEgASgJEioKBmhlYWx0aBgCIAEoDjIaLmNvcnRleGZsb3cubWVzaC52MS5IZWFsdGgSEAoIaG9zdG5hbWUYAyABKAkSDAoEbm9kZRgEIAEoCRIMCgR6b25lGAUgASgJEhIKCnpvbmVfaGludHMYBiADKAkSEgoKbm9kZV9oaW50cxgHIAMoCRILCgNwb2QYCCABKAkqYAoGSGVhbHRoEhYKEkhFQUxUSF9VTlNQRUNJRklFRBAAEhAKDEhFQUxUSF9SRUFEWRABEhYKEkhFQUxUSF9URVJNSU5BVElORxACEhQKEEhFQUxUSF9OT1RfUkVBRFkQA2IGcHJvdG8z", [file_cortexflow_mesh_v1_network]);
+  fileDesc("CiJjb3J0ZXhmbG93L21lc2gvdjEvZW5kcG9pbnRzLnByb3RvEhJjb3J0ZXhmbG93Lm1lc2gudjEi0QEKCUVuZHBvaW50cxIRCgluYW1lc3BhY2UYASABKAkSDwoHc2VydmljZRgCIAEoCRINCgVzbGljZRgDIAEoCRIvCglpcF9mYW1pbHkYBCABKA4yHC5jb3J0ZXhmbG93Lm1lc2gudjEuSXBGYW1pbHkSLwoFcG9ydHMYBSADKAsyIC5jb3J0ZXhmbG93Lm1lc2gudjEuRW5kcG9pbnRQb3J0Ei8KCWVuZHBvaW50cxgGIAMoCzIcLmNvcnRleGZsb3cubWVzaC52MS5FbmRwb2ludCJaCgxFbmRwb2ludFBvcnQSDAoEbmFtZRgBIAEoCRIMCgRwb3J0GAIgASgNEi4KCHByb3RvY29sGAMgASgOMhwuY29ydGV4Zmxvdy5tZXNoLnYxLlByb3RvY29sItQBCghFbmRwb2ludBIPCgdhZGRyZXNzGAEgASgJEioKBmhlYWx0aBgCIAEoDjIaLmNvcnRleGZsb3cubWVzaC52MS5IZWFsdGgSEAoIaG9zdG5hbWUYAyABKAkSDAoEbm9kZRgEIAEoCRIMCgR6b25lGAUgASgJEhIKCnpvbmVfaGludHMYBiADKAkSEgoKbm9kZV9oaW50cxgHIAMoCRILCgNwb2QYCCABKAkSFwoPc2VydmljZV9hY2NvdW50GAkgASgJEg8KB2luX21lc2gYCiABKAgqYAoGSGVhbHRoEhYKEkhFQUxUSF9VTlNQRUNJRklFRBAAEhAKDEhFQUxUSF9SRUFEWRABEhYKEkhFQUxUSF9URVJNSU5BVElORxACEhQKEEhFQUxUSF9OT1RfUkVBRFkQA2IGcHJvdG8z", [file_cortexflow_mesh_v1_network]);
 
 /**
  * One EndpointSlice of one Service. Resource name: "namespace/service/slice"; a sidecar subscribes to
@@ -142,6 +142,20 @@ export type Endpoint = Message<"cortexflow.mesh.v1.Endpoint"> & {
    * @generated from field: string pod = 8;
    */
   pod: string;
+
+  /**
+   * Whom that pod runs as, in the same namespace; empty unless in_mesh.
+   *
+   * @generated from field: string service_account = 9;
+   */
+  serviceAccount: string;
+
+  /**
+   * Whether a sidecar stands in front of that pod.
+   *
+   * @generated from field: bool in_mesh = 10;
+   */
+  inMesh: boolean;
 };
 
 /**

@@ -6,7 +6,7 @@ import test from 'ava';
 import { LogLevel, stderrLogger } from '../process/log.ts';
 import { Readiness } from '../process/readiness.ts';
 import { readConfig } from './config.ts';
-import { startMesh } from './mesh-from-files.ts';
+import { startMesh } from './mesh-source.ts';
 import { SnapshotCell } from './xds/snapshot.ts';
 
 const SERVICE = 'apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n';

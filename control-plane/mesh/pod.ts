@@ -1,0 +1,31 @@
+import { Field, Problems } from './field.ts';
+import { checkIdentity, dnsSubdomain } from './name.ts';
+import type { Identity } from './object.ts';
+import type { Parsed } from './parsed.ts';
+import { parsed } from './parsed.ts';
+
+/** A pod of the mesh: one that has a sidecar. There may be very many, so no more of it is kept than is needed. */
+export interface Pod {
+  /** In the pod's namespace. */
+  readonly serviceAccount: string;
+}
+
+/** What the injector puts on every pod that it gives a sidecar to, with the value "true". */
+export const INJECTED_LABEL = 'cortexflow.io/injected';
+
+/** What the API server writes where nobody has said. */
+const DEFAULT_SERVICE_ACCOUNT = 'default';
+
+/**
+ * Reads a `v1 Pod` by the rules of the Kubernetes API; undefined: it has no sidecar, and what else it is does not
+ * matter. Never throws.
+ */
+export function parsePod(object: unknown, identity: Identity<'Pod'>): Parsed<Pod | undefined> {
+  const [problems, warnings] = [new Problems(), new Problems()];
+  const root = new Field(object, '', problems);
+  const isInMesh = root.at('metadata').at('labels').at(INJECTED_LABEL).text() === 'true';
+  if (!isInMesh) return parsed(undefined, problems, warnings);
+  checkIdentity(root, identity);
+  const serviceAccount = dnsSubdomain(root.at('spec').at('serviceAccountName')) || DEFAULT_SERVICE_ACCOUNT;
+  return parsed({ serviceAccount }, problems, warnings);
+}

@@ -1,0 +1,23 @@
+import type { Registry } from 'prom-client';
+import type { MeshEvent } from './mesh/state.ts';
+
+/** Where the objects of the mesh come from. */
+export interface Source {
+  /** For people: a folder, the address of an API server. */
+  readonly name: string;
+  /** What keeps it from telling all there is, as sentences, while it has not. */
+  obstacles(): readonly string[];
+  /** What is to be known of how good its word is once it has, as a sentence; undefined: all is well. */
+  remark(): string | undefined;
+  expose(registry: Registry): void;
+  /** Resolves when nothing is read or told any more. */
+  close(): Promise<void>;
+}
+
+/** Whom a source tells. */
+export interface Listener {
+  /** What changed since the last call; also all there is at the start, and only what changed ever after. */
+  onEvents(events: readonly MeshEvent[]): void;
+  /** Once, after the events of everything that was there at the start. */
+  onSynced(): void;
+}

@@ -1,0 +1,254 @@
+import { once } from 'node:events';
+import { Agent, request as httpsRequest } from 'node:https';
+import { connect, type TLSSocket } from 'node:tls';
+import test, { type ExecutionContext } from 'ava';
+import { listen } from '../process/listen.ts';
+import { createLogger } from '../process/log.ts';
+import { PLAIN_POD, podReview, responseIn } from '../test/injector/reviews.ts';
+import { createApp } from './app.ts';
+import { issueAuthority, issueServer } from './certificates/issue.ts';
+import { createInjection } from './injection.ts';
+import type { BodyLimits } from './request-body.ts';
+import { createReviewer, type Outcome, type Reviewer } from './reviewer.ts';
+import { closeServer, createWebhookServer } from './server.ts';
+
+const validity = { from: Date.now() - 60_000, until: Date.now() + 3_600_000 };
+const authority = await issueAuthority(validity);
+const served = await issueServer(authority, ['127.0.0.1'], validity);
+const ca = authority.certificate.pem;
+
+const injection = createInjection({ image: 'i', controlPlane: [], adminHost: '::', resources: {} });
+const realReviewer = createReviewer({ findNamespace: (name) => ({ name }), injection: () => injection });
+
+interface Setting {
+  readonly review?: Reviewer;
+  readonly limits?: BodyLimits;
+}
+
+async function serve(t: ExecutionContext, { review = realReviewer, limits }: Setting = {}) {
+  const outcomes: Outcome[] = [];
+  const errors: unknown[] = [];
+  const state = { isEnding: false };
+  const handler = createApp({
+    review,
+    observe: (outcome) => outcomes.push(outcome),
+    isEnding: () => state.isEnding,
+    logger: createLogger({
+      format: 'json',
+      level: () => 'error',
+      write: (line) => errors.push(JSON.parse(line)),
+      now: () => new Date(),
+    }),
+    ...(limits === undefined ? {} : { limits }),
+  });
+  const server = createWebhookServer(handler);
+  server.setSecureContext({ cert: served.certificate.pem, key: served.key });
+  const port = await listen(server, 'the webhook', '127.0.0.1', 0);
+  const agent = new Agent({ ca, keepAlive: true });
+  t.teardown(async () => {
+    agent.destroy();
+    server.closeAllConnections();
+    await closeServer(server);
+  });
+  const ask = (options: Asked = {}): Promise<Answer> => askOf(port, agent, options);
+  return { ask, port, server, outcomes, errors, state };
+}
+
+interface Asked {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Buffer;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly text: string;
+}
+
+const REVIEW = JSON.stringify(podReview(PLAIN_POD));
+
+function askOf(port: number, agent: Agent, asked: Asked): Promise<Answer> {
+  const { method = 'POST', path = '/mutate?timeout=5s', body = REVIEW } = asked;
+  const headers = { 'content-type': 'application/json', ...asked.headers };
+  return new Promise((resolve, reject) => {
+    const asking = httpsRequest({ host: '127.0.0.1', port, agent, method, path, headers }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text: Buffer.concat(chunks).toString(),
+        }),
+      );
+      response.on('error', reject);
+    });
+    asking.on('error', reject);
+    asking.end(body);
+  });
+}
+
+test('a review over TLS, again and again on one connection', async (t) => {
+  const { ask, outcomes, server } = await serve(t);
+  let connections = 0;
+  server.on('secureConnection', () => (connections += 1));
+  for (let count = 0; count < 3; count += 1) {
+    const { status, headers, text } = await ask();
+    t.is(status, 200);
+    t.is(headers['content-type'], 'application/json; charset=utf-8');
+    t.true(responseIn(text).allowed);
+  }
+  t.is(connections, 1);
+  t.deepEqual(outcomes, ['injected', 'injected', 'injected']);
+});
+
+test('other paths, methods and kinds of content', async (t) => {
+  const { ask } = await serve(t);
+  const cases: readonly (readonly [Asked, number, string])[] = [
+    [{ path: '/' }, 404, 'nothing at /; there is POST /mutate\n'],
+    [{ path: '/mutate/' }, 404, 'nothing at /mutate/; there is POST /mutate\n'],
+    [{ method: 'GET', body: '' }, 405, 'GET is not for /mutate; there is POST\n'],
+    [{ method: 'PUT' }, 405, 'PUT is not for /mutate; there is POST\n'],
+    [{ headers: { 'content-type': 'text/plain' } }, 415, 'send application/json\n'],
+    [{ headers: { 'content-type': 'application/jsonx' } }, 415, 'send application/json\n'],
+    [
+      { headers: { 'content-type': 'application/json; charset=utf-8' }, body: '[' },
+      400,
+      'the body is no JSON:',
+    ],
+  ];
+  for (const [asked, status, text] of cases) {
+    const answer = await ask(asked);
+    t.is(answer.status, status);
+    t.true(answer.text.startsWith(text), answer.text);
+  }
+  t.is((await ask({ method: 'GET', body: '' })).headers['allow'], 'POST');
+  t.is((await ask()).status, 200);
+});
+
+test('a body of the size that an API server may send, and one beyond', async (t) => {
+  const { ask, outcomes } = await serve(t);
+  const annotations = { 'example.com/blob': 'x'.repeat(3 * 1024 ** 2 + 1000) };
+  const large = podReview({ ...PLAIN_POD, metadata: { ...PLAIN_POD.metadata, annotations } });
+  t.is((await ask({ body: JSON.stringify(large) })).status, 200);
+  const huge = await ask({ body: Buffer.alloc(16 * 1024 ** 2, 'x') });
+  t.deepEqual([huge.status, huge.text], [413, 'the body is longer than 4194304 bytes\n']);
+  t.deepEqual(outcomes, ['injected', 'error']);
+});
+
+test('bodies in pieces, split anywhere', async (t) => {
+  const { port } = await serve(t);
+  const socket = await dial(port);
+  const body = Buffer.from(JSON.stringify(podReview({ ...PLAIN_POD, metadata: { name: 'überall' } })));
+  socket.write(
+    `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,
+  );
+  const middle = body.indexOf('ü') + 1;
+  socket.write(body.subarray(0, middle));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  socket.write(body.subarray(middle));
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  t.regex(answer.toString(), /^HTTP\/1\.1 200 OK/);
+  socket.destroy();
+});
+
+async function dial(port: number): Promise<TLSSocket> {
+  const socket = connect({ host: '127.0.0.1', port, ca });
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+test('many bodies at once take no more than their share, and those that do not fit hear so', async (t) => {
+  const limits = { bodyBytes: 100_000, allBodiesBytes: 150_000, discardedBytes: 1_000_000 };
+  const { ask, port } = await serve(t, { limits });
+  const holders = await Promise.all([dial(port), dial(port)]);
+  for (const holder of holders) {
+    holder.write(
+      'POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90000\r\n\r\n',
+    );
+    holder.write('x'.repeat(70_000));
+  }
+  let answer = await ask({ body: Buffer.alloc(50_000, ' ') });
+  while (answer.status !== 503) answer = await ask({ body: Buffer.alloc(50_000, ' ') });
+  t.is(answer.text, 'too many long bodies at once: try again\n');
+  for (const holder of holders) holder.destroy();
+  while (answer.status !== 400) answer = await ask({ body: Buffer.alloc(99_000, ' ') });
+  t.is((await ask()).status, 200);
+});
+
+test('whoever goes away in the middle of a body leaves nothing behind', async (t) => {
+  const { ask, port, server, outcomes } = await serve(t);
+  const socket = await dial(port);
+  const requested = once(server, 'request');
+  socket.write(
+    'POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\r\n{',
+  );
+  await requested;
+  socket.destroy();
+  while (outcomes.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  t.deepEqual(outcomes, ['error']);
+  t.is((await ask()).status, 200);
+});
+
+test('a body that never ends is cut off', async (t) => {
+  const { port, server } = await serve(t);
+  server.requestTimeout = 50;
+  server.headersTimeout = 50;
+  const socket = await dial(port);
+  socket.write(
+    'POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 90\r\n\r\n{',
+  );
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  t.regex(answer.toString(), /^HTTP\/1\.1 408 /);
+  await once(socket, 'close');
+});
+
+test('bytes that are no HTTP, and no TLS', async (t) => {
+  const { ask, port } = await serve(t);
+  const socket = await dial(port);
+  socket.write('\0\x01garbage\r\n\r\n');
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  t.regex(answer.toString(), /^HTTP\/1\.1 400 /);
+  await t.throwsAsync(fetch(`http://127.0.0.1:${port}/mutate`));
+  t.is((await ask()).status, 200);
+});
+
+test('a fault of ours fails one review and is logged with its stack', async (t) => {
+  let isBroken = true;
+  const { ask, errors, outcomes } = await serve(t, {
+    review: (body) => {
+      if (isBroken) throw new TypeError('there is no pod');
+      return realReviewer(body);
+    },
+  });
+  const { status, text } = await ask();
+  t.deepEqual([status, text], [500, 'the injector failed; its log says why\n']);
+  t.regex(JSON.stringify(errors), /TypeError: there is no pod\\n.*at /);
+  isBroken = false;
+  t.is((await ask()).status, 200);
+  t.deepEqual(outcomes, ['error', 'injected']);
+});
+
+test('at the end, reviews under way are answered and connections let go', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  const reached = Promise.withResolvers<void>();
+  const { ask, server, state } = await serve(t, {
+    review: async (body) => {
+      reached.resolve();
+      await gate.promise;
+      return realReviewer(body);
+    },
+  });
+  const answer = ask();
+  await reached.promise;
+  state.isEnding = true;
+  const closed = closeServer(server);
+  gate.resolve();
+  const { status, headers } = await answer;
+  t.is(status, 200);
+  t.is(headers['connection'], 'close');
+  await closed;
+});

@@ -1,0 +1,80 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import Koa, { type Context } from 'koa';
+import type { Logger } from '../process/log.ts';
+import { type BodyLimits, BodyReader } from './request-body.ts';
+import type { Outcome, Reviewer } from './reviewer.ts';
+
+export interface AppOptions {
+  readonly review: Reviewer;
+  /** Told of each request to the webhook, with how long it took from its head to its answer. */
+  readonly observe: (outcome: Outcome, seconds: number) => void;
+  /** While true, answers ask clients to make their next connection anew, to another replica maybe. */
+  readonly isEnding: () => boolean;
+  readonly logger: Logger;
+  readonly limits?: BodyLimits;
+}
+
+export type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+
+const PATH = '/mutate';
+
+/** `POST /mutate` and nothing else. Whatever is sent, it is answered, and harms nothing but itself. */
+export function createApp(options: AppOptions): Handler {
+  const app = new Koa();
+  const bodies = new BodyReader(options.limits);
+  app.use(async (context) => {
+    if (context.path !== PATH) refuse(context, 404, `nothing at ${context.path}; there is POST ${PATH}`);
+    else if (context.method !== 'POST') {
+      context.set('Allow', 'POST');
+      refuse(context, 405, `${context.method} is not for ${PATH}; there is POST`);
+    } else await mutate(context, bodies, options);
+    if (options.isEnding()) context.set('Connection', 'close');
+  });
+  // What is left are faults of connections: nobody is there any more to be told.
+  app.on('error', (error: Error) => options.logger.debug('A request came to nothing', { error }));
+  const handle = app.callback();
+  return (request, response) => void handle(request, response);
+}
+
+async function mutate(context: Context, bodies: BodyReader, options: AppOptions): Promise<void> {
+  const begun = performance.now();
+  const outcome = await reviewInto(context, bodies, options);
+  options.observe(outcome, (performance.now() - begun) / 1000);
+}
+
+async function reviewInto(context: Context, bodies: BodyReader, options: AppOptions): Promise<Outcome> {
+  if (!isJson(context.req.headers['content-type'])) {
+    return refuse(context, 415, 'send application/json');
+  }
+  const body = await bodies.read(context.req);
+  if (!body.ok) return body.status ? refuse(context, body.status, body.sentence) : 'error';
+  try {
+    const answer = options.review(body.text);
+    const { status, outcome, text } = answer instanceof Promise ? await answer : answer;
+    if (status !== 200) return refuse(context, status, text);
+    context.type = 'application/json';
+    context.body = text;
+    return outcome;
+  } catch (error) {
+    // A fault of ours must not end the process: the next review may be of another kind.
+    options.logger.error('A review failed, which is a fault of the injector', { error: stackOf(error) });
+    return refuse(context, 500, 'the injector failed; its log says why');
+  }
+}
+
+/** A request whose body was not read cannot be followed by another one on its connection. */
+function refuse(context: Context, status: number, sentence: string): 'error' {
+  context.status = status;
+  context.type = 'text/plain';
+  context.body = `${sentence}\n`;
+  if (!context.req.complete) context.set('Connection', 'close');
+  return 'error';
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return contentType !== undefined && /^application\/json\s*(?:;|$)/iu.test(contentType);
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,38 @@
+import { PORTS, PROXY_UID, STATE_DIRECTORY } from './names.ts';
+import type { Options } from './options.ts';
+
+/** How long a pod without `require-control-plane` waits for a control plane before it goes on without one. */
+const CONTROL_PLANE_WAIT_MS = 10_000;
+
+export interface BootstrapSettings {
+  /** `host:port`, in the order in which they are tried. */
+  readonly controlPlane: readonly string[];
+  /** Where the sidecar's admin page listens: the kubelet asks for it at the pod's address. */
+  readonly adminHost: string;
+}
+
+/** What both containers read from CORTEXFLOW_BOOTSTRAP: the rules that are made, and who serves behind them. */
+export function bootstrapOf(options: Options, { controlPlane, adminHost }: BootstrapSettings) {
+  return {
+    controlPlane: {
+      addresses: controlPlane,
+      required: options.requireControlPlane ?? false,
+      waitMs: CONTROL_PLANE_WAIT_MS,
+    },
+    interception: {
+      proxyUid: PROXY_UID,
+      outbound: {
+        port: PORTS.outbound,
+        exclude: { ports: options.excludeOutboundPorts ?? [], cidrs: options.excludeOutboundCidrs ?? [] },
+      },
+      inbound: {
+        port: PORTS.inbound,
+        exclude: { ports: options.excludeInboundPorts ?? [], cidrs: options.excludeInboundCidrs ?? [] },
+      },
+    },
+    admin: { host: adminHost, port: PORTS.admin },
+    upstreams: (options.upstreams ?? []).map(({ listen, service }) => ({ listen, service })),
+    log: { level: options.logLevel ?? 'info', format: 'json' },
+    lastGoodFile: `${STATE_DIRECTORY}/last-good.json`,
+  };
+}

@@ -1,0 +1,65 @@
+import { INIT_CONTAINER, INJECTION, PORTS, PROXY_UID, STATE_VOLUME } from './names.ts';
+import type { Options } from './options.ts';
+import type { Container, Pod } from './pod.ts';
+
+const WAY_OUT = `or leave this pod out of the mesh by annotating it ${INJECTION}: disabled`;
+
+export function containersOf({ spec }: Pod): Container[] {
+  return [...(spec.initContainers ?? []), ...spec.containers];
+}
+
+/** What in the pod stands in the way of what would be added to it, each with what to do about it. */
+export function conflictsOf(pod: Pod, { upstreams = [] }: Options): string[] {
+  const containers = containersOf(pod);
+  const mistakes: string[] = [];
+  if (pod.spec.volumes?.some(({ name }) => name === STATE_VOLUME)) {
+    mistakes.push(`the volume ${STATE_VOLUME} is the proxy's own: give yours another name, ${WAY_OUT}`);
+  }
+  if (containers.some(({ name }) => name === INIT_CONTAINER)) {
+    mistakes.push(`a container is called ${INIT_CONTAINER} like the proxy's own: rename it, ${WAY_OUT}`);
+  }
+  for (const { name, ports } of containers) {
+    for (const { containerPort } of ports ?? []) {
+      mistakes.push(...portConflicts(name, containerPort, upstreams));
+    }
+  }
+  return mistakes;
+}
+
+function portConflicts(name: string, port: number, upstreams: NonNullable<Options['upstreams']>): string[] {
+  if (port >= PORTS.first && port <= PORTS.last) {
+    return [
+      `container ${name} has containerPort ${port}: the proxy listens on ${PORTS.first} to ${PORTS.last} in every ` +
+        `pod; use another port, ${WAY_OUT}`,
+    ];
+  }
+  return upstreams.some((upstream) => upstream.port === port)
+    ? [
+        `container ${name} has containerPort ${port}, where annotation cortexflow.io/upstreams has the proxy ` +
+          'listen: use another port in one of them',
+      ]
+    : [];
+}
+
+/** What works otherwise than whoever wrote the pod may think. */
+export function surprisesOf(pod: Pod, { upstreams = [] }: Options): string[] {
+  const podUser = pod.spec.securityContext?.runAsUser;
+  const warnings: string[] = [];
+  for (const { name, securityContext } of containersOf(pod)) {
+    if ((securityContext?.runAsUser ?? podUser) === PROXY_UID) {
+      warnings.push(
+        `container ${name} runs as user ${PROXY_UID}, the proxy's own, whose connections do not go through the ` +
+          'mesh: use another user',
+      );
+    }
+  }
+  for (const { port, listen } of upstreams) {
+    if (port < 1024) {
+      warnings.push(
+        `annotation cortexflow.io/upstreams listens on ${listen}: where the container runtime lets root alone ` +
+          'listen below 1024, the proxy cannot start',
+      );
+    }
+  }
+  return warnings;
+}

@@ -1,0 +1,169 @@
+import test from 'ava';
+import { checkAndValidatePod, type Namespace } from './eligibility.ts';
+import type { Pod } from './pod.ts';
+
+const demo: Namespace = { name: 'demo' };
+
+function pod(metadata: Pod['metadata'] = {}, spec: Partial<Pod['spec']> = {}): Pod {
+  return { metadata: { name: 'web', ...metadata }, spec: { containers: [{ name: 'app' }], ...spec } };
+}
+
+function reason(subject: Pod, namespace: Namespace = demo): string {
+  const eligibility = checkAndValidatePod(subject, namespace);
+  return eligibility.kind === 'ineligible' ? eligibility.reason : eligibility.kind;
+}
+
+function warningsOf(subject: Pod, namespace: Namespace = demo): readonly string[] {
+  const eligibility = checkAndValidatePod(subject, namespace);
+  return eligibility.kind === 'mistaken' ? [] : eligibility.warnings;
+}
+
+function mistakesOf(subject: Pod, namespace: Namespace = demo): readonly string[] {
+  const eligibility = checkAndValidatePod(subject, namespace);
+  return eligibility.kind === 'mistaken' ? eligibility.mistakes : [];
+}
+
+test('every pod is eligible, in namespace cortexflow too', (t) => {
+  t.deepEqual(checkAndValidatePod(pod(), demo), { kind: 'eligible', options: {}, warnings: [] });
+  t.is(reason(pod(), { name: 'cortexflow' }), 'eligible');
+  t.is(reason(pod(), { name: 'default', labels: null, annotations: null }), 'eligible');
+});
+
+test('pods of the system namespaces never are, whatever they say', (t) => {
+  for (const name of ['kube-system', 'kube-public', 'kube-node-lease']) {
+    t.is(reason(pod(), { name }), `namespace ${name} is never injected`);
+    t.deepEqual(warningsOf(pod(), { name }), []);
+    t.deepEqual(warningsOf(pod({ annotations: { 'proxy-injection': 'enabled' } }), { name }), [
+      `proxy-injection: enabled does nothing here: namespace ${name} is never injected`,
+    ]);
+  }
+});
+
+test('the mesh itself, host network, mirrors, Windows', (t) => {
+  t.is(
+    reason(pod({ labels: { 'cortexflow.io/component': 'injector' } })),
+    'it is a part of the mesh itself (label cortexflow.io/component)',
+  );
+  t.is(reason(pod({}, { hostNetwork: true })), "it is on the node's network (hostNetwork: true)");
+  t.is(reason(pod({}, { hostNetwork: false })), 'eligible');
+  t.is(
+    reason(pod({ annotations: { 'kubernetes.io/config.mirror': '' } })),
+    'it is the mirror of a static pod, which the kubelet runs as it is',
+  );
+  t.is(reason(pod({}, { os: { name: 'windows' } })), 'it runs on Windows');
+  t.is(reason(pod({}, { nodeSelector: { 'kubernetes.io/os': 'windows' } })), 'it runs on Windows');
+  t.is(reason(pod({}, { os: { name: 'linux' } })), 'eligible');
+});
+
+test('a pod that has a proxy keeps the one it has', (t) => {
+  for (const name of ['proxy-sidecar', 'cortexflow-proxy']) {
+    t.is(reason(pod({}, { containers: [{ name }] })), `it already has a proxy (container ${name})`);
+    t.is(reason(pod({}, { initContainers: [{ name }] })), `it already has a proxy (container ${name})`);
+  }
+  const injected = pod(
+    { annotations: { 'proxy-injection': 'enabled' }, labels: { 'cortexflow.io/injected': 'true' } },
+    { initContainers: [{ name: 'proxy-init' }, { name: 'proxy-sidecar' }] },
+  );
+  t.deepEqual(warningsOf(injected), []);
+});
+
+test('annotation or label, on pod or namespace; the pod wins', (t) => {
+  const disabled = { 'proxy-injection': 'disabled' };
+  const enabled = { 'proxy-injection': 'enabled' };
+  t.is(reason(pod({ annotations: disabled })), 'the pod says proxy-injection: disabled');
+  t.is(reason(pod({ labels: disabled })), 'the pod says proxy-injection: disabled');
+  for (const namespace of [
+    { name: 'demo', labels: disabled },
+    { name: 'demo', annotations: disabled },
+  ]) {
+    t.is(reason(pod(), namespace), 'its namespace, demo, says proxy-injection: disabled');
+    t.is(reason(pod({ labels: enabled }), namespace), 'eligible');
+    t.is(reason(pod({ annotations: enabled }), namespace), 'eligible');
+  }
+  t.is(
+    reason(pod({ annotations: disabled }), { name: 'demo', labels: enabled }),
+    'the pod says proxy-injection: disabled',
+  );
+  t.is(reason(pod({ annotations: enabled, labels: disabled })), 'the pod says proxy-injection: disabled');
+});
+
+test('a word that is neither is a mistake of a pod, and a warning about a namespace', (t) => {
+  t.deepEqual(mistakesOf(pod({ annotations: { 'proxy-injection': 'false' } })), [
+    'annotation proxy-injection is "false": use enabled or disabled',
+  ]);
+  const namespace = { name: 'demo', labels: { 'proxy-injection': 'off' } };
+  t.is(reason(pod(), namespace), 'eligible');
+  t.deepEqual(warningsOf(pod(), namespace), [
+    'namespace demo: label proxy-injection is "off": use enabled or disabled; until then it counts as not set',
+  ]);
+});
+
+test('where Pod Security would refuse what is added, a pod stays as it is, unless somebody insists', (t) => {
+  const namespace = { name: 'demo', labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } };
+  t.regex(
+    reason(pod(), namespace),
+    /^namespace demo enforces the Pod Security Standard restricted, which forbids/,
+  );
+  t.is(warningsOf(pod(), namespace).length, 1);
+  t.is(reason(pod({ labels: { 'proxy-injection': 'enabled' } }), namespace), 'eligible');
+  t.is(reason(pod(), { ...namespace, annotations: { 'proxy-injection': 'enabled' } }), 'eligible');
+  t.is(
+    reason(pod(), { name: 'demo', labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } }),
+    'eligible',
+  );
+});
+
+test('what is in the way, each with the fix', (t) => {
+  t.deepEqual(
+    mistakesOf(
+      pod(
+        {
+          annotations: {
+            'cortexflow.io/log-level': 'loud',
+            'cortexflow.io/upstreams': '127.0.0.1:8080=a.b:1',
+          },
+        },
+        {
+          initContainers: [{ name: 'proxy-init' }],
+          containers: [{ name: 'app', ports: [{ containerPort: 5054 }, { containerPort: 8080 }] }],
+          volumes: [{ name: 'cortexflow-state' }],
+        },
+      ),
+    ),
+    [
+      'annotation cortexflow.io/log-level is "loud": use one of error, warn, info, debug',
+      "the volume cortexflow-state is the proxy's own: give yours another name, or leave this pod out of the " +
+        'mesh by annotating it proxy-injection: disabled',
+      "a container is called proxy-init like the proxy's own: rename it, or leave this pod out of the mesh by " +
+        'annotating it proxy-injection: disabled',
+      'container app has containerPort 5054: the proxy listens on 5053 to 5058 in every pod; use another port, ' +
+        'or leave this pod out of the mesh by annotating it proxy-injection: disabled',
+      'container app has containerPort 8080, where annotation cortexflow.io/upstreams has the proxy listen: use ' +
+        'another port in one of them',
+    ],
+  );
+});
+
+test('a pod with mistakes that says disabled is left alone', (t) => {
+  const annotations = { 'proxy-injection': 'disabled', 'cortexflow.io/log-level': 'loud' };
+  t.is(reason(pod({ annotations })), 'the pod says proxy-injection: disabled');
+});
+
+test("the proxy's user, by container or for the whole pod", (t) => {
+  const warning =
+    "container app runs as user 2102, the proxy's own, whose connections do not go through the mesh: use another user";
+  const securityContext = { runAsUser: 2102 };
+  t.deepEqual(warningsOf(pod({}, { containers: [{ name: 'app', securityContext }] })), [warning]);
+  t.deepEqual(warningsOf(pod({}, { securityContext })), [warning]);
+  t.deepEqual(
+    warningsOf(
+      pod({}, { securityContext, containers: [{ name: 'app', securityContext: { runAsUser: 1 } }] }),
+    ),
+    [],
+  );
+});
+
+test('a label that says what is not so', (t) => {
+  const subject = pod({ labels: { 'cortexflow.io/injected': 'true' } }, { hostNetwork: true });
+  t.regex(warningsOf(subject)[0] ?? '', /^label cortexflow\.io\/injected says that the pod is in the mesh/);
+});

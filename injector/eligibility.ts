@@ -1,0 +1,128 @@
+import { conflictsOf, containersOf, surprisesOf } from './conflicts.ts';
+import { type Labelled, type Wish, wishOf } from './injection-wish.ts';
+import { COMPONENT_LABEL, INJECTED_LABEL, INJECTION, SIDECAR_CONTAINER } from './names.ts';
+import { type Options, readOptions } from './options.ts';
+import type { Pod } from './pod.ts';
+
+/** Where a pod is to be created. What could not be learned of it is left out: it has no opinion then. */
+export interface Namespace extends Labelled {
+  readonly name: string;
+}
+
+export type Eligibility =
+  | { readonly kind: 'eligible'; readonly options: Options; readonly warnings: readonly string[] }
+  /** Completes "not injected: …". */
+  | { readonly kind: 'ineligible'; readonly reason: string; readonly warnings: readonly string[] }
+  /** It would be injected, but for mistakes that only its author can mend. */
+  | { readonly kind: 'mistaken'; readonly mistakes: readonly string[] };
+
+/** What keeps a cluster alive starts without the mesh, whatever it says. */
+const SYSTEM_NAMESPACES: ReadonlySet<string> = new Set(['kube-system', 'kube-public', 'kube-node-lease']);
+
+/** Containers by which a pod is known to have a proxy. */
+const PROXIES: ReadonlySet<string> = new Set([SIDECAR_CONTAINER, 'cortexflow-proxy']);
+
+/** The annotation that the kubelet puts on what it shows of a static pod. */
+const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+
+const ENFORCE_LABEL = 'pod-security.kubernetes.io/enforce';
+
+/** Whether a pod gets a sidecar, and with which options; if not, why. Pure. */
+export function checkAndValidatePod(pod: Pod, namespace: Namespace): Eligibility {
+  const own = wishOf(pod.metadata);
+  const obstacle = obstacleOf(pod, namespace.name);
+  if (obstacle !== undefined)
+    return { kind: 'ineligible', ...obstacle, warnings: disappointed(pod, own, obstacle) };
+  if (own.kind === 'unclear') return { kind: 'mistaken', mistakes: [own.sentence] };
+  if (own.kind === 'disabled') return leftOut(pod, `the pod says ${INJECTION}: disabled`);
+
+  const theirs = wishOf(namespace);
+  const warnings = unclearNamespace(namespace.name, theirs);
+  if (own.kind === 'none') {
+    if (theirs.kind === 'disabled') {
+      return leftOut(pod, `its namespace, ${namespace.name}, says ${INJECTION}: disabled`);
+    }
+    const ban = theirs.kind === 'enabled' ? undefined : podSecurityBan(namespace);
+    if (ban !== undefined)
+      return { kind: 'ineligible', reason: ban, warnings: [...warnings, `not injected: ${ban}`] };
+  }
+  return withOptions(pod, warnings);
+}
+
+function withOptions(pod: Pod, warnings: readonly string[]): Eligibility {
+  const read = readOptions(pod.metadata.annotations);
+  const mistakes = [...read.mistakes, ...conflictsOf(pod, read.options)];
+  if (mistakes.length > 0) return { kind: 'mistaken', mistakes };
+  return {
+    kind: 'eligible',
+    options: read.options,
+    warnings: [...warnings, ...read.warnings, ...surprisesOf(pod, read.options)],
+  };
+}
+
+interface Obstacle {
+  readonly reason: string;
+  /** The pod has what it asks for. */
+  readonly isSatisfied?: true;
+}
+
+/** What keeps a pod out of the mesh whatever it and its namespace say. */
+function obstacleOf(pod: Pod, namespace: string): Obstacle | undefined {
+  const { metadata, spec } = pod;
+  if (SYSTEM_NAMESPACES.has(namespace)) return { reason: `namespace ${namespace} is never injected` };
+  if (metadata.labels?.[COMPONENT_LABEL] !== undefined) {
+    return { reason: `it is a part of the mesh itself (label ${COMPONENT_LABEL})` };
+  }
+  const proxy = containersOf(pod).find(({ name }) => PROXIES.has(name));
+  if (proxy !== undefined)
+    return { reason: `it already has a proxy (container ${proxy.name})`, isSatisfied: true };
+  if (metadata.annotations?.[MIRROR_ANNOTATION] !== undefined) {
+    return { reason: 'it is the mirror of a static pod, which the kubelet runs as it is' };
+  }
+  if (spec.hostNetwork) return { reason: "it is on the node's network (hostNetwork: true)" };
+  return isWindows(pod) ? { reason: 'it runs on Windows' } : undefined;
+}
+
+function isWindows({ spec }: Pod): boolean {
+  return spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows';
+}
+
+/** Whoever asked for the mesh in vain hears of it. */
+function disappointed(pod: Pod, own: Wish, { reason, isSatisfied }: Obstacle): string[] {
+  if (isSatisfied) return [];
+  const asked = own.kind === 'enabled' ? [`${INJECTION}: enabled does nothing here: ${reason}`] : [];
+  return [...asked, ...falselyLabelled(pod)];
+}
+
+function leftOut(pod: Pod, reason: string): Eligibility {
+  return { kind: 'ineligible', reason, warnings: falselyLabelled(pod) };
+}
+
+function falselyLabelled({ metadata }: Pod): string[] {
+  return metadata.labels?.[INJECTED_LABEL] === 'true'
+    ? [
+        `label ${INJECTED_LABEL} says that the pod is in the mesh, and it is not: take it out, injected pods get ` +
+          'it by themselves',
+      ]
+    : [];
+}
+
+/** A slip in a namespace must not keep all its pods from being made. */
+function unclearNamespace(name: string, wish: Wish): string[] {
+  return wish.kind === 'unclear'
+    ? [`namespace ${name}: ${wish.sentence}; until then it counts as not set`]
+    : [];
+}
+
+/**
+ * Where the Pod Security Standards are enforced, no pod gets past the API server whose init container has
+ * NET_ADMIN: better a pod outside the mesh than none. Whoever says `enabled` knows of an exemption.
+ */
+function podSecurityBan({ name, labels }: Namespace): string | undefined {
+  const level = labels?.[ENFORCE_LABEL];
+  if (level !== 'baseline' && level !== 'restricted') return undefined;
+  return (
+    `namespace ${name} enforces the Pod Security Standard ${level}, which forbids the proxy's init container ` +
+    `NET_ADMIN: label it ${ENFORCE_LABEL}=privileged, or ${INJECTION}=enabled if its pods are exempt`
+  );
+}

@@ -1,0 +1,48 @@
+import { PREFIX } from './names.ts';
+import type { Options } from './options.ts';
+import { patchOf } from './patch.ts';
+import type { Pod, TextMap } from './pod.ts';
+import { proxyContainers, type ProxySettings } from './sidecar-containers.ts';
+
+/** Turns an eligible pod and the options in its annotations into its patch: a JSON Patch in base64. */
+export type Injection = (pod: Pod, options: Options) => string;
+
+/** Patches that are kept, at some 5 KB each; whoever makes up others makes them anew. */
+const MOST_KEPT = 1_000;
+
+/**
+ * The pods of one Deployment get one patch, and so do most others: it depends on our annotations and on what of
+ * `initContainers`, `volumes` and `labels` is there already. Each is made once.
+ */
+export function createInjection(settings: ProxySettings): Injection {
+  const made = new Map<string, string>();
+  return (pod, options) => {
+    const key = shapeOf(pod) + askedBy(pod.metadata.annotations);
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const patch = encodedPatch(pod, options, settings);
+    if (made.size >= MOST_KEPT) made.clear();
+    made.set(key, patch);
+    return patch;
+  };
+}
+
+function encodedPatch(pod: Pod, options: Options, settings: ProxySettings): string {
+  const containers = proxyContainers(options, settings, Boolean(pod.spec.resources));
+  return Buffer.from(JSON.stringify(patchOf(pod, containers))).toString('base64');
+}
+
+function shapeOf({ metadata, spec }: Pod): string {
+  return [spec.initContainers, spec.volumes, spec.resources, metadata.labels]
+    .map((part) => (part ? '1' : '0'))
+    .join('');
+}
+
+/** All annotations that options are read from. */
+function askedBy(annotations: TextMap | null | undefined): string {
+  const ours: (string | undefined)[] = [];
+  for (const name in annotations) {
+    if (name.startsWith(PREFIX)) ours.push(name, annotations?.[name]);
+  }
+  return ours.length === 0 ? '' : JSON.stringify(ours);
+}

@@ -1,0 +1,75 @@
+import { isIP } from 'node:net';
+import { parseAddress } from '../../process/environment.ts';
+import { hostPort } from '../../process/listen.ts';
+import { PORTS } from '../names.ts';
+import { excerpt, listItems } from './excerpt.ts';
+import { misread, read, readEach, type Reading } from './reading.ts';
+
+/** A local address whose connections go to a Service, as the sidecar's bootstrap has it. */
+export interface Upstream {
+  readonly listen: string;
+  readonly port: number;
+  /** name.namespace:port */
+  readonly service: string;
+}
+
+const ADVICE = 'write listen=service, such as 127.0.0.1:8080=hello.demo:80';
+
+const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
+const SERVICE = new RegExp(
+  `^${LABEL}\\.${LABEL}(?:\\.svc(?:\\.cluster\\.local)?)?:(?<port>\\d{1,5})(?:/(?<protocol>\\w+))?$`,
+  'u',
+);
+
+/** `127.0.0.1:8080=hello.demo:80`, several of them with commas between. */
+export function readUpstreams(value: string): Reading<Upstream[]> {
+  const upstreams = readEach(listItems(value), readUpstream);
+  if (!upstreams.ok) return upstreams;
+  const taken = new Set<string>();
+  for (const { listen } of upstreams.value) {
+    if (taken.has(listen)) return misread(`listens on ${listen} twice: give each upstream its own port`);
+    taken.add(listen);
+  }
+  return upstreams;
+}
+
+function readUpstream(item: string): Reading<Upstream> {
+  const [listen = '', service, ...rest] = item.split('=');
+  if (service === undefined || rest.length > 0) return misread(`${excerpt(item)} is no upstream: ${ADVICE}`);
+  const address = readListen(listen.trim());
+  if (!address.ok) return address;
+  const target = readService(service.trim());
+  return target.ok ? read({ ...address.value, service: target.value }) : target;
+}
+
+function readListen(text: string): Reading<Pick<Upstream, 'listen' | 'port'>> {
+  const address = parseAddress(text);
+  const host = address?.host === 'localhost' ? '127.0.0.1' : (address?.host ?? '');
+  if (address === undefined || isIP(host) === 0) {
+    return misread(
+      `cannot listen on ${excerpt(text)}: give an IP address and a port, such as 127.0.0.1:8080`,
+    );
+  }
+  const wrong = wrongPort(address.port);
+  return wrong === undefined
+    ? read({ listen: hostPort(host, address.port), port: address.port })
+    : misread(wrong);
+}
+
+function wrongPort(port: number): string | undefined {
+  if (port === 0) return 'listens on port 0: choose the port that the application connects to';
+  return port >= PORTS.first && port <= PORTS.last
+    ? `listens on port ${port}, which is the proxy's own, like all from ${PORTS.first} to ${PORTS.last}: choose another`
+    : undefined;
+}
+
+function readService(text: string): Reading<string> {
+  const { port, protocol = 'tcp' } = SERVICE.exec(text)?.groups ?? {};
+  if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
+    return misread(`${excerpt(text)} is no Service: write name.namespace:port, such as hello.demo:80`);
+  }
+  if (protocol !== 'tcp') {
+    return misread(`${excerpt(text)} asks for ${protocol}: upstreams carry TCP, leave /${protocol} out`);
+  }
+  return read(text);
+}

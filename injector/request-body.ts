@@ -1,0 +1,84 @@
+import type { IncomingMessage } from 'node:http';
+
+export type Body =
+  | { readonly ok: true; readonly text: string }
+  | { readonly ok: false; readonly status: 413 | 503; readonly sentence: string }
+  /** Whoever sent it went away. */
+  | { readonly ok: false; readonly status: undefined };
+
+export interface BodyLimits {
+  /** Of one body. An API server takes objects of 3 MiB, which grow a little as JSON in a review. */
+  readonly bodyBytes: number;
+  /** Of all that are being read at once. */
+  readonly allBodiesBytes: number;
+  /** How much of a body that is too long is read, and forgotten, so that its sender hears why. */
+  readonly discardedBytes: number;
+}
+
+export const BODY_LIMITS: BodyLimits = {
+  bodyBytes: 4 * 1024 ** 2,
+  allBodiesBytes: 64 * 1024 ** 2,
+  discardedBytes: 64 * 1024 ** 2,
+};
+
+type Refusal = Extract<Body, { readonly sentence: string }>;
+
+/** Reads bodies into memory within limits; how long one may take is for the server's request timeout. */
+export class BodyReader {
+  readonly #limits: BodyLimits;
+  /** Bytes of all bodies that are being read. */
+  #held = 0;
+
+  constructor(limits: BodyLimits = BODY_LIMITS) {
+    this.#limits = limits;
+  }
+
+  read(request: IncomingMessage): Promise<Body> {
+    return new Promise((resolve) => {
+      const body: Buffer[] = [];
+      let held = 0;
+      let received = 0;
+      let refusal: Refusal | undefined;
+      const release = (): void => {
+        this.#held -= held;
+        held = 0;
+        body.length = 0;
+      };
+      const end = (whole: boolean): void => {
+        resolve(refusal ?? (whole ? { ok: true, text: textOf(body) } : GONE));
+        release();
+      };
+      request.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+        if (refusal === undefined) {
+          held += chunk.length;
+          this.#held += chunk.length;
+          body.push(chunk);
+          refusal = this.#refusal(held);
+          if (refusal !== undefined) release();
+        }
+        if (received > this.#limits.discardedBytes) end(false);
+      });
+      request.on('end', () => end(true));
+      request.on('close', () => end(false));
+      request.on('error', () => end(false));
+    });
+  }
+
+  #refusal(length: number): Refusal | undefined {
+    const { bodyBytes, allBodiesBytes } = this.#limits;
+    if (length > bodyBytes) {
+      return { ok: false, status: 413, sentence: `the body is longer than ${bodyBytes} bytes` };
+    }
+    return this.#held > allBodiesBytes
+      ? { ok: false, status: 503, sentence: 'too many long bodies at once: try again' }
+      : undefined;
+  }
+}
+
+const GONE: Body = { ok: false, status: undefined };
+
+function textOf(chunks: readonly Buffer[]): string {
+  const [only] = chunks;
+  return chunks.length === 1 && only !== undefined ? only.toString() : Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,75 @@
+import { checkAndValidatePod, type Namespace } from './eligibility.ts';
+import type { Injection } from './injection.ts';
+import { podName } from './pod.ts';
+import { readReview, reviewAnswer, type Verdict } from './review.ts';
+
+/** How a review ended. `error`: it could not be understood, or a fault of ours. */
+export type Outcome = Verdict['outcome'] | 'error';
+
+/** Undefined where nothing could be learned of the namespace. */
+export type FindNamespace = (name: string) => Namespace | Promise<Namespace | undefined>;
+
+export interface ReviewerOptions {
+  readonly findNamespace: FindNamespace;
+  /** Asked each time: it changes with the control plane's address. */
+  readonly injection: () => Injection;
+}
+
+export interface ReviewAnswer {
+  readonly status: 200 | 400;
+  readonly outcome: Outcome;
+  /** An AdmissionReview as JSON with status 200, otherwise a sentence. */
+  readonly text: string;
+}
+
+/** How many mistakes of one pod are told. */
+const MOST_MISTAKES = 10;
+
+/** From the body of a request to the body of its answer. */
+export type Reviewer = (body: string) => ReviewAnswer | Promise<ReviewAnswer>;
+
+export function createReviewer({ findNamespace, injection }: ReviewerOptions): Reviewer {
+  return (body) => {
+    const review = readReview(body);
+    if (review.kind === 'malformed') return { status: 400, outcome: 'error', text: review.sentence };
+    if (review.kind === 'other') {
+      return answered(review.uid, { outcome: 'skipped', reason: review.why, warnings: [] });
+    }
+    const namespace = findNamespace(review.namespace);
+    return namespace instanceof Promise
+      ? namespace.then((found) => answered(review.uid, verdictOn(review, found, injection())))
+      : answered(review.uid, verdictOn(review, namespace, injection()));
+  };
+}
+
+function answered(uid: string, verdict: Verdict): ReviewAnswer {
+  return { status: 200, outcome: verdict.outcome, text: reviewAnswer(uid, verdict) };
+}
+
+type PodReview = Extract<ReturnType<typeof readReview>, { kind: 'pod' }>;
+
+function verdictOn(review: PodReview, namespace: Namespace | undefined, injection: Injection): Verdict {
+  const { pod } = review;
+  const eligibility = checkAndValidatePod(pod, namespace ?? { name: review.namespace });
+  if (eligibility.kind === 'mistaken') {
+    return { outcome: 'rejected', message: `pod ${podName(pod)}: ${enumerated(eligibility.mistakes)}` };
+  }
+  const warnings = [...unread(review.namespace, namespace), ...eligibility.warnings].map(
+    (warning) => `pod ${podName(pod)}: ${warning}`,
+  );
+  return eligibility.kind === 'ineligible'
+    ? { outcome: 'skipped', reason: eligibility.reason, warnings }
+    : { outcome: 'injected', patch: injection(pod, eligibility.options), warnings };
+}
+
+function unread(name: string, namespace: Namespace | undefined): string[] {
+  return namespace === undefined
+    ? [`namespace ${name} could not be read: what it says about proxy-injection does not count`]
+    : [];
+}
+
+function enumerated(mistakes: readonly string[]): string {
+  const more = mistakes.length - MOST_MISTAKES;
+  const told = mistakes.slice(0, MOST_MISTAKES).join('; ');
+  return more > 0 ? `${told}; and ${more} more` : told;
+}

@@ -1,0 +1,37 @@
+import { createServer, type Server } from 'node:https';
+import type { Handler } from './app.ts';
+
+/**
+ * Connections that are kept alive: an API server's client lets go of an idle one after 90 s, and we must not do
+ * so first, since a review that is under way to us then would fail.
+ */
+const KEEP_ALIVE_MS = 120_000;
+
+const HEADERS_MS = 5_000;
+/** For a request with its body; an API server waits for an answer for 30 s at most. */
+const REQUEST_MS = 10_000;
+
+/** The webhook's HTTPS server. Until it has a certificate (setSecureContext), handshakes with it fail. */
+export function createWebhookServer(handler: Handler): Server {
+  const server = createServer(
+    {
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: HEADERS_MS,
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 1_000,
+    },
+    handler,
+  );
+  server.maxConnections = 1_024;
+  return server;
+}
+
+/** Resolves once all requests under way have been answered; idle connections end at once. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}

@@ -1,0 +1,356 @@
+/** Lists and watches against a real API server, through what happens to those. */
+import { createServer, connect as connectTcp, type Socket } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { KubernetesObject } from '../../api-server/api-server.ts';
+import { connectApiServer } from '../../api-server/connection.ts';
+import { type ListWatch, listWatch, type ListWatchLimits } from '../../api-server/list-watch.ts';
+import { REAL_WORLD } from '../../api-server/world.ts';
+import { createLogger } from '../../process/log.ts';
+import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
+import { testThatNeeds } from '../cluster/requirement.ts';
+import { compact, put } from './etcd.ts';
+
+// One after the other: each has an API server of its own.
+const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
+const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
+
+/** What is known of the ConfigMaps of namespace default, and how it came to be known. */
+class Known {
+  readonly names = new Set<string>();
+  readonly problems: string[] = [];
+  deletions = 0;
+  #waiting: (() => void)[] = [];
+
+  replaced(objects: readonly KubernetesObject[]): void {
+    const names = new Set(objects.map(({ metadata }) => metadata.name));
+    for (const name of this.names) if (!names.has(name)) this.deleted({ metadata: { name } });
+    for (const object of objects) this.changed(object);
+    this.#wake();
+  }
+
+  changed({ metadata: { name } }: KubernetesObject): void {
+    this.names.add(name);
+    this.#wake();
+  }
+
+  deleted({ metadata: { name } }: KubernetesObject): void {
+    this.names.delete(name);
+    this.deletions += 1;
+    this.#wake();
+  }
+
+  synced(): void {
+    this.#wake();
+  }
+
+  /** Resolves once it holds, as soon as something is told. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  async has(name: string): Promise<void> {
+    await this.until(() => this.names.has(name));
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+interface Followed {
+  readonly known: Known;
+  readonly watched: ListWatch;
+}
+
+async function start(t: ExecutionContext): Promise<TestApiServer> {
+  const server = await startApiServer();
+  t.teardown(() => server.stop());
+  return server;
+}
+
+async function follow(
+  t: ExecutionContext,
+  environment: Readonly<Record<string, string>>,
+  limits: Partial<ListWatchLimits> = {},
+): Promise<Followed> {
+  const api = await connectApiServer({
+    lookup: (name) => environment[name],
+    serviceAccountDirectory: environment['DIRECTORY'] ?? '/nonexistent',
+  });
+  const known = new Known();
+  const logger = createLogger({
+    format: 'json',
+    level: () => 'warn',
+    write: (line) => known.problems.push((JSON.parse(line) as { problem: string }).problem),
+    now: () => new Date(),
+  });
+  // Without chance, so that nobody waits for a backoff here.
+  const world = { ...REAL_WORLD, random: () => 0.05 };
+  const watched = listWatch({ api, path: CONFIG_MAPS, receiver: known, logger, world, limits });
+  t.teardown(() => {
+    watched.close();
+    api.close();
+  });
+  return { known, watched };
+}
+
+/** Resolves with the next problem. */
+async function troubled(watched: ListWatch): Promise<string> {
+  for (;;) {
+    if (watched.problem !== undefined) return watched.problem;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+async function write(server: TestApiServer, name: string, data = ''): Promise<void> {
+  const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { data } };
+  const { status } = await server.call({ method: 'POST', path: CONFIG_MAPS, body });
+  if (status !== 201) throw new Error(`${name}: ${status}`);
+}
+
+async function remove(server: TestApiServer, name: string): Promise<void> {
+  await server.call({ method: 'DELETE', path: `${CONFIG_MAPS}/${name}` });
+}
+
+testWithServer('objects are followed as they come and go', async (t) => {
+  const server = await start(t);
+  await write(server, 'before');
+  const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+  await known.until(() => watched.isSynced);
+  t.true(known.names.has('before'));
+  await write(server, 'after');
+  await known.has('after');
+  await remove(server, 'before');
+  await known.until(() => !known.names.has('before'));
+  t.deepEqual(watched.counters, { relists: 0, errors: 0 });
+  t.deepEqual(known.problems, []);
+});
+
+testWithServer(
+  'an API server that is killed takes nothing away, and what changed is known when it is back',
+  async (t) => {
+    const server = await start(t);
+    await write(server, 'kept');
+    const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+    await known.until(() => watched.isSynced);
+    await server.stopServer();
+    t.regex(await troubled(watched), /^cannot watch configmaps in namespace default: connect ECONNREFUSED/);
+    t.is(known.deletions, 0);
+    await server.startServer();
+    await write(server, 'new');
+    await known.has('new');
+    t.deepEqual([...known.names].filter((name) => name !== 'kube-root-ca.crt').toSorted(), ['kept', 'new']);
+    t.is(known.deletions, 0);
+    t.is(watched.problem, undefined);
+  },
+);
+
+testWithServer(
+  'etcd away: nothing is taken away, watches are renewed, and what changes is known when it is back',
+  async (t) => {
+    const server = await start(t);
+    await write(server, 'kept');
+    const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig }, { watchMs: 1000 });
+    await known.until(() => watched.isSynced);
+    await server.stopEtcd();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    t.deepEqual([known.names.has('kept'), known.deletions], [true, 0]);
+    await server.startEtcd();
+    await server.untilReady();
+    await write(server, 'new');
+    await known.has('new');
+    t.is(known.deletions, 0);
+  },
+);
+
+testWithServer('all crashed, and etcd compacted meanwhile: only what is gone is taken away', async (t) => {
+  const server = await start(t);
+  await write(server, 'kept');
+  await write(server, 'goes');
+  const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+  await known.until(() => watched.isSynced);
+  await server.stopEtcd();
+  await server.stopServer();
+  await server.startEtcd();
+  await server.startServer();
+  await remove(server, 'goes');
+  await compact(server);
+  await known.until(() => !known.names.has('goes'));
+  t.true(known.names.has('kept'));
+  t.is(known.deletions, 1);
+});
+
+testWithServer(
+  'ten thousand objects come in pages, also when etcd is compacted between two of them',
+  async (t) => {
+    const server = await start(t);
+    const api = await connectApiServer({ lookup: () => server.kubeconfig });
+    const names = Array.from({ length: 10_000 }, (_, index) => `n-${String(index).padStart(5, '0')}`);
+    await put(
+      server,
+      new Map(
+        names.map((name) => [
+          `configmaps/default/${name}`,
+          { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default', uid: name } },
+        ]),
+      ),
+    );
+    const asked: string[] = [];
+    const known = new Known();
+    const watched = listWatch({
+      api: {
+        lines: (request) => api.lines(request),
+        request: async (request) => {
+          const from = request.query?.['continue'];
+          asked.push(from === undefined ? 'first' : 'next');
+          const answer = await api.request(request);
+          if (asked.length === 3) {
+            await write(server, 'meanwhile');
+            await compact(server);
+            // It has the pages of that moment in memory, too.
+            await server.stopServer();
+            await server.startServer();
+          }
+          return answer;
+        },
+      },
+      path: CONFIG_MAPS,
+      receiver: known,
+      logger: createLogger({ format: 'json', level: () => 'error', write: () => {}, now: () => new Date() }),
+    });
+    t.teardown(() => {
+      watched.close();
+      api.close();
+    });
+    await known.until(() => watched.isSynced);
+    t.is(asked.filter((page) => page === 'first').length, 2);
+    t.deepEqual([...known.names].filter((name) => name.startsWith('n-')).toSorted(), names);
+    t.true(known.names.has('meanwhile'));
+  },
+);
+
+testWithServer('an API server that falls silent is noticed, and followed again when it speaks', async (t) => {
+  const server = await start(t);
+  const limits = { watchMs: 1000, stallMs: 2000, requestTimeoutMs: 500 };
+  const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig }, limits);
+  await known.until(() => watched.isSynced);
+  await write(server, 'before');
+  await known.has('before');
+  server.pause();
+  t.is(await troubled(watched), 'cannot watch configmaps in namespace default: no answer within 0.5 s');
+  t.true(watched.stalenessMs() >= 2000);
+  t.is(known.deletions, 0);
+  server.resume();
+  await write(server, 'after');
+  await known.has('after');
+  t.true(known.names.has('before'));
+});
+
+testWithServer('a network that swallows everything is noticed, and a new connection made', async (t) => {
+  const server = await start(t);
+  const network = await Network.to(server.url);
+  t.teardown(() => network.close());
+  const environment = {
+    KUBERNETES_SERVICE_HOST: network.host,
+    KUBERNETES_SERVICE_PORT: String(network.port),
+    DIRECTORY: await serviceAccount(t, server),
+  };
+  const { known, watched } = await follow(t, environment, { watchMs: 1000, stallMs: 2000 });
+  await known.until(() => watched.isSynced);
+  network.swallow();
+  await write(server, 'unheard');
+  await known.has('unheard');
+  t.true(watched.counters.errors > 0);
+});
+
+/** A TCP proxy at the API server's own address, so that its certificate holds for it. */
+class Network {
+  readonly host: string;
+  port = 0;
+  readonly #sockets = new Set<Socket>();
+  readonly #server;
+
+  private constructor(url: URL) {
+    this.host = url.hostname;
+    this.#server = createServer((near) => {
+      const far = connectTcp(Number(url.port), url.hostname);
+      for (const socket of [near, far]) {
+        this.#sockets.add(socket);
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          near.destroy();
+          far.destroy();
+        });
+      }
+      near.pipe(far).pipe(near);
+    });
+  }
+
+  static async to(url: string): Promise<Network> {
+    const network = new Network(new URL(url));
+    network.#server.listen(0, network.host);
+    await once(network.#server, 'listening');
+    network.port = (network.#server.address() as { port: number }).port;
+    return network;
+  }
+
+  /** Nothing comes through connections that are open now, and nobody is told. */
+  swallow(): void {
+    for (const socket of this.#sockets) socket.unpipe().removeAllListeners('data').pause();
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+}
+
+/** What the kubelet would give to a pod: the directory of a ServiceAccount that may read ConfigMaps. */
+async function serviceAccount(t: ExecutionContext, server: TestApiServer): Promise<string> {
+  const directory = mkdtempSync(join(tmpdir(), 'cortexflow-service-account-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  await server.createServiceAccount('reader', 'default');
+  const granted = await server.kubectl(
+    'create clusterrole reader --verb=list,watch --resource=configmaps'.split(' '),
+  );
+  t.is(granted.code, 0, granted.stderr);
+  const bound = await server.kubectl(
+    'create clusterrolebinding reader --clusterrole=reader --serviceaccount=default:reader'.split(' '),
+  );
+  t.is(bound.code, 0, bound.stderr);
+  writeFileSync(join(directory, 'ca.crt'), readFileSync(server.admin.certificateAuthority));
+  await renewToken(server, directory);
+  return directory;
+}
+
+async function renewToken(server: TestApiServer, directory: string): Promise<void> {
+  writeFileSync(join(directory, 'token'), (await server.accessFor('reader', 'default')).token);
+}
+
+testWithServer('a token that is not valid any more is told, and its successor is taken up', async (t) => {
+  const server = await start(t);
+  const directory = await serviceAccount(t, server);
+  const { hostname, port } = new URL(server.url);
+  const environment = {
+    KUBERNETES_SERVICE_HOST: hostname,
+    KUBERNETES_SERVICE_PORT: port,
+    DIRECTORY: directory,
+  };
+  const { known, watched } = await follow(t, environment, { watchMs: 1000 });
+  await known.until(() => watched.isSynced);
+  await server.call({ method: 'DELETE', path: '/api/v1/namespaces/default/serviceaccounts/reader' });
+  await server.createServiceAccount('reader', 'default');
+  t.regex(
+    await troubled(watched),
+    /^is not known to the API server \(Unauthorized\): its token or certificate/,
+  );
+  await renewToken(server, directory);
+  await write(server, 'new');
+  await known.has('new');
+  t.is(watched.problem, undefined);
+  t.is(watched.counters.relists, 0);
+});
