@@ -9,8 +9,9 @@ import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf }
 import { afterRest } from './rest.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
+import { formatAddress, type SocketAddress } from './socket-address.ts';
 import type { Surroundings } from './surroundings.ts';
-import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
+import { type ConnectWaiter, connectTcp, type TcpStream } from './tcp.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -195,7 +196,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #connect(address: SocketAddress): void {
     this.#attempts++;
     this.#attemptedAtMs = performance.now();
-    this.#backend = connectTcp(address, this);
+    this.#backend = connectTcp(address, this, this.#origin.localPortsFor?.(address.address));
   }
 
   #tickConnecting(nowMs: number): void {

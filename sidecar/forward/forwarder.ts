@@ -11,14 +11,8 @@ import { ServiceUses } from './service-uses.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
-import {
-  type Acceptor,
-  type ListenAddress,
-  listenTcp,
-  type SocketAddress,
-  type TcpListener,
-  type TcpStream,
-} from './tcp.ts';
+import type { ListenAddress, SocketAddress } from './socket-address.ts';
+import { type Acceptor, listenTcp, type TcpListener, type TcpStream } from './tcp.ts';
 
 /** Where connections come from and how to tell where they want to go. */
 export interface Listener {
