@@ -1,24 +1,28 @@
+import { PREFIX } from './names.ts';
 import type { Options } from './options.ts';
 import { patchOf } from './patch.ts';
-import type { Pod } from './pod.ts';
+import type { Pod, TextMap } from './pod.ts';
 import { proxyContainers, type ProxySettings } from './sidecar-containers.ts';
 
-/** Turns an eligible pod into its patch: a JSON Patch in base64. */
+/** Turns an eligible pod and the options in its annotations into its patch: a JSON Patch in base64. */
 export type Injection = (pod: Pod, options: Options) => string;
 
+/** Patches that are kept, at some 5 KB each; whoever makes up others makes them anew. */
+const MOST_KEPT = 1_000;
+
 /**
- * Most pods ask for nothing, and their patches differ by what of `initContainers`, `volumes` and `labels` is
- * there already: each of these is made once.
+ * The pods of one Deployment get one patch, and so do most others: it depends on our annotations and on what of
+ * `initContainers`, `volumes` and `labels` is there already. Each is made once.
  */
 export function createInjection(settings: ProxySettings): Injection {
   const made = new Map<string, string>();
   return (pod, options) => {
-    if (Object.keys(options).length > 0) return encodedPatch(pod, options, settings);
-    const shape = shapeOf(pod);
-    const known = made.get(shape);
+    const key = shapeOf(pod) + askedBy(pod.metadata.annotations);
+    const known = made.get(key);
     if (known !== undefined) return known;
     const patch = encodedPatch(pod, options, settings);
-    made.set(shape, patch);
+    if (made.size >= MOST_KEPT) made.clear();
+    made.set(key, patch);
     return patch;
   };
 }
@@ -28,9 +32,17 @@ function encodedPatch(pod: Pod, options: Options, settings: ProxySettings): stri
   return Buffer.from(JSON.stringify(patchOf(pod, containers))).toString('base64');
 }
 
-/** All that a patch depends on but for the options. */
 function shapeOf({ metadata, spec }: Pod): string {
   return [spec.initContainers, spec.volumes, spec.resources, metadata.labels]
     .map((part) => (part ? '1' : '0'))
     .join('');
+}
+
+/** All annotations that options are read from. */
+function askedBy(annotations: TextMap | null | undefined): string {
+  const ours: (string | undefined)[] = [];
+  for (const name in annotations) {
+    if (name.startsWith(PREFIX)) ours.push(name, annotations?.[name]);
+  }
+  return ours.length === 0 ? '' : JSON.stringify(ours);
 }

@@ -44,8 +44,13 @@ test('a patch that is kept is the patch of the next pod of that shape, and of no
   t.not(responseTo(bare).patch, first);
   t.not(responseTo({ ...PLAIN_POD, spec: { ...PLAIN_POD.spec, volumes: [] } }).patch, first);
   t.not(responseTo({ ...PLAIN_POD, spec: { ...PLAIN_POD.spec, initContainers: [] } }).patch, first);
-  const debug = { ...PLAIN_POD.metadata, annotations: { 'cortexflow.io/log-level': 'debug' } };
-  t.not(responseTo({ ...PLAIN_POD, metadata: debug }).patch, first);
+  const withLevel = (level: string): string | undefined => {
+    const metadata = { ...PLAIN_POD.metadata, annotations: { 'cortexflow.io/log-level': level } };
+    return responseTo({ ...PLAIN_POD, metadata }).patch;
+  };
+  t.not(withLevel('debug'), first);
+  t.not(withLevel('debug'), withLevel('error'));
+  t.is(withLevel('debug'), withLevel('debug'));
 });
 
 test('a pod that is not eligible is allowed as it is, and the audit log hears why', (t) => {

@@ -1,31 +1,16 @@
-import type { Balancer } from '../balance/balancer.ts';
 import type { PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
-import type { Logger } from '../../process/log.ts';
-import type { Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
-import type { ConnectTimes } from './counters.ts';
-import type { CopyResources, Direction, DirectionOwner } from './direction.ts';
+import type { Decision, Destination, EndpointGroup } from '../services/decision.ts';
+import type { Direction, DirectionOwner } from './direction.ts';
 import { Exchange } from './exchange.ts';
-import { keepAliveWithin, type Limits, LONE_ADDRESS_TIMEOUT_MS } from './limits.ts';
+import { connectLimitMs, keepAliveWithin } from './limits.ts';
 import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
+import { afterRest } from './rest.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
+import type { Surroundings } from './surroundings.ts';
 import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
-
-/** What all connections of one forwarder share. */
-export interface Surroundings extends CopyResources {
-  readonly routes: Routes;
-  readonly balancer: Balancer;
-  readonly limits: Limits;
-  readonly connectTimes: Readonly<Record<TrafficDirection, ConnectTimes>>;
-  readonly log: Logger;
-  serviceUse(name: string, direction: TrafficDirection): ServiceUse;
-  ended(connection: Connection): void;
-}
-
-/** Once an intercepted connection has rested for this long, its peers are asked whether they are still there. */
-const KEPT_ALIVE_AFTER_MS = 5_000;
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -135,9 +120,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#closedFirst ??= isSending ? 'client' : 'backend';
     const other = isSending ? exchange.receiving : exchange.sending;
     if (other.hasEnded) {
-      this.#client.close();
-      this.#backend?.close();
-      this.#end('complete', '');
+      this.#close('complete');
     } else {
       (isSending ? this.#backend : this.#client)?.shutdown();
     }
@@ -152,7 +135,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   async #awaitEndpoints(service: ServiceUse): Promise<void> {
     await service.lease(this.#around.routes).known;
-    if (!this.#hasEnded) this.#perform(this.#around.routes.decide(this.#destination));
+    if (!this.#hasEnded) this.#decideAgain();
   }
 
   #perform(decision: Decision): void {
@@ -192,7 +175,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
       service.counters.passedThrough++;
       const fields = { service: key, endpoint: this.#endpoint };
       const message = 'Passed a connection through to the address of its Service, unbalanced.';
-      service.warnings.say(this.#around.log, { message, reason: 'endpoints-not-loaded', fields });
+      service.warnings.say(this.#around.log, { message, reason: 'endpoints-not-told', fields });
     }
     this.#connect(decision);
   }
@@ -200,7 +183,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #connectToOneOf(group: EndpointGroup): void {
     const pick = this.#around.balancer.pick(group, this, performance.now());
     if (pick === undefined) {
-      this.refuse('connect-failed', this.#failure);
+      this.#giveUp('connect-failed');
       return;
     }
     this.#load = pick.load;
@@ -217,20 +200,26 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   #tickConnecting(nowMs: number): void {
     if (this.#backend === undefined) return;
-    const { connectTimeoutMs } = this.#around.limits;
-    const limitMs =
-      this.#load === undefined ? Math.max(connectTimeoutMs, LONE_ADDRESS_TIMEOUT_MS) : connectTimeoutMs;
+    const limitMs = connectLimitMs(this.#around.limits, this.#load === undefined);
     if (nowMs - this.#attemptedAtMs >= limitMs) this.connectFailed('ETIMEDOUT');
   }
 
   #tickQuiet(exchange: Exchange, nowMs: number): void {
-    const quietMs = exchange.quietMs(nowMs);
-    const { idleTimeoutMs } = this.#around.limits;
-    if (this.#origin.isIntercepted) {
-      if (quietMs >= KEPT_ALIVE_AFTER_MS) exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
-    } else if (quietMs >= idleTimeoutMs) {
-      this.abort('idle-timeout');
-    }
+    const { isDraining, limits } = this.#around;
+    const { idleTimeoutMs } = limits;
+    const { direction, isIntercepted } = this.#origin;
+    const isLeftBehind = isDraining && exchange.hasWorkloadEnded(direction);
+    const due = afterRest({ quietMs: exchange.quietMs(nowMs), isIntercepted, isLeftBehind, idleTimeoutMs });
+    if (due === 'keep-alive') exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
+    else if (due === 'close') this.#close('drained');
+    else if (due === 'cut') this.abort('idle-timeout');
+  }
+
+  /** Without a reset: whoever still reads has been told all there was. */
+  #close(ending: Ending): void {
+    this.#client.close();
+    this.#backend?.close();
+    this.#end(ending, '');
   }
 
   #endpointFailed(service: ServiceUse, code: string): void {
@@ -243,15 +232,26 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const message = 'Could not connect to an endpoint.';
     service.warnings.say(this.#around.log, { message, reason: code, fields });
     if (load === undefined) this.refuse('connect-failed', this.#failure);
+    // A pod that is there refuses; where no pod is any more, nobody does.
+    else if (code !== 'ECONNREFUSED' && this.#around.routes.doubt(this.#destination)) this.#decideAgain();
     else this.#retry(service, nowMs);
   }
 
   /** On another endpoint, of those that are there by now. */
   #retry(service: ServiceUse, nowMs: number): void {
     this.exclude = new Set([...this.exclude, this.#endpoint]);
-    if (this.#attempts >= this.#around.limits.connectAttempts) this.refuse('connect-failed', this.#failure);
-    else if (!service.retryBudget.withdraw(nowMs)) this.refuse('retry-budget-exhausted', this.#failure);
-    else this.#perform(this.#around.routes.decide(this.#destination));
+    if (this.#attempts >= this.#around.limits.connectAttempts) this.#giveUp('connect-failed');
+    else if (!service.retryBudget.withdraw(nowMs)) this.#giveUp('retry-budget-exhausted');
+    else this.#decideAgain();
+  }
+
+  #decideAgain(): void {
+    this.#perform(this.#around.routes.decide(this.#destination));
+  }
+
+  #giveUp(reason: Refusal): void {
+    if (this.#around.routes.doubt(this.#destination)) this.#decideAgain();
+    else this.refuse(reason, this.#failure);
   }
 
   #end(ending: Ending, detail: string): void {

@@ -1,4 +1,5 @@
 import { type CopyResources, Direction, type DirectionOwner } from './direction.ts';
+import type { TrafficDirection } from './origin.ts';
 import type { KeepAlive, TcpStream } from './tcp.ts';
 
 /** A connection that has been quiet for this long gives back grown buffers. */
@@ -24,6 +25,11 @@ export class Exchange {
     this.#quietSinceMs = nowMs;
     this.sending.start();
     this.receiving.start();
+  }
+
+  /** Whether the workload has sent all that it had to send. */
+  hasWorkloadEnded(direction: TrafficDirection): boolean {
+    return direction === 'outbound' ? this.sending.hasEnded : this.receiving.hasEnded;
   }
 
   /** For how long nothing has moved, as seen by whoever asks now and then. Gives back what it does not need then. */

@@ -2,12 +2,13 @@ import type { Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
 import type { Destination, Routes } from '../services/decision.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { Connection, type Surroundings } from './connection.ts';
+import { Connection } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
 import type { ServiceUse } from './service-use.ts';
 import { ServiceUses } from './service-uses.ts';
+import type { Surroundings } from './surroundings.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
 import {
@@ -59,6 +60,7 @@ export class Forwarder implements Surroundings {
   readonly #connections = new Set<Connection>();
   readonly #services = new ServiceUses();
   readonly #timer: NodeJS.Timeout;
+  #isDraining = false;
   #allEnded: PromiseWithResolvers<void> | undefined;
 
   constructor({ routes, balancer, log, limits = {} }: ForwarderOptions) {
@@ -73,6 +75,10 @@ export class Forwarder implements Surroundings {
 
   get connections(): ReadonlySet<Connection> {
     return this.#connections;
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
   }
 
   get services(): Iterable<ServiceUse> {
@@ -95,6 +101,7 @@ export class Forwarder implements Surroundings {
    * what is left.
    */
   async drain(limitMs: number): Promise<void> {
+    this.#isDraining = true;
     this.#closeListeners(({ outlivesDrain }) => !outlivesDrain);
     if (this.#connections.size > 0) await this.#lastConnection(limitMs);
     this.#closeListeners(() => true);

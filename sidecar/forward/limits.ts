@@ -20,11 +20,13 @@ export const DEFAULT_LIMITS: Limits = {
   idleTimeoutMs: 60 * 60_000,
 };
 
-/**
- * How long a connection to an address that has no other is waited for: nobody else can be tried, and a SYN that
- * was lost is sent again after 1, 3 and 7 s.
- */
-export const LONE_ADDRESS_TIMEOUT_MS = 10_000;
+/** A SYN that was lost is sent again after 1, 3 and 7 s. */
+const LONE_ADDRESS_TIMEOUT_MS = 10_000;
+
+/** How long one address may take to accept; longer where nobody else can be tried. */
+export function connectLimitMs({ connectTimeoutMs }: Limits, isLone: boolean): number {
+  return isLone ? Math.max(connectTimeoutMs, LONE_ADDRESS_TIMEOUT_MS) : connectTimeoutMs;
+}
 
 /** Address translators on the way forget connections that are silent for some minutes. */
 const LONGEST_SILENCE_SECONDS = 60;

@@ -10,7 +10,8 @@ import { startApiServer, type TestApiServer, whyNoApiServer } from './api-server
 import type { Output } from './command.ts';
 import { testThatNeeds } from './requirement.ts';
 
-const testWithServer = testThatNeeds(whyNoApiServer(), test);
+// One after the other: each server takes a quarter of a gigabyte, and seconds of a processor.
+const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
 const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 
 testWithServer('two serve side by side and know nothing of one another', async (t) => {

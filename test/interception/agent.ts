@@ -62,13 +62,19 @@ export const verbs = {
     for (const socket of servers.get(port)?.sockets ?? []) socket.resetAndDestroy();
   },
 
+  /** Closes the connections that it has accepted, as the end of a process does. */
+  async closeAll({ port }: { readonly port: number }): Promise<void> {
+    for (const socket of servers.get(port)?.sockets ?? []) socket.destroy();
+  },
+
   async accepted({ port }: { readonly port: number }): Promise<number> {
     return servers.get(port)?.sockets.size ?? 0;
   },
 
   /** Connects, and says nothing. */
-  async open({ host, port }: Target): Promise<number> {
-    const socket = connect({ host, port, allowHalfOpen: true });
+  async open({ host, port, localPort }: Target & { readonly localPort?: number }): Promise<number> {
+    const from = localPort === undefined ? {} : { localPort };
+    const socket = connect({ host, port, allowHalfOpen: true, ...from });
     await once(socket, 'connect');
     opened += 1;
     sockets.set(opened, { socket, ending: endingOf(socket) });

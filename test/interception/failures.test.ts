@@ -195,6 +195,20 @@ if (!skipped(test)) {
     },
   );
 
+  test.serial(
+    'told to end, it does not wait for a peer that leaves open what the workload has closed',
+    async (t) => {
+      const { mesh, client, server } = await setUp(t, 'linger');
+      await mesh.startControlPlane();
+      const sidecar = await client.inject(mesh.bootstrap({ drainMs: 86_400_000 }));
+      const id = await server.ask('open', { host: client.ipv4, port: 2525 });
+      await server.ask('say', { id, text: '' });
+      await client.ask('closeAll', { port: 2525 });
+      t.is(await server.ask('ending', { id }), 'end');
+      t.is(await sidecar.end('SIGTERM'), 0);
+    },
+  );
+
   test.serial('a sidecar that runs as somebody else says so and does not start', async (t) => {
     const { mesh, client } = await setUp(t, 'uid');
     const document = mesh.bootstrap({ interception: { proxyUid: 2103 } });

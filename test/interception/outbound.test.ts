@@ -110,6 +110,21 @@ if (!skipped(test)) {
     await client.ask('close', { id });
   });
 
+  test.serial('connections to several places may come from one port', async (t) => {
+    // Redirected they would all be from there to one port of the sidecar: the kernel has to tell them apart.
+    const targets = [
+      ['10.96.0.14', 25],
+      [one.ipv4, 2525],
+      ['203.0.113.5', 2526],
+    ] as const;
+    await world.ask('serve', { kind: 'greeting', port: 2526, name: 'world' });
+    const ids: number[] = [];
+    for (const [host, port] of targets) ids.push(await client.ask('open', { host, port, localPort: 45_678 }));
+    const heard = await Promise.all(ids.map((id) => client.ask('say', { id, text: '' })));
+    t.deepEqual(heard, ['220 one ready\n', '220 one ready\n', '220 world ready\n']);
+    for (const id of ids) await client.ask('close', { id });
+  });
+
   test.serial('a client that ends its half gets the answer', async (t) => {
     t.true(await client.ask('upload', { host: '10.96.0.15', port: 90, bytes: 1_000_000 }));
     t.true(await client.ask('upload', { host: 'fd96::15', port: 90, bytes: 1_000_000 }));

@@ -18,7 +18,7 @@ interface Image {
 const IMAGES: readonly Image[] = [
   { program: 'control-plane', entries: ['control-plane/main.ts'] },
   { program: 'injector', entries: ['injector/main.ts'] },
-  { program: 'sidecar', entries: ['sidecar/main.ts'] },
+  { program: 'sidecar', entries: ['sidecar/main.ts', 'sidecar/proxy-init/main.ts'] },
 ];
 
 /** One instruction a line, its continuation lines joined. */

@@ -17,9 +17,13 @@ export function directoryOf(kustomization: Kustomization): string {
   return join(K8S, kustomization);
 }
 
-/** What `kubectl apply -k` would send, in that order. Rejects with kubectl's complaint. */
-export async function build(kustomization: Kustomization): Promise<Manifest[]> {
-  return buildDirectory(directoryOf(kustomization));
+const built = new Map<Kustomization, Promise<Manifest[]>>();
+
+/** What `kubectl apply -k` would send, in that order; once for each process. Rejects with kubectl's complaint. */
+export function build(kustomization: Kustomization): Promise<readonly Manifest[]> {
+  const manifests = built.get(kustomization) ?? buildDirectory(directoryOf(kustomization));
+  built.set(kustomization, manifests);
+  return manifests;
 }
 
 /** What comes of a directory of users, as docs/kubernetes.md has them: `kustomization.yaml` and what it names. */

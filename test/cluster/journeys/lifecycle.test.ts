@@ -30,7 +30,7 @@ journey(
 
     await cluster('up');
     const kubectl = [
-      'kubectl',
+      binaryPath('kubectl'),
       `--kubeconfig=${join(state, 'kubeconfig')}`,
       `--cache-dir=${join(state, 'cache')}`,
     ];
