@@ -2,9 +2,11 @@ import { networkInterfaces } from 'node:os';
 import { hostPort, StartupError } from '../process/listen.ts';
 import type { Interception } from './config.ts';
 import type { Forwarder } from './forward/forwarder.ts';
+import { portsForWorkload } from './forward/local-ports.ts';
 import type { Origin, TrafficDirection } from './forward/origin.ts';
 import { type ListenerPort, OriginalDestinations } from './forward/original-dst.ts';
-import type { SocketAddress, TcpStream } from './forward/tcp.ts';
+import type { SocketAddress } from './forward/socket-address.ts';
+import type { TcpStream } from './forward/tcp.ts';
 import type { Destination } from './services/decision.ts';
 
 /** The wildcard of each family, apart, so that no address is an IPv4-mapped one. */
@@ -13,16 +15,17 @@ const WILDCARDS = { ipv4: '0.0.0.0', ipv6: '::' } as const;
 /** What a machine without IPv6 answers to whoever wants to listen there. */
 const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT']);
 
-const ORIGINS: Readonly<Record<TrafficDirection, Origin>> = {
-  outbound: { direction: 'outbound', isIntercepted: true, outlivesDrain: true },
-  inbound: { direction: 'inbound', isIntercepted: true, outlivesDrain: false },
-};
+const OUTBOUND: Origin = { direction: 'outbound', isIntercepted: true, outlivesDrain: true };
+const INBOUND: Origin = { direction: 'inbound', isIntercepted: true, outlivesDrain: false };
 
 /**
  * Takes the connections that the kernel redirects here, and returns what listens where. Throws a StartupError
  * for what would keep it from working.
  */
-export function listenForInterception(forwarder: Forwarder, interception: Interception): string[] {
+export async function listenForInterception(
+  forwarder: Forwarder,
+  interception: Interception,
+): Promise<string[]> {
   // Its own connections would be redirected to itself, and those again.
   const uid = process.getuid?.();
   if (uid !== interception.proxyUid) {
@@ -32,13 +35,14 @@ export function listenForInterception(forwarder: Forwarder, interception: Interc
     );
   }
   const taker = new Taker(interception);
+  const origins = { outbound: OUTBOUND, inbound: { ...INBOUND, localPortsFor: await portsForWorkload() } };
   return (['outbound', 'inbound'] as const).flatMap((direction) =>
     (['ipv4', 'ipv6'] as const).flatMap((family) => {
       const own = { family, port: interception[direction].port };
       const result = forwarder.listen({
         name: `Interception (${direction})`,
         address: { address: WILDCARDS[family], port: own.port, ipv6Only: family === 'ipv6' },
-        origin: ORIGINS[direction],
+        origin: origins[direction],
         destinationOf: (client) => taker.destinationOf(client, direction, own),
       });
       if (result.ok) return [`${direction} ${hostPort(result.address.address, result.address.port)}`];

@@ -50,7 +50,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   await discovery.start();
   const { interception } = config;
   // After what is on disk is in use: until then nothing would be known to be balanced.
-  const intercepts = interception && listenForInterception(forwarder, interception);
+  const intercepts = interception && (await listenForInterception(forwarder, interception));
 
   log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts });
   shutDownOnSignal({

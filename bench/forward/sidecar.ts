@@ -44,6 +44,7 @@ const forwarder = new Forwarder({
         return { action: 'refuse', reason: 'unknown-service', detail: 'Not in this bench.' };
       return { action: 'balance', group };
     },
+    doubt: () => false,
     use: () => ({ known: Promise.resolve(), release() {} }),
   },
   balancer: new Balancer({ random: Math.random }),

@@ -1,31 +1,17 @@
-import type { Balancer } from '../balance/balancer.ts';
 import type { PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
-import type { Logger } from '../../process/log.ts';
-import type { Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
-import type { ConnectTimes } from './counters.ts';
-import type { CopyResources, Direction, DirectionOwner } from './direction.ts';
+import type { Decision, Destination, EndpointGroup } from '../services/decision.ts';
+import type { Direction, DirectionOwner } from './direction.ts';
 import { Exchange } from './exchange.ts';
-import { connectLimitMs, keepAliveWithin, type Limits } from './limits.ts';
+import { connectLimitMs, keepAliveWithin } from './limits.ts';
 import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
 import { afterRest } from './rest.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
-import { type ConnectWaiter, connectTcp, formatAddress, type SocketAddress, type TcpStream } from './tcp.ts';
-
-/** What all connections of one forwarder share. */
-export interface Surroundings extends CopyResources {
-  readonly routes: Routes;
-  readonly balancer: Balancer;
-  readonly limits: Limits;
-  readonly connectTimes: Readonly<Record<TrafficDirection, ConnectTimes>>;
-  readonly log: Logger;
-  /** Whether the sidecar was told to end: its workload has ended, or is about to. */
-  readonly isDraining: boolean;
-  serviceUse(name: string, direction: TrafficDirection): ServiceUse;
-  ended(connection: Connection): void;
-}
+import { formatAddress, type SocketAddress } from './socket-address.ts';
+import type { Surroundings } from './surroundings.ts';
+import { type ConnectWaiter, connectTcp, type TcpStream } from './tcp.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -150,7 +136,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   async #awaitEndpoints(service: ServiceUse): Promise<void> {
     await service.lease(this.#around.routes).known;
-    if (!this.#hasEnded) this.#perform(this.#around.routes.decide(this.#destination));
+    if (!this.#hasEnded) this.#decideAgain();
   }
 
   #perform(decision: Decision): void {
@@ -190,7 +176,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
       service.counters.passedThrough++;
       const fields = { service: key, endpoint: this.#endpoint };
       const message = 'Passed a connection through to the address of its Service, unbalanced.';
-      service.warnings.say(this.#around.log, { message, reason: 'endpoints-not-loaded', fields });
+      service.warnings.say(this.#around.log, { message, reason: 'endpoints-not-told', fields });
     }
     this.#connect(decision);
   }
@@ -198,7 +184,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #connectToOneOf(group: EndpointGroup): void {
     const pick = this.#around.balancer.pick(group, this, performance.now());
     if (pick === undefined) {
-      this.refuse('connect-failed', this.#failure);
+      this.#giveUp('connect-failed');
       return;
     }
     this.#load = pick.load;
@@ -210,7 +196,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #connect(address: SocketAddress): void {
     this.#attempts++;
     this.#attemptedAtMs = performance.now();
-    this.#backend = connectTcp(address, this);
+    this.#backend = connectTcp(address, this, this.#origin.localPortsFor?.(address.address));
   }
 
   #tickConnecting(nowMs: number): void {
@@ -247,15 +233,26 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const message = 'Could not connect to an endpoint.';
     service.warnings.say(this.#around.log, { message, reason: code, fields });
     if (load === undefined) this.refuse('connect-failed', this.#failure);
+    // A pod that is there refuses; where no pod is any more, nobody does.
+    else if (code !== 'ECONNREFUSED' && this.#around.routes.doubt(this.#destination)) this.#decideAgain();
     else this.#retry(service, nowMs);
   }
 
   /** On another endpoint, of those that are there by now. */
   #retry(service: ServiceUse, nowMs: number): void {
     this.exclude = new Set([...this.exclude, this.#endpoint]);
-    if (this.#attempts >= this.#around.limits.connectAttempts) this.refuse('connect-failed', this.#failure);
-    else if (!service.retryBudget.withdraw(nowMs)) this.refuse('retry-budget-exhausted', this.#failure);
-    else this.#perform(this.#around.routes.decide(this.#destination));
+    if (this.#attempts >= this.#around.limits.connectAttempts) this.#giveUp('connect-failed');
+    else if (!service.retryBudget.withdraw(nowMs)) this.#giveUp('retry-budget-exhausted');
+    else this.#decideAgain();
+  }
+
+  #decideAgain(): void {
+    this.#perform(this.#around.routes.decide(this.#destination));
+  }
+
+  #giveUp(reason: Refusal): void {
+    if (this.#around.routes.doubt(this.#destination)) this.#decideAgain();
+    else this.refuse(reason, this.#failure);
   }
 
   #end(ending: Ending, detail: string): void {

@@ -2,22 +2,17 @@ import type { Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
 import type { Destination, Routes } from '../services/decision.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { Connection, type Surroundings } from './connection.ts';
+import { Connection } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
 import type { ServiceUse } from './service-use.ts';
 import { ServiceUses } from './service-uses.ts';
+import type { Surroundings } from './surroundings.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
-import {
-  type Acceptor,
-  type ListenAddress,
-  listenTcp,
-  type SocketAddress,
-  type TcpListener,
-  type TcpStream,
-} from './tcp.ts';
+import type { ListenAddress, SocketAddress } from './socket-address.ts';
+import { type Acceptor, listenTcp, type TcpListener, type TcpStream } from './tcp.ts';
 
 /** Where connections come from and how to tell where they want to go. */
 export interface Listener {

@@ -1,3 +1,5 @@
+import type { LocalPorts } from './socket-address.ts';
+
 /** Which way a connection goes, seen from the workload: made by it or to it. */
 export type TrafficDirection = 'outbound' | 'inbound';
 
@@ -13,6 +15,8 @@ export interface Origin {
   readonly isIntercepted: boolean;
   /** Whether more are taken while the sidecar drains: a workload that is ending still has things to say. */
   readonly outlivesDrain: boolean;
+  /** From where to connect to an address; undefined, or where it answers so: from wherever the kernel likes. */
+  readonly localPortsFor?: (address: string) => LocalPorts | undefined;
 }
 
 /** Somebody connects to an address of the sidecar's own, on purpose. */

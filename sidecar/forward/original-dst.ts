@@ -9,7 +9,8 @@
 import { createRequire } from 'node:module';
 import type * as Ffi from 'node:ffi';
 import { StartupError } from '../../process/listen.ts';
-import type { SocketAddress, TcpStream } from './tcp.ts';
+import type { SocketAddress } from './socket-address.ts';
+import type { TcpStream } from './tcp.ts';
 
 /** The levels IP and IPv6 of socket options, and SO_ORIGINAL_DST, which is IP6T_SO_ORIGINAL_DST as well (Linux). */
 const LEVELS = { ipv4: 0, ipv6: 41 } as const;

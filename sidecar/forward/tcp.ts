@@ -18,6 +18,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import type { ListenAddress, LocalPorts, SocketAddress } from './socket-address.ts';
 
 interface Handle {
   reader: StreamReader | undefined;
@@ -83,32 +84,16 @@ const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap') as TcpWrap;
 const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = binding(
   'stream_wrap',
 ) as StreamWrap;
-const { UV_EOF } = binding('uv') as { readonly UV_EOF: number };
+const { UV_EOF, UV_EADDRNOTAVAIL } = binding('uv') as Readonly<Record<'UV_EOF' | 'UV_EADDRNOTAVAIL', number>>;
 
 /** How many connections the kernel may finish before we accept them; it caps this at `somaxconn`. */
 const BACKLOG = 4096;
-
-export interface SocketAddress {
-  readonly address: string;
-  readonly port: number;
-}
-
-/** Where to listen. */
-export interface ListenAddress extends SocketAddress {
-  /** `::` without IPv4: for whoever listens on `0.0.0.0` as well, so that no address is ever IPv4-mapped. */
-  readonly ipv6Only?: boolean;
-}
 
 /** When a silent peer is asked whether it is still there, how often, and how many times in vain. */
 export interface KeepAlive {
   readonly idleSeconds: number;
   readonly intervalSeconds: number;
   readonly probes: number;
-}
-
-/** `address:port`, IPv6 in brackets. */
-export function formatAddress({ address, port }: SocketAddress): string {
-  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 /** Who hears of the bytes of one stream. `read` is the hot path: called once for each read. */
@@ -284,18 +269,46 @@ export function listenTcp({ address, port, ipv6Only }: ListenAddress, acceptor: 
   return { ok: true, listener: { address: local as SocketAddress, close: () => handle.close() } };
 }
 
+/** How many local ports are tried: others use some, and some still rest from an earlier connection. */
+const MOST_LOCAL_PORTS = 64;
+
 /** Connects to an IP address. Close the returned stream to stop waiting: the waiter hears no more then. */
-export function connectTcp({ address, port }: SocketAddress, waiter: ConnectWaiter): TcpStream {
-  const handle = new TCP(constants.SOCKET);
+export function connectTcp(to: SocketAddress, waiter: ConnectWaiter, local?: LocalPorts): TcpStream {
   const request = new TCPConnectWrap();
-  request.stream = new TcpStream(handle);
   request.waiter = waiter;
   request.oncomplete = onConnected;
-  const error = address.includes(':')
-    ? handle.connect6(request, address, port)
-    : handle.connect(request, address, port);
+  let error = connectHandle(request, to, local);
+  for (
+    let left = local === undefined ? 0 : MOST_LOCAL_PORTS;
+    error === UV_EADDRNOTAVAIL && left > 0;
+    left--
+  ) {
+    request.stream.close();
+    error = connectHandle(request, to, local);
+  }
   if (error !== 0) process.nextTick(failConnect, request, error);
   return request.stream;
+}
+
+/** A negative errno, or 0. */
+function connectHandle(
+  request: ConnectRequest,
+  { address, port }: SocketAddress,
+  local?: LocalPorts,
+): number {
+  const handle = new TCP(constants.SOCKET);
+  request.stream = new TcpStream(handle);
+  if (local !== undefined && !isBound(handle, local.next())) return UV_EADDRNOTAVAIL;
+  return address.includes(':')
+    ? handle.connect6(request, address, port)
+    : handle.connect(request, address, port);
+}
+
+/** libuv keeps to itself until later that an address is in use: a socket without a port was not bound. */
+function isBound(handle: Handle, { address, port }: SocketAddress): boolean {
+  const error = address.includes(':') ? handle.bind6(address, port, 0) : handle.bind(address, port);
+  const local: Partial<SocketAddress> = {};
+  return error === 0 && handle.getsockname(local) === 0 && local.port === port;
 }
 
 function writeRequest(stream: TcpStream, writer: StreamWriter): WriteRequest {

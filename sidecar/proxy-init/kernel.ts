@@ -4,7 +4,7 @@ import type { Features } from './ruleset.ts';
 /** Something that the rules need of the kernel. */
 interface Need {
   readonly rule: string;
-  readonly hook: 'prerouting' | 'output';
+  readonly hook: 'prerouting' | 'output' | 'postrouting';
   readonly type: 'nat' | 'filter';
   /** What is missing where the kernel refuses the rule. */
   readonly missing: string;
@@ -23,7 +23,7 @@ const NEEDS: readonly Need[] = [
     rule: 'accept',
     hook: 'output',
     type: 'nat',
-    missing: 'address translation in tables of family inet (CONFIG_NFT_NAT, Linux 5.2 or newer)',
+    missing: 'address translation in tables of family inet (CONFIG_NF_NAT, Linux 5.2 or newer)',
   },
   {
     rule: 'meta l4proto tcp redirect to :5054',
@@ -36,6 +36,12 @@ const NEEDS: readonly Need[] = [
     hook: 'prerouting',
     type: 'nat',
     missing: 'address lookups (CONFIG_NFT_FIB_INET, module nft_fib_inet)',
+  },
+  {
+    rule: 'snat ip to ip daddr',
+    hook: 'postrouting',
+    type: 'nat',
+    missing: 'translation of source addresses (CONFIG_NFT_NAT, module nft_nat)',
   },
 ];
 

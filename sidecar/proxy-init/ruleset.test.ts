@@ -59,6 +59,13 @@ test('inbound: only where somebody listens, and never the ports of the sidecar',
   t.true(rulesOf(textOf(elsewhere), 'inbound').includes('tcp dport { 5053-5058, 6000 } return'));
 });
 
+test('the sidecar comes to the workload from loopback, and the workload sees its own address', (t) => {
+  t.deepEqual(rulesOf(textOf(plain), 'source'), [
+    'oif lo meta skuid 2102 meta l4proto tcp ip saddr 127.0.0.1 ip daddr != 127.0.0.0/8 snat ip to ip daddr',
+    'oif lo meta skuid 2102 meta l4proto tcp ip6 saddr ::1 ip6 daddr != ::1 snat ip6 to ip6 daddr',
+  ]);
+});
+
 test('where the kernel cannot look up listeners, everything is redirected', (t) => {
   t.is(rulesOf(textOf(plain, false), 'inbound').at(-1), 'meta l4proto tcp redirect to :5056');
 });

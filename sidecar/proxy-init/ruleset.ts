@@ -20,7 +20,8 @@ export interface NamedSet {
 
 export interface Chain {
   readonly name: string;
-  readonly hook: 'prerouting' | 'output';
+  readonly hook: 'prerouting' | 'output' | 'postrouting';
+  readonly priority: number;
   readonly rules: readonly Rule[];
 }
 
@@ -30,9 +31,16 @@ export interface Rule {
   readonly comment: string;
   /** nft(8) expressions. */
   readonly matches: string;
-  /** To this port of the pod; undefined: left alone. */
-  readonly redirectTo?: number;
+  readonly action: Action;
 }
+
+export type Action =
+  /** Left alone. */
+  | { readonly kind: 'return' }
+  /** To this port of the pod. */
+  | { readonly kind: 'redirect'; readonly port: number }
+  /** As if it came from the address that it goes to. */
+  | { readonly kind: 'from-destination'; readonly family: 'ip' | 'ip6' };
 
 export interface Features {
   /** Whether the kernel can look up the socket that a packet is for (nft_socket). */
@@ -41,8 +49,9 @@ export interface Features {
 
 export const TABLE = 'cortexflow';
 
-/** The priority at which destinations are rewritten (NF_IP_PRI_NAT_DST). */
-export const PRIORITY = -100;
+/** The priorities at which destinations and sources are rewritten (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC). */
+const DESTINATION_PRIORITY = -100;
+const SOURCE_PRIORITY = 100;
 
 /** What the sidecar itself listens on, now and later: for those who speak to it, whatever is redirected. */
 const SIDECAR_PORTS = { first: 5053, last: 5058 } as const;
@@ -50,69 +59,102 @@ const SIDECAR_PORTS = { first: 5053, last: 5058 } as const;
 /** No Service and no pod is there, and a link-local IPv6 address means nothing without its interface. */
 const LINK_LOCAL = { ipv4: '169.254.0.0/16', ipv6: 'fe80::/10' } as const;
 
-export function rulesetFor({ proxyUid, outbound, inbound }: Interception, features: Features): Ruleset {
+export function rulesetFor(interception: Interception, features: Features): Ruleset {
+  const { outbound, inbound } = interception;
   return {
     sets: [...setsOf('outbound', outbound.exclude), ...setsOf('inbound', inbound.exclude)],
-    chains: [
-      {
-        name: 'outbound',
-        hook: 'output',
-        rules: [
-          ...ALWAYS,
-          { comment: 'loopback, and the pod to itself', matches: 'oif lo' },
-          { comment: 'the sidecar itself', matches: `meta skuid ${proxyUid}` },
-          { comment: 'link-local', matches: `ip daddr ${LINK_LOCAL.ipv4}` },
-          { comment: 'link-local, IPv6', matches: `ip6 daddr ${LINK_LOCAL.ipv6}` },
-          ...exclusions('outbound', 'daddr'),
-          { comment: 'to the sidecar', matches: 'meta l4proto tcp', redirectTo: outbound.port },
-        ],
-      },
-      {
-        name: 'inbound',
-        hook: 'prerouting',
-        rules: [
-          ...ALWAYS,
-          { comment: 'loopback, and the pod to itself', matches: 'iif lo' },
-          {
-            comment: 'ports of the sidecar',
-            matches: `tcp dport ${sidecarPorts([outbound.port, inbound.port])}`,
-          },
-          ...exclusions('inbound', 'saddr'),
-          { comment: 'routed on to somebody else', matches: 'fib daddr type != local' },
-          inboundRedirect(inbound.port, features),
-        ],
-      },
+    chains: [outboundChain(interception), inboundChain(interception, features), sourceChain(interception)],
+  };
+}
+
+function outboundChain({ proxyUid, outbound }: Interception): Chain {
+  return {
+    name: 'outbound',
+    hook: 'output',
+    priority: DESTINATION_PRIORITY,
+    rules: [
+      leave('no beginning of a connection', NO_BEGINNING),
+      leave('loopback, and the pod to itself', 'oif lo'),
+      leave('the sidecar itself', `meta skuid ${proxyUid}`),
+      leave('link-local', `ip daddr ${LINK_LOCAL.ipv4}`),
+      leave('link-local, IPv6', `ip6 daddr ${LINK_LOCAL.ipv6}`),
+      ...exclusions('outbound', 'daddr'),
+      redirect('to the sidecar', 'meta l4proto tcp', outbound.port),
     ],
   };
 }
 
-function sidecarPorts(redirectedTo: readonly number[]): string {
-  const { first, last } = SIDECAR_PORTS;
-  const others = redirectedTo.filter((port) => port < first || port > last);
-  return `{ ${[`${first}-${last}`, ...others].join(', ')} }`;
+/**
+ * Only where somebody listens at that address and port: else the kernel refuses, so that a probe that only
+ * connects, and a client that would try another endpoint, learn the truth. Any socket that is found is
+ * transparent or not, and none is neither.
+ */
+function inboundChain({ outbound, inbound }: Interception, { findsListeners }: Features): Chain {
+  const ports = sidecarPorts([outbound.port, inbound.port]);
+  return {
+    name: 'inbound',
+    hook: 'prerouting',
+    priority: DESTINATION_PRIORITY,
+    rules: [
+      leave('no beginning of a connection', NO_BEGINNING),
+      leave('loopback, and the pod to itself', 'iif lo'),
+      leave('ports of the sidecar', `tcp dport ${ports}`),
+      ...exclusions('inbound', 'saddr'),
+      leave('routed on to somebody else', 'fib daddr type != local'),
+      findsListeners
+        ? redirect(
+            'to the sidecar where somebody listens',
+            'meta l4proto tcp socket transparent <= 1',
+            inbound.port,
+          )
+        : redirect('to the sidecar', 'meta l4proto tcp', inbound.port),
+    ],
+  };
+}
+
+/**
+ * The sidecar connects to the workload from loopback, whose ports are free again after a second; the workload is
+ * to see its own address and nobody on loopback.
+ */
+function sourceChain({ proxyUid }: Interception): Chain {
+  const own = `oif lo meta skuid ${proxyUid} meta l4proto tcp`;
+  return {
+    name: 'source',
+    hook: 'postrouting',
+    priority: SOURCE_PRIORITY,
+    rules: [
+      {
+        comment: 'the sidecar to the workload',
+        matches: `${own} ip saddr 127.0.0.1 ip daddr != 127.0.0.0/8`,
+        action: { kind: 'from-destination', family: 'ip' },
+      },
+      {
+        comment: 'the sidecar to the workload, IPv6',
+        matches: `${own} ip6 saddr ::1 ip6 daddr != ::1`,
+        action: { kind: 'from-destination', family: 'ip6' },
+      },
+    ],
+  };
 }
 
 /**
  * Connections that are open already stay what they are, also where connection tracking begins with these rules
  * and takes them for new.
  */
-const ALWAYS: readonly Rule[] = [
-  { comment: 'no beginning of a connection', matches: 'tcp flags & (fin | syn | rst | ack) != syn' },
-];
+const NO_BEGINNING = 'tcp flags & (fin | syn | rst | ack) != syn';
 
-/**
- * Only where somebody listens at that address and port: else the kernel refuses, so that a probe that only
- * connects, and a client that would try another endpoint, learn the truth. Any socket is found to be transparent
- * or not, and none is neither.
- */
-function inboundRedirect(port: number, { findsListeners }: Features): Rule {
-  return findsListeners
-    ? {
-        comment: 'to the sidecar where somebody listens',
-        matches: 'meta l4proto tcp socket transparent <= 1',
-        redirectTo: port,
-      }
-    : { comment: 'to the sidecar', matches: 'meta l4proto tcp', redirectTo: port };
+function leave(comment: string, matches: string): Rule {
+  return { comment, matches, action: { kind: 'return' } };
+}
+
+function redirect(comment: string, matches: string, port: number): Rule {
+  return { comment, matches, action: { kind: 'redirect', port } };
+}
+
+function sidecarPorts(redirectedTo: readonly number[]): string {
+  const { first, last } = SIDECAR_PORTS;
+  const others = redirectedTo.filter((port) => port < first || port > last);
+  return `{ ${[`${first}-${last}`, ...others].join(', ')} }`;
 }
 
 function setsOf(
@@ -134,9 +176,9 @@ function setsOf(
 
 function exclusions(side: string, address: 'saddr' | 'daddr'): readonly Rule[] {
   return [
-    { comment: 'excluded ports', matches: `tcp dport @${side}_excluded_ports` },
-    { comment: 'excluded addresses', matches: `ip ${address} @${side}_excluded_ipv4` },
-    { comment: 'excluded addresses, IPv6', matches: `ip6 ${address} @${side}_excluded_ipv6` },
+    leave('excluded ports', `tcp dport @${side}_excluded_ports`),
+    leave('excluded addresses', `ip ${address} @${side}_excluded_ipv4`),
+    leave('excluded addresses, IPv6', `ip6 ${address} @${side}_excluded_ipv6`),
   ];
 }
 
@@ -164,14 +206,24 @@ function renderSet({ name, type, elements }: NamedSet): string[] {
   ];
 }
 
-function renderChain({ name, hook, rules }: Chain): string[] {
+function renderChain({ name, hook, priority, rules }: Chain): string[] {
   return [
     `  chain ${name} {`,
-    `    type nat hook ${hook} priority ${PRIORITY}; policy accept;`,
+    `    type nat hook ${hook} priority ${priority}; policy accept;`,
     ...rules.map(
-      ({ matches, redirectTo, comment }) =>
-        `    ${matches} ${redirectTo === undefined ? 'return' : `redirect to :${redirectTo}`} comment "${comment}"`,
+      ({ matches, action, comment }) => `    ${matches} ${renderAction(action)} comment "${comment}"`,
     ),
     '  }',
   ];
+}
+
+function renderAction(action: Action): string {
+  switch (action.kind) {
+    case 'redirect':
+      return `redirect to :${action.port}`;
+    case 'from-destination':
+      return `snat ${action.family} to ${action.family} daddr`;
+    default:
+      return 'return';
+  }
 }

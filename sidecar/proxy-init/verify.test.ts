@@ -1,6 +1,6 @@
 import test from 'ava';
 import { parseCidr } from '../config/interception.ts';
-import { rulesetFor } from './ruleset.ts';
+import { type Action, rulesetFor } from './ruleset.ts';
 import { differences } from './verify.ts';
 
 const wanted = rulesetFor(
@@ -24,22 +24,30 @@ interface Listed {
   set: { name: string; type: string; elem?: unknown[] };
 }
 
+function statement(action: Action): object {
+  switch (action.kind) {
+    case 'redirect':
+      return { redirect: { port: action.port } };
+    case 'from-destination':
+      return { snat: { family: action.family, addr: {} } };
+    default:
+      return { return: null };
+  }
+}
+
 /** What nft would list of it, with one edit. */
 function listing(edit: (entries: Partial<Listed>[]) => void = () => {}): string {
   const entries: Partial<Listed>[] = [
     ...wanted.sets.map(({ name, type }) => ({ set: { name, type } })),
-    ...wanted.chains.map(({ name, hook }) => ({
-      chain: { name, hook, type: 'nat', prio: -100, policy: 'accept' },
+    ...wanted.chains.map(({ name, hook, priority }) => ({
+      chain: { name, hook, type: 'nat', prio: priority, policy: 'accept' },
     })),
     ...wanted.chains.flatMap(({ name, rules }) =>
-      rules.map(({ comment, redirectTo }) => ({
+      rules.map(({ comment, action }) => ({
         rule: {
           chain: name,
           comment,
-          expr: [
-            { match: {} },
-            redirectTo === undefined ? { return: null } : { redirect: { port: redirectTo } },
-          ],
+          expr: [{ match: {} }, statement(action)],
         },
       })),
     ),
@@ -78,7 +86,11 @@ test('what is not is named', (t) => {
     ],
     [(entries) => void (entries[first(entries, 'rule')]!.rule!.comment = 'x'), /^Rule 1 of chain outbound/u],
     [
-      (entries) => void (entries.at(-1)!.rule!.expr = [{ redirect: { port: 1 } }]),
+      (entries) => void (entries.at(-1)!.rule!.expr = [{ return: null }]),
+      /^Rule 2 of chain source is not "the sidecar to the workload, IPv6"/u,
+    ],
+    [
+      (entries) => void (entries.at(-3)!.rule!.expr = [{ redirect: { port: 1 } }]),
       /^Rule 8 of chain inbound is not "to the sidecar where somebody listens"/u,
     ],
     [

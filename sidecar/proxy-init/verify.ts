@@ -1,5 +1,5 @@
 import { type Interval, merged, parseInterval } from './intervals.ts';
-import { type Chain, type NamedSet, PRIORITY, type Rule, type Ruleset, TABLE } from './ruleset.ts';
+import { type Action, type Chain, type NamedSet, type Ruleset, TABLE } from './ruleset.ts';
 
 /** What `nft -j list table` tells, as far as it is looked at (libnftables-json(5)). */
 interface Listing {
@@ -33,7 +33,13 @@ interface ListedChain {
 interface ListedRule {
   readonly chain: string;
   readonly comment?: string;
-  readonly expr: readonly { readonly redirect?: { readonly port?: number }; readonly return?: null }[];
+  readonly expr: readonly Statement[];
+}
+
+interface Statement {
+  readonly return?: null;
+  readonly redirect?: { readonly port?: number };
+  readonly snat?: { readonly family?: string };
 }
 
 /** How what is in the kernel differs from what was asked for, a sentence each; empty where it does not. */
@@ -87,7 +93,7 @@ function differencesOfChain(
   const chain = chains.find(({ name }) => name === wanted.name);
   if (chain === undefined) return [`Chain ${wanted.name} is missing.`];
   const { type, hook, prio, policy } = chain;
-  const isPlaced = type === 'nat' && hook === wanted.hook && prio === PRIORITY && policy === 'accept';
+  const isPlaced = type === 'nat' && hook === wanted.hook && prio === wanted.priority && policy === 'accept';
   return [
     ...(isPlaced ? [] : [`Chain ${wanted.name} is at ${hook} ${prio} as ${type}, policy ${policy}.`]),
     ...differencesOfRules(
@@ -103,13 +109,19 @@ function differencesOfRules({ name, rules }: Chain, listed: readonly ListedRule[
   }
   return rules.flatMap((rule, index) => {
     const actual = listed[index];
-    return actual?.comment === rule.comment && doesAs(rule, actual)
+    return actual?.comment === rule.comment && does(rule.action, actual.expr.at(-1) ?? {})
       ? []
       : [`Rule ${index + 1} of chain ${name} is not "${rule.comment}".`];
   });
 }
 
-function doesAs({ redirectTo }: Rule, { expr }: ListedRule): boolean {
-  const last = expr.at(-1);
-  return redirectTo === undefined ? last?.return === null : last?.redirect?.port === redirectTo;
+function does(action: Action, statement: Statement): boolean {
+  switch (action.kind) {
+    case 'redirect':
+      return statement.redirect?.port === action.port;
+    case 'from-destination':
+      return statement.snat?.family === action.family;
+    default:
+      return statement.return === null;
+  }
 }

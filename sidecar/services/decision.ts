@@ -60,7 +60,7 @@ export type Decision =
       readonly action: 'pass-through';
       readonly address: string;
       readonly port: number;
-      /** The Service whose address this is, where it is only passed through because nobody told its endpoints. */
+      /** The Service whose address this is, where it is only passed through because nobody tells its endpoints. */
       readonly service?: ServiceKey;
     }
   | {
@@ -76,6 +76,11 @@ export type Decision =
 export interface Routes {
   /** Never waits and never throws. */
   decide(destination: Destination): Decision;
+  /**
+   * Tells that what was decided led to nobody. True: the table may be out of date, and what is decided from now
+   * on goes another way.
+   */
+  doubt(destination: Destination): boolean;
   /** Keeps the endpoints of a Service subscribed until released. */
   use(service: ServiceKey): Lease;
 }

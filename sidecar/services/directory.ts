@@ -7,6 +7,7 @@ import { Interest } from './interest.ts';
 import type { ServiceKey } from './service.ts';
 import type { Table } from './table.ts';
 import { emptyTable, isTold, withChanges } from './table.ts';
+import { Trust, withTrust } from './trust.ts';
 
 export interface DirectoryOptions {
   readonly locality: Locality;
@@ -29,6 +30,7 @@ const MAX_SERVICES_IN_USE = 4096;
 /** Holds the current table: changes come in at one end, decisions go out at the other. */
 export class Directory implements Routes {
   readonly #interest: Interest;
+  readonly #trust: Trust;
   readonly #pinned: ReadonlySet<ServiceKey>;
   readonly #listeners = new Set<(table: Table) => void>();
   #table: Table;
@@ -36,6 +38,7 @@ export class Directory implements Routes {
   constructor({ locality, source, schedule, endpointsIdleMs, waitMs, pinned }: DirectoryOptions) {
     this.#table = emptyTable(locality);
     this.#pinned = new Set(pinned);
+    this.#trust = new Trust(schedule);
     this.#interest = new Interest({
       source: {
         subscribe: (service) => {
@@ -91,15 +94,23 @@ export class Directory implements Routes {
   }
 
   decide(destination: Destination): Decision {
-    return decide(this.#table, destination);
+    return withTrust(decide(this.#table, destination), destination, this.#trust);
+  }
+
+  doubt(destination: Destination): boolean {
+    if (this.#trust.isCurrent || destination.kind !== 'address') return false;
+    const service = this.#table.serviceByClusterIp.get(destination.address);
+    if (service !== undefined) this.#trust.doubt(service);
+    return service !== undefined;
   }
 
   use(service: ServiceKey): Lease {
     return this.#interest.use(service);
   }
 
-  /** Tells whether asking for endpoints is of any use at the moment. */
+  /** Tells whether a control plane answers: whether asking is of any use, and the table is what is so now. */
   sourceAnswers(answers: boolean): void {
+    this.#trust.sourceAnswers(answers);
     this.#interest.sourceAnswers(answers);
   }
 
@@ -113,6 +124,7 @@ export class Directory implements Routes {
 
   /** Ends all waits and timers. The table stays. */
   close(): void {
+    this.#trust.close();
     this.#interest.close();
   }
 }

@@ -19,6 +19,7 @@ import { binaryPath, cacheDirectory, COREDNS_VERSION } from './binaries.ts';
 import { mustRun } from './command.ts';
 import { buildImage, removeImage, saveImage } from './image-store.ts';
 import { digestOf, digestOfBuild } from './inputs.ts';
+import { whileLocked } from './lock.ts';
 
 const tree = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 const sources = join(tree, 'test/cluster/images');
@@ -89,15 +90,16 @@ async function prepare(
   build: (image: string) => Promise<void>,
 ): Promise<Archive> {
   const path = join(archives, `${archivePrefix(name)}${digest}.tar`);
-  if (!existsSync(path)) {
-    mkdirSync(archives, { recursive: true });
+  // Whoever wants the same image at the same time waits for it instead of making it, too.
+  await whileLocked(join(archives, `${archivePrefix(name)}lock`), async () => {
+    if (existsSync(path)) return;
     process.stderr.write(`Building ${name}\n`);
     await build(storedAs(name, digest));
     const unfinished = join(archives, `unfinished-${process.pid}.tar`);
     await saveImage(storedAs(name, digest), unfinished, name);
     renameSync(unfinished, path);
     await removeOldest(name);
-  }
+  });
   utimesSync(path, new Date(), new Date());
   return { image: name, path };
 }

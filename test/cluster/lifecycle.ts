@@ -53,8 +53,12 @@ async function bringUpAlone(): Promise<Cluster> {
   buildBinaries(BINARIES);
   await clear();
   mkdirSync(logDirectory, { recursive: true });
+  const archives = [...(await prepareSystemImages()), ...(await prepareProjectImages())];
+  const template = await prepareTemplate(archives);
   try {
-    return await create();
+    const cluster = await create(template);
+    writeFileSync(IMPORTED_FILE, JSON.stringify(archives));
+    return cluster;
   } catch (error) {
     await halt();
     throw new Error(`The cluster did not come up and was stopped; its logs are in ${logDirectory}`, {
@@ -73,26 +77,23 @@ async function halt(): Promise<void> {
   await Promise.all(NODES.map(({ name }) => clearNode(name)));
 }
 
-async function create(): Promise<Cluster> {
-  const systemImages = await prepareSystemImages();
+/** @param template the images that its nodes have */
+async function create(template: string): Promise<Cluster> {
   const machines = await bootMachines();
   const credentials = await createCredentials();
   const server = machines.get(SERVER_NODE.name)!;
   await startEtcdAndApiServer(server, credentials);
   const cluster = await reach(server, credentials);
-  const archives = [...systemImages, ...(await prepareProjectImages())];
-  const template = await prepareTemplate(archives);
   await Promise.all(NODES.map((layout) => startContainerd(machines.get(layout.name)!, layout, template)));
   await startTheRest(cluster, machines, credentials);
-  writeFileSync(IMPORTED_FILE, JSON.stringify(archives));
-  await cluster.mustKubectl(['wait', 'node', '--all', '--for=condition=Ready', '--timeout=120s']);
+  await cluster.mustKubectl(['wait', 'node', '--all', '--for=condition=Ready', '--timeout=300s']);
   await cluster.mustKubectl([
     'rollout',
     'status',
     'deployment/coredns',
     '-n',
     'kube-system',
-    '--timeout=120s',
+    '--timeout=300s',
   ]);
   writeFileSync(ADMIN_FILE, JSON.stringify(cluster.admin), { mode: 0o600 });
   return cluster;

@@ -117,6 +117,7 @@ test('a refused destination: the client is reset, counted by reason, and the log
 class LoadingRoutes implements Routes {
   next: Decision = { action: 'load', service: SERVICE };
   leases = 0;
+  mostLeases = 0;
   decided = Promise.withResolvers<void>();
   #known = Promise.withResolvers<void>();
 
@@ -125,8 +126,13 @@ class LoadingRoutes implements Routes {
     return this.next;
   }
 
+  doubt(): boolean {
+    return false;
+  }
+
   use(): { known: Promise<void>; release: () => void } {
     this.leases++;
+    this.mostLeases = Math.max(this.mostLeases, this.leases);
     return { known: this.#known.promise, release: () => void this.leases-- };
   }
 
@@ -145,7 +151,7 @@ test('endpoints not here yet: connections wait on one lease and go on when they 
   await routes.decided.promise;
   routes.become({ action: 'balance', group: groupOf([backend]) });
   t.deepEqual(await Promise.all(sockets.map(readAll)), ['hello', 'hello', 'hello']);
-  t.is(routes.leases, 1);
+  t.is(routes.mostLeases, 1);
   await forwarder.drain(5_000);
   t.is(routes.leases, 0);
 });
@@ -326,4 +332,41 @@ test('no file descriptor left for a connection to an endpoint: refused at once, 
   const socket = connect({ port, host: HOST, allowHalfOpen: true });
   socket.end('hello');
   t.is(await readAll(socket), 'hello');
+});
+
+test('no endpoint answers and the table may be wrong: the address that was asked for is the last way', async (t) => {
+  const [refusing, alsoRefusing, backend] = [
+    await closedPort(),
+    await closedPort(),
+    await startBackend(t, echo),
+  ];
+  const group = groupOf([refusing, alsoRefusing]);
+  let isDoubted = false;
+  const routes: Routes = {
+    ...always({ action: 'balance', group }),
+    decide: () =>
+      isDoubted
+        ? { action: 'pass-through', address: HOST, port: backend, service: SERVICE }
+        : { action: 'balance', group },
+    doubt: () => (isDoubted = true),
+  };
+  const { client, log, forwarder } = startForwarder(t, { routes });
+  const socket = client();
+  socket.end('sent before anybody answered');
+  t.is(await readAll(socket), 'sent before anybody answered');
+  t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 3, endpoint: `${HOST}:${backend}` });
+  t.is(forwarder.serviceUse(SERVICE).counters.passedThrough, 1);
+});
+
+test('that address does not answer either: refused, not tried for ever', async (t) => {
+  const refusing = await closedPort();
+  let doubts = 0;
+  const routes: Routes = {
+    ...always({ action: 'pass-through', address: HOST, port: refusing, service: SERVICE }),
+    doubt: () => ++doubts > 0,
+  };
+  const { client, log } = startForwarder(t, { routes });
+  t.is(await endOf(client()), 'ECONNRESET');
+  t.like(await log.nextOutcome(), { ending: 'connect-failed', connectAttempts: 1 });
+  t.is(doubts, 0);
 });

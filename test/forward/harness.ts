@@ -46,7 +46,11 @@ export function balanceOver(ports: readonly number[]): Routes {
 }
 
 export function always(decision: Decision): Routes {
-  return { decide: () => decision, use: () => ({ known: Promise.resolve(), release() {} }) };
+  return {
+    decide: () => decision,
+    doubt: () => false,
+    use: () => ({ known: Promise.resolve(), release() {} }),
+  };
 }
 
 export interface Line {

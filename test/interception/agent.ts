@@ -81,12 +81,14 @@ export const verbs = {
     return opened;
   },
 
-  /** Sends a text, and resolves with what comes next. */
+  /** Sends a text, and resolves with what comes next: bytes, or how it ended. */
   async say({ id, text }: { readonly id: number; readonly text: string }): Promise<string> {
-    const { socket } = sockets.get(id)!;
+    const { socket, ending } = sockets.get(id)!;
+    const answer = new Promise<string>((resolve) => {
+      socket.once('data', (chunk: Buffer) => resolve(chunk.toString()));
+    });
     if (text !== '') socket.write(text);
-    const [chunk] = (await once(socket, 'data')) as [Buffer];
-    return chunk.toString();
+    return Promise.race([answer, ending]);
   },
 
   /** How it ends: an errno's name, or `end`. */

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { until } from '../system/programs.ts';
 import { Mesh } from './mesh.ts';
@@ -112,6 +113,22 @@ if (!skipped(test)) {
     // The client's sidecar is who comes, from the client's address.
     t.is(await seen(client, 8080), `::ffff:${client.ipv4}`);
     t.is(await careful.metric(opened(8080)), 1);
+  });
+
+  test.serial('short connections do not use up the ports of the pod', async (t) => {
+    // Each keeps its ports for a minute where the client was first to end it: more of them than there are.
+    const busy = await mesh.pod('busy');
+    await busy.at.must('sysctl', '-qw', 'net.ipv4.ip_local_port_range=40000 40049');
+    await busy.ask('serve', { kind: 'digest', port: 9090 });
+    await busy.inject(mesh.bootstrap());
+    for (const host of [busy.ipv4, busy.ipv6]) {
+      for (let round = 0; round < 3; round += 1) {
+        for (let count = 0; count < 30; count += 1) {
+          t.true(await outside.ask('upload', { host, port: 9090, bytes: 1 }), `${host} ${round} ${count}`);
+        }
+        await delay(2_500);
+      }
+    }
   });
 
   test.serial('a client that ends its half, and one that resets', async (t) => {

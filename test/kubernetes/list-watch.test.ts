@@ -150,24 +150,39 @@ testWithServer(
 );
 
 testWithServer(
-  'etcd away, or compacted meanwhile: nothing is taken away, and the rest is known afterwards',
+  'etcd away: nothing is taken away, watches are renewed, and what changes is known when it is back',
   async (t) => {
     const server = await start(t);
     await write(server, 'kept');
-    await write(server, 'goes');
-    const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+    const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig }, { watchMs: 1000 });
     await known.until(() => watched.isSynced);
     await server.stopEtcd();
-    await server.stopServer();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    t.deepEqual([known.names.has('kept'), known.deletions], [true, 0]);
     await server.startEtcd();
-    await server.startServer();
-    await remove(server, 'goes');
-    await compact(server);
-    await known.until(() => !known.names.has('goes'));
-    t.true(known.names.has('kept'));
-    t.is(known.deletions, 1);
+    await server.untilReady();
+    await write(server, 'new');
+    await known.has('new');
+    t.is(known.deletions, 0);
   },
 );
+
+testWithServer('all crashed, and etcd compacted meanwhile: only what is gone is taken away', async (t) => {
+  const server = await start(t);
+  await write(server, 'kept');
+  await write(server, 'goes');
+  const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+  await known.until(() => watched.isSynced);
+  await server.stopEtcd();
+  await server.stopServer();
+  await server.startEtcd();
+  await server.startServer();
+  await remove(server, 'goes');
+  await compact(server);
+  await known.until(() => !known.names.has('goes'));
+  t.true(known.names.has('kept'));
+  t.is(known.deletions, 1);
+});
 
 testWithServer(
   'ten thousand objects come in pages, also when etcd is compacted between two of them',
@@ -249,7 +264,7 @@ testWithServer('a network that swallows everything is noticed, and a new connect
   network.swallow();
   await write(server, 'unheard');
   await known.has('unheard');
-  t.is(watched.counters.errors, 1);
+  t.true(watched.counters.errors > 0);
 });
 
 /** A TCP proxy at the API server's own address, so that its certificate holds for it. */

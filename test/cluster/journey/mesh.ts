@@ -3,13 +3,14 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { until } from '../../system/programs.ts';
-import type { Cluster } from '../cluster.ts';
+import type { Cluster, Pod } from '../cluster.ts';
 import { stateDirectory } from '../layout.ts';
 import { APP } from './objects.ts';
 
 const manifests = fileURLToPath(new URL('../../../k8s/', import.meta.url));
 export const MESH_NAMESPACE = 'cortexflow';
 export const MESH_DEPLOYMENTS = ['control-plane', 'injector'] as const;
+export type MeshDeployment = (typeof MESH_DEPLOYMENTS)[number];
 /** Written when nodes get other images. */
 const IMPORTED_FILE = join(stateDirectory, 'images.json');
 
@@ -25,6 +26,26 @@ export async function installMesh(cluster: Cluster, overlay?: Overlay): Promise<
 /** With everything that was applied. Resolves when it is gone. */
 export async function removeMesh(cluster: Cluster, overlay?: Overlay): Promise<void> {
   await cluster.mustKubectl(['delete', '-k', meshDirectory(overlay), '--ignore-not-found', '--wait=true']);
+}
+
+/** Those of one of its parts. */
+export function meshPods(cluster: Cluster, part: MeshDeployment): Promise<readonly Pod[]> {
+  return cluster.pods(MESH_NAMESPACE, `cortexflow.io/component=${part}`);
+}
+
+/** Resolves when none of its pods is left; installMesh() brings it back. */
+export async function removeMeshDeployment(cluster: Cluster, part: MeshDeployment): Promise<void> {
+  const inNamespace = ['-n', MESH_NAMESPACE];
+  await cluster.mustKubectl([
+    'delete',
+    'deployment',
+    part,
+    '--cascade=foreground',
+    '--wait=true',
+    ...inNamespace,
+  ]);
+  const labels = `cortexflow.io/component=${part}`;
+  await cluster.mustKubectl(['wait', 'pod', '-l', labels, '--for=delete', '--timeout=120s', ...inNamespace]);
 }
 
 export function meshDirectory(overlay?: Overlay): string {

@@ -1,4 +1,5 @@
 import { until } from '../../system/programs.ts';
+import { containers } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { assertNothingFailed } from '../journey/load.ts';
 import { deployment, pod, service } from '../journey/objects.ts';
@@ -84,11 +85,6 @@ interface Ending {
   readonly exitCodes: Readonly<Record<string, number>>;
 }
 
-interface ContainerStatus {
-  readonly name: string;
-  readonly state: { readonly terminated?: { readonly exitCode: number; readonly message?: string } };
-}
-
 async function deletePod(stage: Stage, name: string): Promise<Ending> {
   const deletedAt = Date.now();
   await stage.kubectl(['delete', 'pod', name, '--wait=false']);
@@ -110,13 +106,6 @@ async function messageOf(stage: Stage, name: string): Promise<string> {
     (all) => all.some((one) => one.name === name && one.state.terminated !== undefined),
   );
   return statuses.find((one) => one.name === name)!.state.terminated!.message ?? '';
-}
-
-async function containers(stage: Stage, name: string): Promise<readonly ContainerStatus[]> {
-  const { status } = JSON.parse(await stage.kubectl(['get', 'pod', name, '-o', 'json'])) as {
-    status: Record<'containerStatuses' | 'initContainerStatuses', ContainerStatus[] | undefined>;
-  };
-  return [...(status.containerStatuses ?? []), ...(status.initContainerStatuses ?? [])];
 }
 
 function patch(stage: Stage, name: string, change: unknown): Promise<string> {

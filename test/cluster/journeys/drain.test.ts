@@ -23,10 +23,7 @@ journey('a drained node fails no request, and pods that move are in the mesh aga
     t.deepEqual([...new Set(pods.map(({ node }) => node))], ['node-a']);
     const injected = await cluster.pods(stage.namespace, 'app=server,cortexflow.io/injected=true');
     t.is(injected.length, 4);
-    await until(
-      () => load.report(),
-      ({ new: { answeredBy } }) => pods.every(({ name }) => name in answeredBy),
-    );
+    await load.untilAnsweredBy(pods);
   } finally {
     await cluster.uncordon('node-b');
   }

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { assertNothingFailed, type Load } from '../journey/load.ts';
 import { deployment, service } from '../journey/objects.ts';
@@ -12,7 +11,7 @@ journey('a rolling update fails no request, neither of new nor of kept connectio
   const load = await startLoadOnServer(stage, 3);
   await stage.kubectl(['set', 'env', 'deployment/server', 'VERSION=2']);
   await stage.untilRolledOut('server');
-  await untilAllAnswer(stage, load);
+  await load.untilAnsweredBy(await stage.pods('server'));
   assertNothingFailed(t, await load.stop());
 });
 
@@ -26,9 +25,9 @@ journey('scaled to 0 a Service is refused at once, scaled up again it fails nobo
   await stage.kubectl(['wait', 'pod', '-l', 'app=server', '--for=delete', '--timeout=120s']);
   await stage.kubectl(['scale', 'deployment/server', '--replicas=2']);
   await stage.untilRolledOut('server');
-  await untilAllAnswer(stage, load);
+  await load.untilAnsweredBy(await stage.pods('server'));
   const answeredAt = Date.now();
-  await delay(2_000);
+  await load.goOn(50);
   const report = await load.stop();
   const outside = report.failures.filter(
     ({ at }) => Date.parse(at) < scaledAt || Date.parse(at) > answeredAt,
@@ -47,14 +46,4 @@ async function startLoadOnServer(stage: Stage, replicas: number): Promise<Load> 
   await stage.apply(deployment({ name: 'server', replicas }), service({ name: 'server' }));
   await stage.untilRolledOut('server');
   return stage.startLoad({ url: URL });
-}
-
-/** Resolves when each pod of the server has answered on a new connection, and none but them. */
-async function untilAllAnswer(stage: Stage, load: Load): Promise<void> {
-  const pods = await stage.pods('server');
-  for (;;) {
-    const { answeredBy } = (await load.report()).new;
-    if (pods.every(({ name }) => name in answeredBy)) return;
-    await delay(100);
-  }
 }

@@ -1,0 +1,22 @@
+import { isIPv6 } from 'node:net';
+
+export interface SocketAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Where to listen. */
+export interface ListenAddress extends SocketAddress {
+  /** `::` without IPv4: for whoever listens on `0.0.0.0` as well, so that no address is ever IPv4-mapped. */
+  readonly ipv6Only?: boolean;
+}
+
+/** From where to connect: another port of a local address each time. */
+export interface LocalPorts {
+  next(): SocketAddress;
+}
+
+/** `address:port`, IPv6 in brackets. */
+export function formatAddress({ address, port }: SocketAddress): string {
+  return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}

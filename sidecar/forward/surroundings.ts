@@ -1,0 +1,22 @@
+import type { Logger } from '../../process/log.ts';
+import type { Balancer } from '../balance/balancer.ts';
+import type { Routes } from '../services/decision.ts';
+import type { Connection } from './connection.ts';
+import type { ConnectTimes } from './counters.ts';
+import type { CopyResources } from './direction.ts';
+import type { Limits } from './limits.ts';
+import type { TrafficDirection } from './origin.ts';
+import type { ServiceUse } from './service-use.ts';
+
+/** What all connections of one forwarder share. */
+export interface Surroundings extends CopyResources {
+  readonly routes: Routes;
+  readonly balancer: Balancer;
+  readonly limits: Limits;
+  readonly connectTimes: Readonly<Record<TrafficDirection, ConnectTimes>>;
+  readonly log: Logger;
+  /** Whether the sidecar was told to end: its workload has ended, or is about to. */
+  readonly isDraining: boolean;
+  serviceUse(name: string, direction: TrafficDirection): ServiceUse;
+  ended(connection: Connection): void;
+}

@@ -1,0 +1,152 @@
+import type { ExecutionContext } from 'ava';
+import { until } from '../../system/programs.ts';
+import type { Pod } from '../cluster.ts';
+import { container, signalContainer } from '../journey/containers.ts';
+import { journeys, type Stage } from '../journey/journey.ts';
+import { assertNothingFailed, type Load, loadPod } from '../journey/load.ts';
+import { installMesh, meshPods, removeMeshDeployment } from '../journey/mesh.ts';
+import { podPage, sidecarPage } from '../journey/metrics.ts';
+import { deployment, pod, service } from '../journey/objects.ts';
+
+// One part after the other is away for a while. What runs takes no notice, what starts does as the failure table
+// says, and everything heals by itself.
+
+const journey = journeys({ name: 'outages' });
+const URL = 'http://server:8080';
+const CONTROL_PLANE_ADMIN_PORT = 18080;
+/** Of the load, for how many requests an outage lasts at least: about ten seconds. */
+const OUTAGE_REQUESTS = 300;
+
+journey('without a control plane, traffic goes on and pods start in pass-through', async (t, stage) => {
+  const load = await startLoadOnServer(stage);
+  await removeMeshDeployment(stage.cluster, 'control-plane');
+  const annotations = { 'cortexflow.io/require-control-plane': 'true' };
+  await stage.apply(loadPod({ name: 'required', url: URL, annotations }));
+  const late = await stage.startLoad({ name: 'late', url: URL });
+  t.regex(await sidecarPage(stage.cluster, late.pod, '/readyz'), /without a control plane/);
+  await late.goOn(OUTAGE_REQUESTS);
+  t.is(await balancedBy(stage, late.pod), 0);
+  t.not((await container(stage, 'required', 'proxy-sidecar')).started, true);
+  t.not((await container(stage, 'required', 'required')).ready, true);
+
+  await installMesh(stage.cluster);
+  await stage.kubectl(['wait', 'pod/required', '--for=condition=Ready', '--timeout=300s']);
+  await until(
+    () => sidecarPage(stage.cluster, late.pod, '/readyz'),
+    (text) => !text.includes('without a control plane'),
+  );
+  await until(
+    () => balancedBy(stage, late.pod),
+    (connections) => connections > 0,
+  );
+  assertNothingFailed(t, await late.stop());
+  assertNothingFailed(t, await load.stop());
+});
+
+journey('without a control plane, a restarted sidecar reads from its disk what it knew', async (t, stage) => {
+  await stage.apply(pod({ name: 'client' }));
+  const load = await startLoadOnServer(stage);
+  const client = await stage.pod('client');
+  await stage.kubectl(['wait', 'pod/client', '--for=condition=Ready', '--timeout=300s']);
+  const ask = () => stage.cluster.exec(stage.namespace, 'client/client', ['curl', '-sS', URL]);
+  t.is((await ask()).code, 0);
+  const stored = ['cat', '/var/lib/cortexflow/last-good.json'];
+  await until(
+    () => stage.cluster.exec(stage.namespace, 'client/proxy-sidecar', stored),
+    ({ stdout }) => stdout.includes(`${stage.namespace}/server`),
+  );
+  await removeMeshDeployment(stage.cluster, 'control-plane');
+  await signalContainer(stage.cluster, client, await container(stage, 'client', 'proxy-sidecar'), 'SIGKILL');
+  await until(
+    () => container(stage, 'client', 'proxy-sidecar'),
+    ({ restartCount, started }) => restartCount === 1 && started === true,
+  );
+  t.is(await sidecarPage(stage.cluster, client, '/readyz'), 'ready\n');
+  const { code, stderr } = await ask();
+  t.is(code, 0, stderr);
+  t.is(await balancedBy(stage, client), 1);
+  await installMesh(stage.cluster);
+  assertNothingFailed(t, await load.stop());
+});
+
+for (const program of ['kube-apiserver', 'etcd'] as const) {
+  journey(`without ${program}, traffic goes on and tables stay`, async (t, stage) => {
+    const { cluster } = stage;
+    const load = await startLoadOnServer(stage);
+    const [controlPlane] = await meshPods(cluster, 'control-plane');
+    const [one] = await stage.pods('server');
+    const its = await container(stage, one!.name, 'server');
+    await cluster.stopProgram(program);
+    try {
+      // It is gone for a moment and comes back, and nobody tells anybody.
+      await signalContainer(cluster, one!, its, 'SIGTERM');
+      await load.goOn(OUTAGE_REQUESTS);
+      t.regex(await readinessOfControlPlane(stage, controlPlane!), /^ready/);
+    } finally {
+      await cluster.startProgram(program);
+      await cluster.untilReady();
+    }
+    await assertHealed(t, stage, load);
+  });
+}
+
+journey('without control plane and API server, traffic goes on', async (t, stage) => {
+  const { cluster } = stage;
+  const load = await startLoadOnServer(stage);
+  const [one] = await stage.pods('server');
+  const its = await container(stage, one!.name, 'server');
+  await removeMeshDeployment(cluster, 'control-plane');
+  await cluster.stopProgram('kube-apiserver');
+  try {
+    await signalContainer(cluster, one!, its, 'SIGTERM');
+    await load.goOn(OUTAGE_REQUESTS);
+  } finally {
+    await cluster.startProgram('kube-apiserver');
+    await cluster.untilReady();
+    await installMesh(cluster);
+  }
+  await assertHealed(t, stage, load);
+});
+
+journey('without an injector, pods start without a sidecar, and work', async (t, stage) => {
+  const load = await startLoadOnServer(stage);
+  await removeMeshDeployment(stage.cluster, 'injector');
+  const bare = await stage.startLoad({ name: 'bare', url: URL });
+  t.deepEqual(await stage.cluster.pods(stage.namespace, 'app=bare,cortexflow.io/injected=true'), []);
+  await bare.goOn(50);
+  await installMesh(stage.cluster);
+  await stage.startLoad({ name: 'injected', url: URL });
+  t.is((await stage.cluster.pods(stage.namespace, 'app=injected,cortexflow.io/injected=true')).length, 1);
+  assertNothingFailed(t, await bare.stop());
+  assertNothingFailed(t, await load.stop());
+});
+
+async function startLoadOnServer(stage: Stage): Promise<Load> {
+  await stage.apply(deployment({ name: 'server', replicas: 2 }), service({ name: 'server' }));
+  await stage.untilRolledOut('server');
+  return stage.startLoad({ url: URL });
+}
+
+/** Pods that come and go are known again. */
+async function assertHealed(t: ExecutionContext, stage: Stage, load: Load): Promise<void> {
+  await stage.kubectl(['rollout', 'restart', 'deployment/server']);
+  await stage.untilRolledOut('server');
+  const pods = await stage.pods('server');
+  await load.untilAnsweredBy(pods);
+  t.is(
+    (await stage.cluster.pods(stage.namespace, 'app=server,cortexflow.io/injected=true')).length,
+    pods.length,
+  );
+  assertNothingFailed(t, await load.stop());
+}
+
+/** Connections to the server for which a pod's sidecar chose the endpoint itself. */
+async function balancedBy(stage: Stage, from: Pod): Promise<number> {
+  const metrics = await stage.metrics(from);
+  const labels = { direction: 'outbound', service: `${stage.namespace}/server` };
+  return metrics.sum('cortexflow_tcp_endpoint_connections_opened_total', labels);
+}
+
+function readinessOfControlPlane({ cluster }: Stage, controlPlane: Pod): Promise<string> {
+  return podPage(cluster, controlPlane, { port: CONTROL_PLANE_ADMIN_PORT, path: '/readyz' });
+}
