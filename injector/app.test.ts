@@ -252,6 +252,18 @@ test('a fault of ours fails one review and is logged with its stack', async (t) 
   t.deepEqual(outcomes, ['error', 'injected']);
 });
 
+test('a connection that says nothing does not hold up the end', async (t) => {
+  const { port, server } = await serve(t);
+  const silent = connect({ host: '127.0.0.1', port, ca });
+  silent.on('error', () => {});
+  // Accepted, and in the middle of its handshake.
+  await once(server, 'connection');
+  const closed = once(silent, 'close');
+  await closeServer(server);
+  await closed;
+  t.pass();
+});
+
 test('at the end, reviews under way are answered and connections let go', async (t) => {
   const gate = Promise.withResolvers<void>();
   const reached = Promise.withResolvers<void>();

@@ -28,10 +28,16 @@ export function createWebhookServer(handler: Handler): Server {
   return server;
 }
 
+const LOOK_AGAIN_MS = 100;
+
 /** Resolves once all requests under way have been answered; idle connections end at once. */
 export function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
+    // One whose handshake was under way when the server closed is idle only afterwards.
+    const idle = setInterval(() => server.closeIdleConnections(), LOOK_AGAIN_MS);
+    server.close(() => {
+      clearInterval(idle);
+      resolve();
+    });
   });
 }

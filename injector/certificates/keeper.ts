@@ -4,6 +4,7 @@ import type { Logger } from '../../process/log.ts';
 import { type Bundle, readBundle, type SecretData, secretData } from './bundle.ts';
 import type { Certificate } from './certificate.ts';
 import { type ClockWorld, Reconciler } from './reconciler.ts';
+import { isOlder } from './resource-version.ts';
 import { freshBundle, nextStep, type RotationInput, type RotationPolicy, stepped } from './rotation.ts';
 
 export interface KeeperOptions {
@@ -93,24 +94,27 @@ export class CertificateKeeper {
   }
 
   #take(object: KubernetesObject | undefined): void {
+    if (isOlder(object, this.#secret)) return;
     this.#secret = object;
     this.#isKnown = true;
     this.#reconciler.wake();
   }
 
   async #reconcile(): Promise<number> {
-    const read = readBundle(this.#secret?.data);
+    // What is decided about this version is written over this one: another may arrive meanwhile.
+    const secret = this.#secret;
+    const read = readBundle(secret?.data);
     if (!read.ok) {
       // What other replicas serve must stay trusted: without knowing what that is, nothing is replaced.
       if (this.#good === undefined && !this.#options.trust.isKnown) return TRUST_UNKNOWN_MS;
-      await this.#replaceUseless(read.why);
+      await this.#replaceUseless(secret, read.why);
       return 0;
     }
     this.#adopt(read.bundle);
     const input = this.#input;
     const step = nextStep(read.bundle, input);
     if (step.kind === 'rest') return Math.min(step.until - input.now, input.policy.recheckMs);
-    await this.#write(await stepped(step, read.bundle, input));
+    await this.#write(secret, await stepped(step, read.bundle, input));
     this.#options.logger.info('The certificates of the webhook were renewed', { step: step.kind });
     return 0;
   }
@@ -121,11 +125,11 @@ export class CertificateKeeper {
     this.#options.changed(bundle);
   }
 
-  async #replaceUseless(why: string): Promise<void> {
-    const { logger, namespace, secret, trust } = this.#options;
+  async #replaceUseless(secret: Secret | undefined, why: string): Promise<void> {
+    const { logger, namespace, secret: name, trust } = this.#options;
     const restored = this.#good;
-    const fields = { secret: `${namespace}/${secret}`, restored: restored !== undefined };
-    if (Object.keys(this.#secret?.data ?? {}).length > 0) {
+    const fields = { secret: `${namespace}/${name}`, restored: restored !== undefined };
+    if (Object.keys(secret?.data ?? {}).length > 0) {
       const sentence =
         'The Secret of the webhook is of no use and is replaced; to bring a certificate of your own, set ' +
         'CORTEXFLOW_CERTIFICATE_DIRECTORY';
@@ -133,13 +137,13 @@ export class CertificateKeeper {
     } else if (restored !== undefined) {
       logger.warn('The Secret of the webhook was deleted and is written again', fields);
     }
-    await this.#write(restored ?? (await freshBundle(this.#input, trust.authorities())));
+    await this.#write(secret, restored ?? (await freshBundle(this.#input, trust.authorities())));
     if (restored === undefined) logger.info('The webhook has certificates of its own', fields);
   }
 
-  async #write(bundle: Bundle): Promise<void> {
+  async #write(secret: Secret | undefined, bundle: Bundle): Promise<void> {
     const data = secretData(bundle);
-    const written = this.#secret === undefined ? this.#create(data) : this.#replace(this.#secret, data);
+    const written = secret === undefined ? this.#create(data) : this.#replace(secret, data);
     this.#take(await written);
   }
 

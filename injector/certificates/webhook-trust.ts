@@ -3,6 +3,7 @@ import { type ListWatch, listWatch } from '../../api-server/list-watch.ts';
 import type { Logger } from '../../process/log.ts';
 import { type Certificate, parseCertificates, sameCertificate } from './certificate.ts';
 import { type ClockWorld, Reconciler } from './reconciler.ts';
+import { isOlder } from './resource-version.ts';
 
 export interface WebhookTrustOptions {
   readonly api: ApiServer;
@@ -116,6 +117,7 @@ export class WebhookTrust {
   }
 
   #take(object: KubernetesObject | undefined): void {
+    if (isOlder(object, this.#configuration)) return;
     this.#configuration = object;
     if (this.#isRight) this.#settled = this.#wanted;
     this.#reconciler.wake();
@@ -123,7 +125,7 @@ export class WebhookTrust {
   }
 
   async #reconcile(): Promise<number> {
-    const { api, name, logger } = this.#options;
+    const { name, logger } = this.#options;
     if (this.#isRight || this.#wanted === undefined || this.#configuration === undefined) {
       return Number.POSITIVE_INFINITY;
     }
@@ -131,15 +133,25 @@ export class WebhookTrust {
       this.repairs += 1;
       logger.warn('Somebody changed the caBundle of the webhook: it is set again', { configuration: name });
     }
-    const object = await api.request({
-      method: 'PATCH',
-      path: `${PATH}/${name}`,
-      contentType: 'application/json-patch+json',
-      body: patchOf(this.#configuration, this.#wanted),
-    });
+    const object = await this.#patch(this.#configuration, this.#wanted);
+    if (object === undefined) return 0;
     logger.info('The caBundle of the webhook is set', { configuration: name });
-    this.#take(object as Configuration);
+    this.#take(object);
     return 0;
+  }
+
+  /** Undefined where the configuration was changed meanwhile: another replica was faster, or somebody else. */
+  async #patch(configuration: Configuration, wanted: string): Promise<Configuration | undefined> {
+    const { api, name } = this.#options;
+    try {
+      const body = patchOf(configuration, wanted);
+      const contentType = 'application/json-patch+json';
+      const path = `${PATH}/${name}`;
+      return (await api.request({ method: 'PATCH', path, contentType, body })) as Configuration;
+    } catch (error) {
+      if (this.#configuration === configuration) throw error;
+      return undefined;
+    }
   }
 }
 
