@@ -206,6 +206,26 @@ test('a body that never ends is cut off', async (t) => {
   await once(socket, 'close');
 });
 
+test('targets that are no paths', async (t) => {
+  const { port } = await serve(t);
+  for (const target of [
+    '//',
+    '*',
+    'http://[',
+    'http://x:99999/mutate',
+    '/mutate#a',
+    '/%ff',
+    '/\u00ff',
+    '?',
+  ]) {
+    const socket = await dial(port);
+    socket.write(`POST ${target} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    t.regex(answer.toString(), /^HTTP\/1\.1 4\d\d /, target);
+    socket.destroy();
+  }
+});
+
 test('bytes that are no HTTP, and no TLS', async (t) => {
   const { ask, port } = await serve(t);
   const socket = await dial(port);

@@ -23,7 +23,8 @@ export function createApp(options: AppOptions): Handler {
   const app = new Koa();
   const bodies = new BodyReader(options.limits);
   app.use(async (context) => {
-    if (context.path !== PATH) refuse(context, 404, `nothing at ${context.path}; there is POST ${PATH}`);
+    const path = pathOf(context.req);
+    if (path !== PATH) refuse(context, 404, `nothing at ${path.slice(0, 100)}; there is POST ${PATH}`);
     else if (context.method !== 'POST') {
       context.set('Allow', 'POST');
       refuse(context, 405, `${context.method} is not for ${PATH}; there is POST`);
@@ -34,6 +35,11 @@ export function createApp(options: AppOptions): Handler {
   app.on('error', (error: Error) => options.logger.debug('A request came to nothing', { error }));
   const handle = app.callback();
   return (request, response) => void handle(request, response);
+}
+
+/** As it was sent, without the query: an API server puts its timeout there. What is no path is no fault of ours. */
+function pathOf({ url = '' }: IncomingMessage): string {
+  return url.split('?', 1)[0] ?? '';
 }
 
 async function mutate(context: Context, bodies: BodyReader, options: AppOptions): Promise<void> {

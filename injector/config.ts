@@ -112,7 +112,7 @@ function readResources(environment: Environment): ResourceDefaults {
   const resources = {
     cpuRequest: readQuantity(environment, 'CORTEXFLOW_SIDECAR_CPU_REQUEST', '20m'),
     cpuLimit: readQuantity(environment, 'CORTEXFLOW_SIDECAR_CPU_LIMIT', 'none'),
-    memoryRequest: readQuantity(environment, 'CORTEXFLOW_SIDECAR_MEMORY_REQUEST', '64Mi'),
+    memoryRequest: readQuantity(environment, 'CORTEXFLOW_SIDECAR_MEMORY_REQUEST', '48Mi'),
     memoryLimit: readQuantity(environment, 'CORTEXFLOW_SIDECAR_MEMORY_LIMIT', '256Mi'),
   };
   requireOrder(environment, 'CPU', resources.cpuRequest, resources.cpuLimit);

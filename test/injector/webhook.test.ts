@@ -1,5 +1,8 @@
 /** The injector as a program of its own, called by a real API server. */
 import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { text } from 'node:stream/consumers';
 import { connect } from 'node:tls';
 import test from 'ava';
 import * as fc from 'fast-check';
@@ -20,7 +23,7 @@ let injector: RunningInjector;
 test.before(async () => {
   if (missing !== undefined) return;
   cluster = await InjectorCluster.start();
-  injector = await cluster.injector();
+  injector = await cluster.injector({ CORTEXFLOW_DRAIN_MS: '2000' });
   await cluster.configure(injector.address);
   await injector.ready();
 });
@@ -167,6 +170,7 @@ testInCluster('a pod with a budget of its own, tight as it may be, still validat
 testInCluster(
   'a thousand generated pods: each validates, keeps what was its own, and is injected once',
   async (t) => {
+    t.timeout(600_000);
     const path = '/api/v1/namespaces/default/pods?dryRun=All';
     const made = async (body: object): Promise<Pod> => {
       const answer = await cluster.server.call({ method: 'POST', path, body });
@@ -241,11 +245,38 @@ testInCluster('its role gave it all that it needed', (t) => {
   );
 });
 
+const JSON_HEADERS = { 'content-type': 'application/json' };
+
+/** Reviews one after another on kept connections; resolves once it was asked often enough to go elsewhere. */
+async function reviewUntilTold(agent: Agent): Promise<void> {
+  const [host = '', port = ''] = injector.address.split(':');
+  for (let told = 0; told < 10;) {
+    const asking = request({ host, port, agent, path: '/mutate', method: 'POST', headers: JSON_HEADERS });
+    asking.end(JSON.stringify(podReview(PLAIN_POD)));
+    const [response] = (await once(asking, 'response')) as [IncomingMessage];
+    const answer = await text(response);
+    if (!answer.includes('"allowed":true')) throw new Error(`${response.statusCode} ${answer}`);
+    if (response.headers.connection === 'close') told += 1;
+  }
+}
+
 testInCluster(
-  'while the API server is away the injector stays ready and answers, and ends in order',
+  'without the API server it stays ready and answers, and it ends without losing a review',
   async (t) => {
     await cluster.server.stopServer();
     t.is((await injector.page('/readyz')).status, 200);
-    t.is(await injector.program.end(), 0);
+    const before = await injector.metric(INJECTED);
+    const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+    const clients = [1, 2, 3, 4].map(() => reviewUntilTold(agent));
+    await until(
+      () => injector.metric(INJECTED),
+      (count) => count > before + 100,
+    );
+    const code = injector.program.end();
+    await Promise.all(clients);
+    t.is(await code, 0);
+    agent.destroy();
   },
 );
+
+const INJECTED = 'cortexflow_injector_reviews_total{outcome="injected"}';
