@@ -11,8 +11,7 @@ import { skipped } from './skipped.ts';
 // What the workload sees while a part of the mesh is away.
 
 const REFUSED = 'curl 7';
-const WITHOUT =
-  'ready; without a control plane: connections pass through to the addresses that were asked for';
+const WITHOUT = 'without a control plane: connections pass through to the addresses that were asked for';
 
 interface Setting {
   readonly mesh: Mesh;
@@ -67,7 +66,7 @@ if (!skipped(test)) {
       await sidecar.serving();
       t.regex(await client.readyz(), /^not ready: waiting for the Services of the mesh/u);
       await client.ready();
-      t.is(await client.readyz(), `${WITHOUT}\n`);
+      t.is(await client.readyz(), `ready\n${WITHOUT}\n`);
       t.is(await client.metric('cortexflow_ready_without_control_plane'), 1);
       t.truthy(
         sidecar.log.find(({ level, message }) => level === 'warn' && message.startsWith('Ready without')),

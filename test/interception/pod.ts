@@ -20,6 +20,8 @@ const UNPRIVILEGED =
 
 export type Bootstrap = Readonly<Record<string, unknown>>;
 
+type Environment = Readonly<Record<string, string>>;
+
 /** A bootstrap as the injector writes it. */
 export function bootstrap(controlPlane: string, fields: Bootstrap = {}): Bootstrap {
   return {
@@ -89,16 +91,16 @@ export class Pod {
   }
 
   /** The init container to its end, and the sidecar until it is ready. */
-  async inject(document: Bootstrap): Promise<Program> {
+  async inject(document: Bootstrap, environment: Environment = {}): Promise<Program> {
     const { code, stderr } = await this.proxyInit(document);
     if (code !== 0) throw new Error(`proxy-init ended with ${code}: ${stderr}`);
-    const sidecar = this.startSidecar(document);
+    const sidecar = this.startSidecar(document, environment);
     await sidecar.serving();
     await this.ready();
     return sidecar;
   }
 
-  startSidecar(document: Bootstrap, environment: Readonly<Record<string, string>> = {}): Program {
+  startSidecar(document: Bootstrap, environment: Environment = {}): Program {
     const program = new Program({
       file: 'sidecar/main.ts',
       through: [...this.at.entering, ...UNPRIVILEGED],
