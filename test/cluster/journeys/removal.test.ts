@@ -6,12 +6,14 @@ import { deployment, service } from '../journey/objects.ts';
 // The mesh is taken off a cluster on which applications run, and put back.
 
 const journey = journeys({ name: 'removal' });
+/** Without a mesh, nobody tries another pod while kube-proxy has not heard yet that this one is leaving. */
+const container = { lifecycle: { preStop: { sleep: { seconds: 5 } } } };
 
 journey(
   'delete -k breaks nothing that runs, also when applications roll before the mesh is back',
   async (t, stage) => {
     const { cluster } = stage;
-    await stage.apply(deployment({ name: 'server', replicas: 3 }), service({ name: 'server' }));
+    await stage.apply(deployment({ name: 'server', replicas: 3, container }), service({ name: 'server' }));
     await stage.untilRolledOut('server');
     const load = await stage.startLoad({ url: 'http://server:8080' });
     try {
