@@ -8,6 +8,7 @@
  * 7071   echoes, and goes on with that after the client's end
  */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createServer as createHttp2Server } from 'node:http2';
 import { createServer as createTcpServer, type Socket } from 'node:net';
@@ -23,7 +24,7 @@ const LATER_MS = 500;
 const greeter = createTcpServer({ allowHalfOpen: true }, (socket) => {
   socket.on('error', () => {});
   socket.write(`220 ${pod}\n`);
-  void answer(socket);
+  answer(socket).catch(() => {});
 });
 greeter.listen(7070, '::');
 
@@ -77,13 +78,11 @@ await new Promise<void>((resolve, reject) => {
 // The first process of a container gets no default for signals.
 process.on('SIGTERM', () => process.exit(0));
 
+/** Reading it as an async iterable would destroy the socket at the client's end. */
 async function answer(socket: Socket): Promise<void> {
   const hash = createHash('sha256');
-  try {
-    for await (const chunk of socket) hash.update(chunk as Buffer);
-  } catch {
-    return;
-  }
+  socket.on('data', (chunk) => hash.update(chunk));
+  await once(socket, 'end');
   await delay(LATER_MS);
   socket.end(`221 ${hash.digest('hex')}\n`);
 }
