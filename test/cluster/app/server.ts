@@ -1,7 +1,7 @@
 /**
  * An HTTP server that answers which pod it is. It knows of no mesh, and ends as a well-behaved server does: told to
- * end, it listens no more at once, finishes what is in flight and ends each kept connection with an answer that
- * says so, never between two requests.
+ * end, it takes what has reached it, listens no more, finishes what is in flight and ends each kept connection with
+ * an answer that says so, never between two requests.
  *
  *   node /app/server.ts [port] [milliseconds that kept connections are kept after SIGTERM]
  *
@@ -11,6 +11,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 const TICK_MS = 100;
+/**
+ * Connections that the kernel took and the program did not are reset when it stops listening, mesh or not: they
+ * have a moment, on a busy machine too. New ones are refused afterwards, while other pods may not know it yet.
+ */
+const TAKES_WHAT_CAME_MS = 500;
 const [port = '8080', keepMs = '0'] = process.argv.slice(2);
 const pod = process.env['HOSTNAME'];
 /** What is still kept after this (milliseconds since the epoch) is ended with its next answer. */
@@ -30,7 +35,8 @@ server.listen({ port: Number(port), host: '::' });
 process.on('SIGTERM', () => {
   lastAnswerAfter = Date.now() + Number(keepMs);
   process.stdout.write(`${new Date().toISOString()} told to end\n`);
-  server.close(() => process.stdout.write(`${new Date().toISOString()} ended\n`));
+  const close = () => server.close(() => process.stdout.write(`${new Date().toISOString()} ended\n`));
+  setTimeout(close, TAKES_WHAT_CAME_MS);
 });
 
 function answer(request: IncomingMessage, response: ServerResponse, token: string): void {
