@@ -35,9 +35,12 @@ server.listen({ port: Number(port), host: '::' });
 process.on('SIGTERM', () => {
   lastAnswerAfter = Date.now() + Number(keepMs);
   process.stdout.write(`${new Date().toISOString()} told to end\n`);
-  const close = () => server.close(() => process.stdout.write(`${new Date().toISOString()} ended\n`));
   setTimeout(close, TAKES_WHAT_CAME_MS);
 });
+
+function close(): void {
+  server.close(() => process.stdout.write(`${new Date().toISOString()} ended\n`));
+}
 
 function answer(request: IncomingMessage, response: ServerResponse, token: string): void {
   response.setHeader('content-type', 'application/json');
