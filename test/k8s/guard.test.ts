@@ -5,7 +5,6 @@ import { type Access, type Answer, call } from '../cluster/api-client.ts';
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
 import { buildFiles } from './kustomize.ts';
-import { find } from './manifest.ts';
 
 // What k8s/components/guard forbids, and to whom, by the API server that enforces it.
 
@@ -92,7 +91,10 @@ interface PodWishes {
 
 function pod({ labels = {}, spec = {}, container = {} }: PodWishes): object {
   const main = { name: 'main', image: 'example.invalid/none', ...container };
-  return { metadata: { name: 'pod', labels: { app: 'x', ...labels } }, spec: { containers: [main], ...spec } };
+  return {
+    metadata: { name: 'pod', labels: { app: 'x', ...labels } },
+    spec: { containers: [main], ...spec },
+  };
 }
 
 /** A controller of pods, of whichever of the two kinds. */
@@ -181,32 +183,33 @@ testWithServer("what makes a pod one of the mesh's own is refused to others in i
   }
 });
 
-testWithServer('whoever installs the mesh is allowed it, and the controllers that make its pods', async (t) => {
-  await Promise.all(
-    ['deployment-controller', 'replicaset-controller'].map((name) =>
-      server.createServiceAccount(name, 'kube-system'),
-    ),
-  );
-  const [deployments, replicaSets] = await Promise.all([
-    server.accessFor('deployment-controller', 'kube-system'),
-    server.accessFor('replicaset-controller', 'kube-system'),
-  ]);
-  const own = { ...LABELLED, spec: { serviceAccountName: 'injector' } };
-  t.is((await create(server.admin, 'deployments', workload(own))).status, 201);
-  t.is((await create(deployments, 'replicasets', workload(own))).status, 201);
-  t.is((await create(replicaSets, 'pods', pod(own))).status, 201);
-});
+testWithServer(
+  'whoever installs the mesh is allowed it, and the controllers that make its pods',
+  async (t) => {
+    await Promise.all(
+      ['deployment-controller', 'replicaset-controller'].map((name) =>
+        server.createServiceAccount(name, 'kube-system'),
+      ),
+    );
+    const [deployments, replicaSets] = await Promise.all([
+      server.accessFor('deployment-controller', 'kube-system'),
+      server.accessFor('replicaset-controller', 'kube-system'),
+    ]);
+    const own = { ...LABELLED, spec: { serviceAccountName: 'injector' } };
+    t.is((await create(server.admin, 'deployments', workload(own))).status, 201);
+    t.is((await create(deployments, 'replicasets', workload(own))).status, 201);
+    t.is((await create(replicaSets, 'pods', pod(own))).status, 201);
+  },
+);
 
 testWithServer('elsewhere, a pod may have any label and ServiceAccount', async (t) => {
   await server.createNamespace('team');
   await server.createServiceAccount('injector', 'team');
   const body = pod({ ...LABELLED, spec: { serviceAccountName: 'injector' } });
-  const { status } = await server.call({ method: 'POST', path: '/api/v1/namespaces/team/pods?dryRun=All', body });
+  const { status } = await server.call({
+    method: 'POST',
+    path: '/api/v1/namespaces/team/pods?dryRun=All',
+    body,
+  });
   t.is(status, 201);
-});
-
-testWithServer('the mesh that the overlay installs is the same with it', async (t) => {
-  const manifests = await buildFiles({ 'kustomization.yaml': KUSTOMIZATION });
-  t.is(find(manifests, 'MutatingWebhookConfiguration', 'cortexflow-injector').webhooks.length, 2);
-  t.is(manifests.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy')).length, 4);
 });
