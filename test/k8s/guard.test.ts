@@ -183,6 +183,30 @@ testWithServer("what makes a pod one of the mesh's own is refused to others in i
   }
 });
 
+function debuggedWith(env: readonly object[]): object {
+  return { spec: { ephemeralContainers: [{ name: 'debugger', image: 'example.invalid/none', env }] } };
+}
+
+testWithServer("no pod that is there becomes one of the mesh's own", async (t) => {
+  const path = '/api/v1/namespaces/cortexflow/pods';
+  t.is(
+    (await server.call({ method: 'POST', path, body: { ...pod({}), metadata: { name: 'there' } } })).status,
+    201,
+  );
+  const change = (subresource: string, body: object): Promise<Answer> =>
+    call(editor, {
+      method: 'PATCH',
+      path: `${path}/there${subresource}?dryRun=All`,
+      body,
+      contentType: 'application/strategic-merge-patch+json',
+    });
+  const key = { name: 'KEY', valueFrom: { secretKeyRef: { name: SECRET, key: 'ca.key' } } };
+  t.is((await change('', { metadata: { labels: { other: 'x' } } })).status, 200);
+  t.is((await change('', { metadata: { labels: LABELLED.labels } })).status, 422);
+  t.is((await change('/ephemeralcontainers', debuggedWith([]))).status, 200);
+  t.is((await change('/ephemeralcontainers', debuggedWith([key]))).status, 422);
+});
+
 testWithServer(
   'whoever installs the mesh is allowed it, and the controllers that make its pods',
   async (t) => {
