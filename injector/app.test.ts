@@ -130,8 +130,8 @@ test('other paths, methods and kinds of content', async (t) => {
 
 test('a body of the size that an API server may send, and one beyond', async (t) => {
   const { ask, outcomes } = await serve(t);
-  const annotations = { 'example.com/blob': 'x'.repeat(3 * 1024 ** 2 + 1000) };
-  const large = podReview({ ...PLAIN_POD, metadata: { ...PLAIN_POD.metadata, annotations } });
+  const command = ['x'.repeat(3 * 1024 ** 2 + 1000)];
+  const large = podReview({ ...PLAIN_POD, spec: { containers: [{ name: 'app', command }] } });
   t.is((await ask({ body: JSON.stringify(large) })).status, 200);
   const huge = await ask({ body: Buffer.alloc(16 * 1024 ** 2, 'x') });
   t.deepEqual([huge.status, huge.text], [413, 'the body is longer than 4194304 bytes\n']);

@@ -8,6 +8,10 @@ function pod(metadata: Pod['metadata'] = {}, spec: Partial<Pod['spec']> = {}): P
   return { metadata: { name: 'web', ...metadata }, spec: { containers: [{ name: 'app' }], ...spec } };
 }
 
+function annotated(length: number): Pod {
+  return pod({ annotations: { 'cortexflow.io/a': 'x'.repeat(length) } });
+}
+
 function reason(subject: Pod, namespace: Namespace = demo): string {
   const eligibility = checkAndValidatePod(subject, namespace);
   return eligibility.kind === 'ineligible' ? eligibility.reason : eligibility.kind;
@@ -53,6 +57,14 @@ test('the mesh itself, host network, mirrors, Windows', (t) => {
   t.is(reason(pod({}, { os: { name: 'windows' } })), 'it runs on Windows');
   t.is(reason(pod({}, { nodeSelector: { 'kubernetes.io/os': 'windows' } })), 'it runs on Windows');
   t.is(reason(pod({}, { os: { name: 'linux' } })), 'eligible');
+});
+
+test('a pod with more annotations than the API server takes is not looked into', (t) => {
+  t.is(reason(annotated(262_144 - 15)), 'eligible');
+  t.is(
+    reason(annotated(262_144 - 14)),
+    'its annotations are longer than 256 KiB, which the API server refuses',
+  );
 });
 
 test('a pod that has a proxy keeps the one it has', (t) => {

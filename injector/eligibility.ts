@@ -22,6 +22,9 @@ const SYSTEM_NAMESPACES: ReadonlySet<string> = new Set(['kube-system', 'kube-pub
 /** Containers by which a pod is known to have a proxy. */
 const PROXIES: ReadonlySet<string> = new Set([SIDECAR_CONTAINER, 'cortexflow-proxy']);
 
+/** Of all names and values of annotations; Kubernetes' TotalAnnotationSizeLimitB. */
+const MOST_ANNOTATION_BYTES = 256 * 1024;
+
 /** The annotation that the kubelet puts on what it shows of a static pod. */
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
@@ -80,7 +83,19 @@ function obstacleOf(pod: Pod, namespace: string): Obstacle | undefined {
     return { reason: 'it is the mirror of a static pod, which the kubelet runs as it is' };
   }
   if (spec.hostNetwork) return { reason: "it is on the node's network (hostNetwork: true)" };
-  return isWindows(pod) ? { reason: 'it runs on Windows' } : undefined;
+  if (isWindows(pod)) return { reason: 'it runs on Windows' };
+  return isOverAnnotated(metadata.annotations)
+    ? { reason: 'its annotations are longer than 256 KiB, which the API server refuses' }
+    : undefined;
+}
+
+/** A pod is reviewed before it is validated. */
+function isOverAnnotated(annotations: Pod['metadata']['annotations']): boolean {
+  let bytes = 0;
+  for (const name in annotations) {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(annotations[name] ?? '');
+  }
+  return bytes > MOST_ANNOTATION_BYTES;
 }
 
 function isWindows({ spec }: Pod): boolean {

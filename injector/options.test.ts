@@ -138,6 +138,15 @@ for (const [name, value, what] of WRONG) {
   });
 }
 
+test('more upstreams than a sidecar should listen for', (t) => {
+  const upstreams = Array.from({ length: 101 }, (_, index) => `127.0.0.1:${8_000 + index}=hello.demo:80`);
+  t.regex(
+    mistakeOf('upstreams', upstreams.join()) ?? '',
+    /: has 101 upstreams: a pod has at most 100, leave some out$/,
+  );
+  t.is(mistakeOf('upstreams', upstreams.slice(1).join()), undefined);
+});
+
 test('a request above the limit names both', (t) => {
   const { mistakes } = readOptions({
     'cortexflow.io/proxy-memory-request': '1Gi',
@@ -172,6 +181,15 @@ test('an unknown annotation is a warning that names the nearest', (t) => {
     'annotation cortexflow.io/colour is unknown and does nothing',
     'annotation cortexflow.io/ is unknown and does nothing',
   ]);
+});
+
+test('of very many unknown annotations the first ones are told, and of long names the beginning', (t) => {
+  const names = Array.from({ length: 5_000 }, (_, index) => `cortexflow.io/${index}-exclude-outbond-ports`);
+  const { warnings } = readOptions(Object.fromEntries(names.map((name) => [name, ''])));
+  t.is(warnings.length, 11);
+  t.is(warnings.at(-1), '4990 more annotations cortexflow.io/… are unknown and do nothing');
+  const [long = ''] = readOptions({ [`cortexflow.io/${'a'.repeat(200_000)}`]: '' }).warnings;
+  t.regex(long, /^annotation cortexflow\.io\/a{46}… is unknown and does nothing$/);
 });
 
 test('a long value is cut in the message, and takes no long time', (t) => {

@@ -21,9 +21,16 @@ const SERVICE = new RegExp(
   'u',
 );
 
+/** All of them stand in one environment variable of the pod, and each is a listener of its sidecar. */
+const MOST_UPSTREAMS = 100;
+
 /** `127.0.0.1:8080=hello.demo:80`, several of them with commas between. */
 export function readUpstreams(value: string): Reading<Upstream[]> {
-  const upstreams = readEach(listItems(value), readUpstream);
+  const items = listItems(value);
+  if (items.length > MOST_UPSTREAMS) {
+    return misread(`has ${items.length} upstreams: a pod has at most ${MOST_UPSTREAMS}, leave some out`);
+  }
+  const upstreams = readEach(items, readUpstream);
   if (!upstreams.ok) return upstreams;
   const taken = new Set<string>();
   for (const { listen } of upstreams.value) {
