@@ -1,6 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { connectApiServer } from '../api-server/connection.ts';
+import { surviveAcceptErrors } from '../process/accept-errors.ts';
 import { startAdmin } from '../process/admin.ts';
 import { hostPort, listen } from '../process/listen.ts';
 import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
@@ -48,8 +49,9 @@ async function start(config: InjectorConfig, level: LogLevel, logger: Logger): P
 
   collectDefaultMetrics({ register: registry });
   exposeUpkeep(registry, { namespaces: namespaces.watch, certificate: served, certificates });
-  const admin = await startAdmin({ ...config.admin, readiness, registry, level });
+  const admin = await startAdmin({ ...config.admin, readiness, registry, level, logger });
   const port = await listen(webhook, 'the webhook', config.webhook.host, config.webhook.port);
+  surviveAcceptErrors(webhook, 'the webhook', logger);
   void addresses.start();
   shutDownOnSignal({
     logger,
