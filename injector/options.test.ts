@@ -114,6 +114,22 @@ const WRONG: readonly (readonly [name: string, value: string, what: string])[] =
     'localhost:8080=a.b:1,127.0.0.1:8080=c.d:2',
     'listens on 127.0.0.1:8080 twice: give each upstream its own port',
   ],
+  [
+    'upstreams',
+    '127.0.0.1:8080=a.b:1,0.0.0.0:8080=c.d:2',
+    'listens on 127.0.0.1:8080 and 0.0.0.0:8080, which meet: give each upstream its own port',
+  ],
+  [
+    'upstreams',
+    '[::]:8080=a.b:1,127.0.0.1:8080=c.d:2',
+    'listens on [::]:8080 and 127.0.0.1:8080, which meet: give each upstream its own port',
+  ],
+  [
+    'upstreams',
+    '10.0.0.7:8080=hello.demo:80',
+    'cannot listen on "10.0.0.7:8080", which no pod has before it is made: give an address of loopback, such as ' +
+      '127.0.0.1:8080 or [::1]:8080, or all of them, 0.0.0.0:8080',
+  ],
   ['log-level', 'loud', 'use one of error, warn, info, debug'],
   ['log-level', 'constructor', 'use one of error, warn, info, debug'],
   ['proxy-image', 'Sidecar:1', 'has capital letters in "Sidecar": write sidecar'],
