@@ -30,10 +30,26 @@ const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 const ENFORCE_LABEL = 'pod-security.kubernetes.io/enforce';
 
+export const POD_SECURITY_LEVELS = ['privileged', 'baseline', 'restricted'] as const;
+
+/** What a pod does not say, and its namespace neither. */
+export interface Surroundings {
+  /** The namespace of the mesh's own pods. */
+  readonly meshNamespace: string;
+  /** The Pod Security Standard that the API server enforces in a namespace that names none. */
+  readonly podSecurityDefault: (typeof POD_SECURITY_LEVELS)[number];
+}
+
+const USUAL: Surroundings = { meshNamespace: 'cortexflow', podSecurityDefault: 'privileged' };
+
 /** Whether a pod gets a sidecar, and with which options; if not, why. Pure. */
-export function checkAndValidatePod(pod: Pod, namespace: Namespace): Eligibility {
+export function checkAndValidatePod(
+  pod: Pod,
+  namespace: Namespace,
+  surroundings: Surroundings = USUAL,
+): Eligibility {
   const own = wishOf(pod.metadata);
-  const obstacle = obstacleOf(pod, namespace.name);
+  const obstacle = obstacleOf(pod, namespace.name, surroundings);
   if (obstacle !== undefined)
     return { kind: 'ineligible', ...obstacle, warnings: disappointed(pod, own, obstacle) };
   if (own.kind === 'unclear') return { kind: 'mistaken', mistakes: [own.sentence] };
@@ -45,7 +61,7 @@ export function checkAndValidatePod(pod: Pod, namespace: Namespace): Eligibility
     if (theirs.kind === 'disabled') {
       return leftOut(pod, `its namespace, ${namespace.name}, says ${INJECTION}: disabled`);
     }
-    const ban = theirs.kind === 'enabled' ? undefined : podSecurityBan(namespace);
+    const ban = theirs.kind === 'enabled' ? undefined : podSecurityBan(namespace, surroundings);
     if (ban !== undefined)
       return { kind: 'ineligible', reason: ban, warnings: [...warnings, `not injected: ${ban}`] };
   }
@@ -70,10 +86,10 @@ interface Obstacle {
 }
 
 /** What keeps a pod out of the mesh whatever it and its namespace say. */
-function obstacleOf(pod: Pod, namespace: string): Obstacle | undefined {
+function obstacleOf(pod: Pod, namespace: string, { meshNamespace }: Surroundings): Obstacle | undefined {
   const { metadata, spec } = pod;
   if (SYSTEM_NAMESPACES.has(namespace)) return { reason: `namespace ${namespace} is never injected` };
-  if (metadata.labels?.[COMPONENT_LABEL] !== undefined) {
+  if (namespace === meshNamespace && isComponent(pod)) {
     return { reason: `it is a part of the mesh itself (label ${COMPONENT_LABEL})` };
   }
   const proxy = containersOf(pod).find(({ name }) => PROXIES.has(name));
@@ -96,6 +112,11 @@ function isOverAnnotated(annotations: Pod['metadata']['annotations']): boolean {
     bytes += Buffer.byteLength(name) + Buffer.byteLength(annotations[name] ?? '');
   }
   return bytes > MOST_ANNOTATION_BYTES;
+}
+
+/** Anybody may label a pod: it counts in the mesh's own namespace alone. */
+function isComponent({ metadata }: Pod): boolean {
+  return metadata.labels?.[COMPONENT_LABEL] !== undefined;
 }
 
 function isWindows({ spec }: Pod): boolean {
@@ -133,11 +154,19 @@ function unclearNamespace(name: string, wish: Wish): string[] {
  * Where the Pod Security Standards are enforced, no pod gets past the API server whose init container has
  * NET_ADMIN: better a pod outside the mesh than none. Whoever says `enabled` knows of an exemption.
  */
-function podSecurityBan({ name, labels }: Namespace): string | undefined {
-  const level = labels?.[ENFORCE_LABEL];
+function podSecurityBan(
+  { name, labels }: Namespace,
+  { podSecurityDefault }: Surroundings,
+): string | undefined {
+  const own = labels?.[ENFORCE_LABEL];
+  const level = own ?? podSecurityDefault;
   if (level !== 'baseline' && level !== 'restricted') return undefined;
+  const enforced =
+    own === undefined
+      ? `namespace ${name} says nothing of Pod Security, and CORTEXFLOW_POD_SECURITY_DEFAULT of the injector is ${level}`
+      : `namespace ${name} enforces the Pod Security Standard ${level}`;
   return (
-    `namespace ${name} enforces the Pod Security Standard ${level}, which forbids the proxy's init container ` +
-    `NET_ADMIN: label it ${ENFORCE_LABEL}=privileged, or ${INJECTION}=enabled if its pods are exempt`
+    `${enforced}, which forbids the proxy's init container NET_ADMIN: label the namespace ` +
+    `${ENFORCE_LABEL}=privileged, or ${INJECTION}=enabled if its pods are exempt`
   );
 }
