@@ -43,6 +43,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     readiness,
     registry,
     level,
+    logger: log,
     routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
   });
   const upstreams = listenForUpstreams(forwarder, config.upstreams);
