@@ -170,14 +170,17 @@ export class Discovery {
       onReceived: (received) => {
         this.#take(received);
       },
+      onAnswering: () => {
+        this.directory.sourceAnswers(true);
+      },
       onConnection: ({ state }) => {
-        // While it is being tried again after a failure, it is still not answering.
         if (state !== 'connected') {
           // What was missing of a first answer comes on another stream, if at all.
           this.#settling.cancel();
         }
-        if (state !== 'connecting') {
-          this.directory.sourceAnswers(state === 'connected');
+        // While it is being tried again after a failure, nothing is known anew; connected, it has yet to answer.
+        if (state === 'waiting' || state === 'stopped') {
+          this.directory.sourceAnswers(false);
         }
       },
     });
