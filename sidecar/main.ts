@@ -30,7 +30,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
       policyOf: policyOf(config.upstreams),
     }),
     log,
-    limits: withinFileLimit(config.limits, log),
+    limits: withinFileLimit(config, log),
   });
   // However the process ends: no half of an answer may look like the whole of it.
   process.on('exit', () => forwarder.abortAll());
@@ -65,10 +65,12 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   });
 }
 
-function withinFileLimit(limits: SidecarConfig['limits'], log: Logger): SidecarConfig['limits'] {
+function withinFileLimit({ limits, interception }: SidecarConfig, log: Logger): SidecarConfig['limits'] {
   const descriptors = descriptorLimit();
   if (descriptors === undefined) return limits;
-  const maxConnections = Math.min(limits.maxConnections, connectionsWithin(descriptors));
+  // Inbound connections are intercepted or there are none.
+  const fitting = connectionsWithin(descriptors, interception === undefined ? 1 : 2);
+  const maxConnections = Math.min(limits.maxConnections, fitting);
   if (maxConnections < limits.maxConnections) {
     log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
       maxConnections,
