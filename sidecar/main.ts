@@ -13,9 +13,11 @@ import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { listenForInterception } from './interception.ts';
+import { memoryLimit } from './memory-limit.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
 import { StartReadiness } from './start-readiness.ts';
 import { listenForUpstreams, policyOf } from './upstreams.ts';
+import { ceilingWithin } from './xds/ceiling.ts';
 import { Discovery } from './xds/discovery.ts';
 
 async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promise<void> {
@@ -93,6 +95,7 @@ function discover(
     lastGoodFile: config.lastGoodFile,
     endpointsIdleMs: config.endpointsIdleMs,
     waitMs: limits.endpointsWaitMs,
+    ceiling: ceilingWithin(memoryLimit()),
     log,
     world: {
       now: Date.now,
