@@ -6,6 +6,7 @@ import { Connection } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
+import { isListenedAt } from './own-address.ts';
 import type { ServiceUse } from './service-use.ts';
 import { ServiceUses } from './service-uses.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -114,6 +115,13 @@ export class Forwarder implements Surroundings {
 
   serviceUse(name: string, direction: TrafficDirection = 'outbound'): ServiceUse {
     return this.#services.of(direction, name);
+  }
+
+  isOwn(address: SocketAddress): boolean {
+    return isListenedAt(
+      address,
+      this.#listeners.keys().map((listener) => listener.address),
+    );
   }
 
   ended(connection: Connection): void {
