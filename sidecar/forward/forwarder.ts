@@ -8,7 +8,7 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
 import { isListenedAt } from './own-address.ts';
 import type { ServiceUse } from './service-use.ts';
-import { ServiceUses } from './service-uses.ts';
+import { isGone, ServiceUses } from './service-uses.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
@@ -174,10 +174,11 @@ export class Forwarder implements Surroundings {
     for (const service of this.#services) {
       // Looked for here and not as each connection ends: one lease serves many short connections in a row.
       if (service.isUnused()) service.release();
-      if (service.direction === 'outbound' && service.isIdle(nowMs)) {
-        this.balancer.forget(service.name, nowMs);
-      }
     }
+    this.#services.sweep(
+      nowMs,
+      (service) => this.balancer.forget(service.name, nowMs) && isGone(service, this.routes),
+    );
   }
 }
 
