@@ -46,7 +46,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     registry,
     level,
     logger: log,
-    routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
+    localRoutes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
   });
   const upstreams = listenForUpstreams(forwarder, config.upstreams);
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
