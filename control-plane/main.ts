@@ -35,9 +35,10 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     limits: config.streams,
     identify: identifyBy(mesh, source),
   });
-  const xds = new Server(xdsServerOptions(config.streams));
+  const options = xdsServerOptions(config.streams);
+  const xds = new Server(options);
   engine.addTo(xds, [AGGREGATED]);
-  const inspection = createInspectionServer(engine, readiness);
+  const inspection = createInspectionServer(engine, readiness, options);
 
   collectDefaultMetrics({ register: registry });
   exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
