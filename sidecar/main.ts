@@ -45,6 +45,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     readiness,
     registry,
     level,
+    logger: log,
     localRoutes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
   });
   const upstreams = listenForUpstreams(forwarder, config.upstreams);

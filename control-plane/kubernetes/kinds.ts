@@ -1,6 +1,6 @@
 import type { KubernetesObject } from '../../api-server/api-server.ts';
 import type { Kind } from '../mesh/object.ts';
-import { INJECTED_LABEL } from '../mesh/pod.ts';
+import { INJECTED_LABEL } from '../../wire/pod.ts';
 
 /** One kind of object that is listed and watched in the whole cluster. */
 export interface FollowedKind {

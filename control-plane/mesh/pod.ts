@@ -1,3 +1,4 @@
+import { INJECTED_LABEL } from '../../wire/pod.ts';
 import { Field, Problems } from './field.ts';
 import { checkIdentity, dnsSubdomain } from './name.ts';
 import type { Identity } from './object.ts';
@@ -9,9 +10,6 @@ export interface Pod {
   /** In the pod's namespace. */
   readonly serviceAccount: string;
 }
-
-/** What the injector puts on every pod that it gives a sidecar to, with the value "true". */
-export const INJECTED_LABEL = 'cortexflow.io/injected';
 
 /** What the API server writes where nobody has said. */
 const DEFAULT_SERVICE_ACCOUNT = 'default';

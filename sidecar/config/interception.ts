@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { type Cidr, hasHostBits, parseCidr } from '../../wire/cidr.ts';
+import { PORTS, PROXY_UID } from '../../wire/pod.ts';
 import { list, received, section, text, whole } from './fields.ts';
 
 /** From `first` to `last`, both included. */
@@ -62,11 +63,11 @@ function side(port: number) {
 export const InterceptionSchema = v.pipe(
   section({
     /** Whose connections are left alone: the user id that the sidecar runs as. */
-    proxyUid: v.optional(whole(1, 4_294_967_294, 'user id'), 2102),
+    proxyUid: v.optional(whole(1, 4_294_967_294, 'user id'), PROXY_UID),
     /** Connections that the workload makes; `cidrs` are where they go to. */
-    outbound: side(5054),
+    outbound: side(PORTS.outbound),
     /** Connections that are made to the workload; `cidrs` are where they come from. */
-    inbound: side(5056),
+    inbound: side(PORTS.inbound),
   }),
   v.check(
     ({ outbound, inbound }) => outbound.port !== inbound.port,

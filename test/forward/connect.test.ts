@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Decision, Routes } from '../../sidecar/services/decision.ts';
+import { testThatNeeds, whyNoIPv6 } from '../cluster/requirement.ts';
 import {
   always,
   balanceOver,
@@ -243,12 +243,7 @@ test('pass-through to an address that is none: refused, nothing thrown', async (
   t.like(await log.nextOutcome(), { ending: 'connect-failed' });
 });
 
-test('IPv6 on both sides', async (t) => {
-  if (!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))) {
-    t.log('Skipped: this machine has no IPv6 loopback address.');
-    t.pass();
-    return;
-  }
+testThatNeeds(whyNoIPv6(), test)('IPv6 on both sides', async (t) => {
   const backend = await startBackend(t, echo, '::1');
   const { client } = startForwarder(t, {
     routes: always({ action: 'balance', group: groupOf([backend], '::1') }),
