@@ -48,6 +48,8 @@ export interface XdsEngine {
    * it tells clients to make their next stream on another connection.
    */
   drain(windowMs: number): Promise<void>;
+  /** Ends the streams that are open, each at some moment of this many milliseconds. New ones are taken as before. */
+  endStreams(windowMs: number, details: string): void;
   /** Ends everything now. */
   close(): void;
 }
@@ -66,6 +68,12 @@ const KEPT_TYPES = 64;
 /** Counts for types that are neither served nor in the order, which clients may make up. */
 const OTHER_TYPES = 'other';
 
+/** When a stream is to end, and what its client is told. */
+interface StreamEnd {
+  readonly at: number;
+  readonly details: string;
+}
+
 class Engine implements XdsEngine, StreamHost {
   readonly counters: Counters = createCounters();
   readonly limits: Limits;
@@ -80,8 +88,7 @@ class Engine implements XdsEngine, StreamHost {
   readonly #deltaRequests = new RequestReader((bytes) => readDeltaRequest(bytes, this.limits));
   readonly #sotwRequests = new RequestReader((bytes) => readSotwRequest(bytes, this.limits));
   readonly #servers = new Map<string, TypeServer>();
-  /** With the time at which each is to end. */
-  readonly #streams = new Map<XdsStream, number>();
+  readonly #streams = new Map<XdsStream, StreamEnd>();
   readonly #unsubscribe: () => void;
   readonly #sweeper: NodeJS.Timeout;
   readonly #waiting = new Set<XdsStream>();
@@ -164,14 +171,24 @@ class Engine implements XdsEngine, StreamHost {
     if (this.#streams.size === 0) return;
     const start = this.now();
     const step = windowMs / this.#streams.size;
-    let at = 0;
-    for (const stream of this.#streams.keys()) this.#streams.set(stream, start + step * at++);
+    let nth = 0;
+    for (const stream of this.#streams.keys()) {
+      this.#streams.set(stream, { at: start + step * nth++, details: GOING_AWAY });
+    }
     const timer = setInterval(() => this.#sweep(), Math.max(1, Math.min(50, windowMs / 20)));
     await new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
       this.#sweep();
     });
     clearInterval(timer);
+  }
+
+  endStreams(windowMs: number, details: string): void {
+    const now = this.now();
+    for (const [stream, end] of this.#streams) {
+      const at = now + this.#random() * windowMs;
+      if (at < end.at) this.#streams.set(stream, { at, details });
+    }
   }
 
   close(): void {
@@ -196,7 +213,8 @@ class Engine implements XdsEngine, StreamHost {
     }
     const stream = new XdsStream(call, identified.ok, kind, this);
     const jitter = 0.9 + 0.2 * this.#random();
-    this.#streams.set(stream, this.now() + this.limits.streamAgeMs * jitter);
+    const endsAt = this.now() + this.limits.streamAgeMs * jitter;
+    this.#streams.set(stream, { at: endsAt, details: STREAM_TOO_OLD });
     this.counters.streams += 1;
     this.counters.streamsOpened += 1;
   }
@@ -242,9 +260,9 @@ class Engine implements XdsEngine, StreamHost {
   #sweep(): void {
     this.#forgetUnusedTypes();
     const now = this.now();
-    for (const [stream, endsAt] of this.#streams) {
-      if (now >= endsAt) {
-        stream.end(status.UNAVAILABLE, this.#accepting ? STREAM_TOO_OLD : GOING_AWAY);
+    for (const [stream, { at, details }] of this.#streams) {
+      if (now >= at) {
+        stream.end(status.UNAVAILABLE, details);
       } else if (stream.sessions.length === 0 && now >= stream.openedAt + this.limits.firstRequestMs) {
         stream.end(status.DEADLINE_EXCEEDED, `No request came within ${this.limits.firstRequestMs} ms.`);
       }
