@@ -1,5 +1,6 @@
+import type { Cidr } from '../../wire/cidr.ts';
 import { PORTS } from '../../wire/pod.ts';
-import type { Cidr, Interception, PortRange } from '../config.ts';
+import type { Interception, PortRange } from '../config.ts';
 
 /**
  * Which connections of a pod the kernel hands to the sidecar, as one nftables table (nft(8)). Pure: what it is
