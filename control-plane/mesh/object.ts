@@ -59,6 +59,10 @@ export function identify(object: unknown): Identified {
       reason: 'a document with neither apiVersion nor kind is no Kubernetes object',
     };
   }
+  return identifyTyped(object);
+}
+
+function identifyTyped(object: Readonly<Record<string, unknown>>): Identified {
   const problems = new Problems();
   const root = new Field(object, '', problems);
   const kind = requiredText(root.at('kind'), 'say which kind of object this is, e.g. Service');

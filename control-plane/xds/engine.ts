@@ -291,7 +291,7 @@ class Engine implements XdsEngine, StreamHost {
 const GOING_AWAY = 'This control plane is shutting down: connect to another one.';
 const STREAM_TOO_OLD = 'The stream reached its maximum age: open another one.';
 const TOO_MANY_NEW_STREAMS =
-  'Too many new streams at once (limits.newStreamsPerSecond, limits.newStreamsBurst): try again after a moment.';
+  'Too many new streams at once (CORTEXFLOW_NEW_STREAMS_PER_SECOND, CORTEXFLOW_NEW_STREAMS_BURST): try again after a moment.';
 
 function refuse(call: RawCall, code: status, details: string): void {
   call.emit('error', Object.assign(new Error(details), { code, details }));

@@ -49,5 +49,5 @@ export type CountedLimit = keyof typeof COUNTED;
 
 /** Why a stream is refused, and what to do about it. */
 export function overLimit(limit: CountedLimit, value: number, allowed: number): string {
-  return `${value} ${COUNTED[limit]} on this stream and limits.${limit} allows ${allowed}: subscribe to less, by a wildcard or a collection, or raise the limit.`;
+  return `${value} ${COUNTED[limit]} on this stream, and no more than ${allowed} are allowed: subscribe to less, by a wildcard or a collection.`;
 }
