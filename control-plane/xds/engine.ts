@@ -9,11 +9,14 @@ import { createCounters, createTypeCounters } from './counters.ts';
 import type { Counters, TypeCounters } from './counters.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
+import { GOING_AWAY, refuse, STREAM_TOO_OLD, TOO_MANY_NEW_STREAMS, TOO_MANY_OF_PEER } from './stream-end.ts';
+import type { StreamEnd } from './stream-end.ts';
 import { readDeltaRequest, readSotwRequest, RequestReader } from './request.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
 import { CLUSTER_TYPE_URL, LISTENER_TYPE_URL } from './services.ts';
 import type { DiscoveryService } from './services.ts';
+import { PeerStreams } from './peer-streams.ts';
 import { resourcesOf } from './snapshot.ts';
 import type { SnapshotCell } from './snapshot.ts';
 import { XdsStream } from './stream.ts';
@@ -68,12 +71,6 @@ const KEPT_TYPES = 64;
 /** Counts for types that are neither served nor in the order, which clients may make up. */
 const OTHER_TYPES = 'other';
 
-/** When a stream is to end, and what its client is told. */
-interface StreamEnd {
-  readonly at: number;
-  readonly details: string;
-}
-
 class Engine implements XdsEngine, StreamHost {
   readonly counters: Counters = createCounters();
   readonly limits: Limits;
@@ -85,6 +82,7 @@ class Engine implements XdsEngine, StreamHost {
   readonly #ranks: ReadonlyMap<string, number>;
   readonly #fullStateTypes: ReadonlySet<string>;
   readonly #admission: Admission;
+  readonly #peers: PeerStreams;
   readonly #deltaRequests = new RequestReader((bytes) => readDeltaRequest(bytes, this.limits));
   readonly #sotwRequests = new RequestReader((bytes) => readSotwRequest(bytes, this.limits));
   readonly #servers = new Map<string, TypeServer>();
@@ -107,6 +105,7 @@ class Engine implements XdsEngine, StreamHost {
     this.#fullStateTypes = new Set(options.fullStateTypes ?? [CLUSTER_TYPE_URL, LISTENER_TYPE_URL]);
     const { newStreamsPerSecond, newStreamsBurst } = this.limits;
     this.#admission = new Admission(newStreamsPerSecond, newStreamsBurst, this.now());
+    this.#peers = new PeerStreams(this.limits.streamsPerPeer);
     this.#unsubscribe = this.#snapshots.subscribe(() => this.#onSnapshot());
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
@@ -161,7 +160,10 @@ class Engine implements XdsEngine, StreamHost {
   };
 
   ended = (stream: XdsStream): void => {
-    if (!this.#streams.delete(stream)) return;
+    const end = this.#streams.get(stream);
+    if (end === undefined) return;
+    this.#streams.delete(stream);
+    this.#peers.closed(end.peer);
     this.counters.streams -= 1;
     if (this.#streams.size === 0) this.#whenEmpty?.();
   };
@@ -172,8 +174,8 @@ class Engine implements XdsEngine, StreamHost {
     const start = this.now();
     const step = windowMs / this.#streams.size;
     let nth = 0;
-    for (const stream of this.#streams.keys()) {
-      this.#streams.set(stream, { at: start + step * nth++, details: GOING_AWAY });
+    for (const [stream, { peer }] of this.#streams) {
+      this.#streams.set(stream, { at: start + step * nth++, details: GOING_AWAY, peer });
     }
     const timer = setInterval(() => this.#sweep(), Math.max(1, Math.min(50, windowMs / 20)));
     await new Promise<void>((resolve) => {
@@ -187,7 +189,7 @@ class Engine implements XdsEngine, StreamHost {
     const now = this.now();
     for (const [stream, end] of this.#streams) {
       const at = now + this.#random() * windowMs;
-      if (at < end.at) this.#streams.set(stream, { at, details });
+      if (at < end.at) this.#streams.set(stream, { ...end, at, details });
     }
   }
 
@@ -211,10 +213,15 @@ class Engine implements XdsEngine, StreamHost {
       this.counters.identitiesRefused += 1;
       return refuse(call, identified.rejected.code, identified.rejected.details);
     }
+    const peer = call.getPeer();
+    if (!this.#peers.opened(peer)) {
+      this.counters.admissionsRefused += 1;
+      return refuse(call, status.RESOURCE_EXHAUSTED, TOO_MANY_OF_PEER);
+    }
     const stream = new XdsStream(call, identified.ok, kind, this);
     const jitter = 0.9 + 0.2 * this.#random();
     const endsAt = this.now() + this.limits.streamAgeMs * jitter;
-    this.#streams.set(stream, { at: endsAt, details: STREAM_TOO_OLD });
+    this.#streams.set(stream, { at: endsAt, details: STREAM_TOO_OLD, peer });
     this.counters.streams += 1;
     this.counters.streamsOpened += 1;
   }
@@ -286,13 +293,4 @@ class Engine implements XdsEngine, StreamHost {
     for (const stream of this.streams()) for (const { server } of stream.sessions) used.add(server);
     for (const [key, server] of this.#servers) if (!used.has(server)) this.#servers.delete(key);
   }
-}
-
-const GOING_AWAY = 'This control plane is shutting down: connect to another one.';
-const STREAM_TOO_OLD = 'The stream reached its maximum age: open another one.';
-const TOO_MANY_NEW_STREAMS =
-  'Too many new streams at once (CORTEXFLOW_NEW_STREAMS_PER_SECOND, CORTEXFLOW_NEW_STREAMS_BURST): try again after a moment.';
-
-function refuse(call: RawCall, code: status, details: string): void {
-  call.emit('error', Object.assign(new Error(details), { code, details }));
 }

@@ -17,6 +17,8 @@ export interface Limits {
   /** New streams a second, lastingly, and how many at once after quiet. */
   readonly newStreamsPerSecond: number;
   readonly newStreamsBurst: number;
+  /** Streams that one peer address may have open; a pod's sidecar needs one, and a proxy in front of us many. */
+  readonly streamsPerPeer: number;
   /** A stream that has not asked for anything by then is closed. */
   readonly firstRequestMs: number;
   /** Streams end after this long, give or take a tenth, so that replicas come to share the load anew. */
@@ -33,6 +35,7 @@ export const DEFAULT_LIMITS: Limits = {
   clientReceiveBytes: 4 << 20,
   newStreamsPerSecond: 1000,
   newStreamsBurst: 5000,
+  streamsPerPeer: 2000,
   firstRequestMs: 10_000,
   streamAgeMs: 30 * 60_000,
 };

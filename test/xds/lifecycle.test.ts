@@ -33,7 +33,7 @@ test('new streams are admitted up to the burst, and told to come back above it',
   t.teardown(() => refused.close());
   const ended = await refused.ended;
   t.is(ended.code, status.UNAVAILABLE);
-  t.regex(ended.details, /limits\.newStreamsPerSecond/u);
+  t.regex(ended.details, /CORTEXFLOW_NEW_STREAMS_PER_SECOND/u);
   t.is(serving.engine.counters.admissionsRefused, 1);
   t.is(serving.engine.counters.streams, 2);
 });
@@ -151,6 +151,18 @@ test('streams that are turned away end within the window, each at a time of its 
   await connect(t, serving);
   now += 24_000;
   t.is((await second.ended).details, 'out of date');
+  t.is(serving.engine.counters.streams, 1);
+});
+
+test('one address has no more streams than its share, and a new one when one has ended', async (t) => {
+  const serving = await serveFor(t, { limits: { streamsPerPeer: 1 } });
+  const first = await connect(t, serving);
+  const second = deltaStream(serving.address);
+  t.teardown(() => second.close());
+  t.is((await second.ended).code, status.RESOURCE_EXHAUSTED);
+  first.close();
+  while (serving.engine.counters.streams > 0) await sleep(5);
+  await connect(t, serving);
   t.is(serving.engine.counters.streams, 1);
 });
 
