@@ -70,11 +70,8 @@ function groupsOf(text: string): readonly string[] {
 /** The number of a network interface, by its name; a number as it is. 0, which means any, where there is none. */
 function indexOfInterface(name: string): number {
   if (/^\d+$/u.test(name)) return Number(name);
-  return (
-    networkInterfaces()
-      [name]?.map((info) => (info.family === 'IPv6' ? info.scopeid : 0))
-      .find(Boolean) ?? 0
-  );
+  const infos = networkInterfaces()[name] ?? [];
+  return infos.find((info) => info.family === 'IPv6' && info.scopeid !== 0)?.scopeid ?? 0;
 }
 
 export function formatIPv4(bytes: Uint8Array, at: number): string {
