@@ -39,7 +39,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   collectDefaultMetrics({ register: registry });
   exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
   source.expose(registry);
-  const admin = await startAdmin({ ...config.admin, readiness, registry, level });
+  const admin = await startAdmin({ ...config.admin, readiness, registry, level, logger });
   const inspectionPort = await listenGrpc(inspection, 'inspection', config.inspection);
   const xdsPort = await listenGrpc(xds, 'xDS', config.xds);
   shutDownOnSignal({

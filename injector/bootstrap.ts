@@ -5,7 +5,7 @@ import type { Options } from './options.ts';
 const CONTROL_PLANE_WAIT_MS = 10_000;
 
 export interface BootstrapSettings {
-  /** `host:port`, in the order in which they are tried. */
+  /** `host:port`. A sidecar begins with any one of them, and goes on to the next. */
   readonly controlPlane: readonly string[];
   /** Where the sidecar's admin page listens: the kubelet asks for it at the pod's address. */
   readonly adminHost: string;

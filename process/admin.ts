@@ -2,8 +2,10 @@ import type * as Http from 'node:http';
 import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
 import type { Registry } from 'prom-client';
+import { surviveAcceptErrors } from './accept-errors.ts';
+import { limitConnections } from './connection-limit.ts';
 import { listen } from './listen.ts';
-import { isLevel, LEVELS, type LogLevel } from './log.ts';
+import { isLevel, LEVELS, type Logger, type LogLevel } from './log.ts';
 import type { Readiness } from './readiness.ts';
 
 /**
@@ -27,6 +29,8 @@ export interface AdminOptions {
   readonly readiness: Readiness;
   readonly registry: Registry;
   readonly level: LogLevel;
+  /** Hears of connections that could not be accepted. */
+  readonly logger?: Logger;
   /** Keyed `METHOD /path`. */
   readonly routes?: Readonly<Record<string, AdminRoute>>;
 }
@@ -44,18 +48,26 @@ export function json(value: unknown): AdminAnswer {
   return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
 }
 
+/** A kubelet's probe and a Prometheus need one each. */
+const CONNECTIONS = { total: 128, perAddress: 32 };
+/** In milliseconds. */
+const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 };
+/** Whoever does not take an answer holds no connection for longer. */
+const SILENCE_MS = 10_000;
+
 /**
  * The page on which a program tells about itself: /healthz, /readyz, /metrics, /log-level and what the
  * program adds. Rejects with a StartupError when it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const routes = new Map(Object.entries({ ...standardRoutes(options), ...options.routes }));
-  const server = createServer((request, response) => {
+  const server = createServer(TIMES, (request, response) => {
     void answer(routes, options.host, request).then((reply) => send(response, request, reply));
   });
-  server.maxConnections = 128;
-  server.requestTimeout = 10_000;
+  server.timeout = SILENCE_MS;
+  limitConnections(server, CONNECTIONS);
   const port = await listen(server, 'the admin page', options.host, options.port);
+  surviveAcceptErrors(server, 'the admin page', options.logger);
   return {
     port,
     close: () =>

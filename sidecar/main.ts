@@ -13,9 +13,11 @@ import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { listenForInterception } from './interception.ts';
+import { memoryLimit } from './memory-limit.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
 import { StartReadiness } from './start-readiness.ts';
 import { listenForUpstreams, policyOf } from './upstreams.ts';
+import { ceilingWithin } from './xds/ceiling.ts';
 import { Discovery } from './xds/discovery.ts';
 
 async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promise<void> {
@@ -30,7 +32,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
       policyOf: policyOf(config.upstreams),
     }),
     log,
-    limits: withinFileLimit(config.limits, log),
+    limits: withinFileLimit(config, log),
   });
   // However the process ends: no half of an answer may look like the whole of it.
   process.on('exit', () => forwarder.abortAll());
@@ -43,6 +45,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     readiness,
     registry,
     level,
+    logger: log,
     routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
   });
   const upstreams = listenForUpstreams(forwarder, config.upstreams);
@@ -65,10 +68,12 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   });
 }
 
-function withinFileLimit(limits: SidecarConfig['limits'], log: Logger): SidecarConfig['limits'] {
+function withinFileLimit({ limits, interception }: SidecarConfig, log: Logger): SidecarConfig['limits'] {
   const descriptors = descriptorLimit();
   if (descriptors === undefined) return limits;
-  const maxConnections = Math.min(limits.maxConnections, connectionsWithin(descriptors));
+  // Inbound connections are intercepted or there are none.
+  const fitting = connectionsWithin(descriptors, interception === undefined ? 1 : 2);
+  const maxConnections = Math.min(limits.maxConnections, fitting);
   if (maxConnections < limits.maxConnections) {
     log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
       maxConnections,
@@ -91,6 +96,7 @@ function discover(
     lastGoodFile: config.lastGoodFile,
     endpointsIdleMs: config.endpointsIdleMs,
     waitMs: limits.endpointsWaitMs,
+    ceiling: ceilingWithin(memoryLimit()),
     log,
     world: {
       now: Date.now,

@@ -41,6 +41,12 @@ export interface Endpoint {
 
 export type Health = 'ready' | 'terminating' | 'not-ready';
 
+/** As the API server has it (discovery.k8s.io/v1 validation); hints may become more than its 8 one day. */
+const MOST_ENDPOINTS = 1000;
+const MOST_PORTS = 100;
+const MOST_ADDRESSES = 100;
+const MOST_HINTS = 64;
+
 export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 const WRITTEN_FAMILY: Readonly<Record<IpFamily, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' };
@@ -66,7 +72,7 @@ export function parseEndpointSlice(
         ? []
         : root
             .at('endpoints')
-            .list()
+            .list(MOST_ENDPOINTS)
             .map((field) => parseEndpoint(field, { namespace: identity.namespace, family, warnings })),
   };
   return parsed(slice, problems, warnings);
@@ -90,7 +96,7 @@ function parseService(root: Field, warnings: Problems): string | undefined {
 
 function parsePorts(list: Field, warnings: Problems): readonly EndpointPort[] {
   const names = new Set<string>();
-  return list.list().flatMap((field) => {
+  return list.list(MOST_PORTS).flatMap((field) => {
     const name = dnsLabel(field.at('name'));
     if (names.has(name)) field.at('name').reject('two ports have this name: give each its own');
     names.add(name);
@@ -127,9 +133,9 @@ function parseEndpoint(field: Field, { namespace, family, warnings }: SliceConte
 
 /** Kubernetes says that the addresses of one endpoint are interchangeable and that clients use the first. */
 function parseEndpointAddress(list: Field, family: IpFamily, warnings: Problems): string {
-  const [first, ...others] = list.list();
+  const [first, ...others] = list.list(MOST_ADDRESSES);
   if (first === undefined) {
-    if (!list.isPresent || Array.isArray(list.value)) list.reject('give the address of the endpoint');
+    if (list.isEmptyList) list.reject('give the address of the endpoint');
     return '';
   }
   if (others.length > 0) {
@@ -158,7 +164,7 @@ function parseHealth(conditions: Field): Health {
 }
 
 function parseHints(list: Field): readonly string[] {
-  const names = list.list().map((field) => field.at('name').text());
+  const names = list.list(MOST_HINTS).map((field) => field.at('name').text());
   return names.filter((name) => name !== '').toSorted();
 }
 

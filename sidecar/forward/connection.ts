@@ -2,11 +2,10 @@ import type { PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
 import type { Decision, Destination, EndpointGroup } from '../services/decision.ts';
 import type { Direction, DirectionOwner } from './direction.ts';
-import { Exchange } from './exchange.ts';
+import { type Breakage, Exchange } from './exchange.ts';
 import { connectLimitMs, keepAliveWithin } from './limits.ts';
 import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
-import { afterRest } from './rest.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
 import { formatAddress, type SocketAddress } from './socket-address.ts';
@@ -120,18 +119,23 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const isSending = direction === exchange.sending;
     this.#closedFirst ??= isSending ? 'client' : 'backend';
     const other = isSending ? exchange.receiving : exchange.sending;
-    if (other.hasEnded) {
-      this.#close('complete');
-    } else {
-      (isSending ? this.#backend : this.#client)?.shutdown();
-    }
+    if (exchange.breakage !== undefined) this.#breakOff(exchange.breakage);
+    else if (other.hasEnded) this.#close('complete');
+    else (isSending ? this.#backend : this.#client)?.shutdown();
   }
 
-  directionFailed(at: TcpStream, code: string): void {
-    if (this.#hasEnded) return;
-    const isClient = at === this.#client;
-    this.#closedFirst ??= isClient ? 'client' : 'backend';
-    this.abort(isClient ? 'client-reset' : 'backend-reset', code);
+  sourceFailed(direction: Direction, code: string): void {
+    this.#breakOff(this.#exchange?.sourceFailed(direction, code));
+  }
+
+  sinkFailed(direction: Direction, code: string): void {
+    this.#breakOff(this.#exchange?.sinkFailed(direction, code));
+  }
+
+  #breakOff(breakage: Breakage | undefined): void {
+    if (breakage === undefined || this.#hasEnded) return;
+    this.#closedFirst ??= breakage.side;
+    this.abort(`${breakage.side}-reset`, breakage.code);
   }
 
   async #awaitEndpoints(service: ServiceUse): Promise<void> {
@@ -208,12 +212,13 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #tickQuiet(exchange: Exchange, nowMs: number): void {
     const { isDraining, limits } = this.#around;
     const { idleTimeoutMs } = limits;
-    const { direction, isIntercepted } = this.#origin;
-    const isLeftBehind = isDraining && exchange.hasWorkloadEnded(direction);
-    const due = afterRest({ quietMs: exchange.quietMs(nowMs), isIntercepted, isLeftBehind, idleTimeoutMs });
+    const due = exchange.due(nowMs, this.#origin, { isDraining, idleTimeoutMs });
     if (due === 'keep-alive') exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
     else if (due === 'close') this.#close('drained');
-    else if (due === 'cut') this.abort('idle-timeout');
+    else if (due === 'cut') {
+      this.#breakOff(exchange.breakage);
+      this.abort('idle-timeout');
+    }
   }
 
   /** Without a reset: whoever still reads has been told all there was. */

@@ -52,6 +52,7 @@ export class Forwarder implements Surroundings {
   readonly log: Logger;
   readonly #listeners = new Map<TcpListener, Origin>();
   readonly #connections = new Set<Connection>();
+  readonly #open: Record<TrafficDirection, number> = { outbound: 0, inbound: 0 };
   readonly #services = new ServiceUses();
   readonly #timer: NodeJS.Timeout;
   #isDraining = false;
@@ -116,7 +117,8 @@ export class Forwarder implements Surroundings {
   }
 
   ended(connection: Connection): void {
-    this.#connections.delete(connection);
+    // One that was refused was none of them.
+    if (this.#connections.delete(connection)) this.#open[connection.direction]--;
     if (this.#connections.size === 0) this.#allEnded?.resolve();
   }
 
@@ -127,14 +129,13 @@ export class Forwarder implements Surroundings {
       accepted: (client) => {
         const connection = new Connection(client, listener.destinationOf(client), origin, this);
         const { maxConnections } = this.limits;
-        if (this.#connections.size < maxConnections) {
+        if (this.#open[origin.direction] < maxConnections) {
           this.#connections.add(connection);
+          this.#open[origin.direction]++;
           connection.start();
         } else {
-          connection.refuse(
-            'too-many-connections',
-            `${maxConnections} connections are open, the most allowed.`,
-          );
+          const detail = `${maxConnections} ${origin.direction} connections are open, the most allowed (limits.maxConnections).`;
+          connection.refuse('too-many-connections', detail);
         }
       },
       acceptFailed: (code) => {
