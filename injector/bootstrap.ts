@@ -1,4 +1,5 @@
-import { PORTS, PROXY_UID, STATE_DIRECTORY } from './names.ts';
+import { PORTS, PROXY_UID } from '../wire/pod.ts';
+import { STATE_DIRECTORY } from './names.ts';
 import type { Options } from './options.ts';
 
 /** How long a pod without `require-control-plane` waits for a control plane before it goes on without one. */

@@ -1,4 +1,5 @@
-import { INIT_CONTAINER, INJECTION, PORTS, PROXY_UID, STATE_VOLUME } from './names.ts';
+import { PORTS, PROXY_UID } from '../wire/pod.ts';
+import { INIT_CONTAINER, INJECTION, STATE_VOLUME } from './names.ts';
 import type { Options } from './options.ts';
 import type { Container, Pod } from './pod.ts';
 

@@ -1,6 +1,7 @@
+import { INJECTED_LABEL } from '../wire/pod.ts';
 import { conflictsOf, containersOf, surprisesOf } from './conflicts.ts';
 import { type Labelled, type Wish, wishOf } from './injection-wish.ts';
-import { COMPONENT_LABEL, INJECTED_LABEL, INJECTION, SIDECAR_CONTAINER } from './names.ts';
+import { COMPONENT_LABEL, INJECTION, SIDECAR_CONTAINER } from './names.ts';
 import { type Options, readOptions } from './options.ts';
 import type { Pod } from './pod.ts';
 

@@ -1,3 +1,4 @@
+import { type Level, LEVELS } from '../process/log.ts';
 import { nearestWord } from '../process/nearest-word.ts';
 import { INJECTION, PREFIX } from './names.ts';
 import { readCidrs } from './options/cidrs.ts';
@@ -16,7 +17,7 @@ export interface Options {
   readonly excludeOutboundPorts?: readonly string[];
   readonly excludeOutboundCidrs?: readonly string[];
   readonly upstreams?: readonly Upstream[];
-  readonly logLevel?: LogLevel;
+  readonly logLevel?: Level;
   readonly image?: string;
   readonly cpuRequest?: Quantity;
   readonly cpuLimit?: Quantity;
@@ -24,9 +25,6 @@ export interface Options {
   readonly memoryLimit?: Quantity;
   readonly requireControlPlane?: boolean;
 }
-
-const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
-type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface ReadOptions {
   readonly options: Options;
@@ -48,7 +46,7 @@ const ANNOTATIONS: Readonly<Record<string, Annotation>> = {
   [`${PREFIX}exclude-outbound-ports`]: { option: 'excludeOutboundPorts', read: readPorts },
   [`${PREFIX}exclude-outbound-cidrs`]: { option: 'excludeOutboundCidrs', read: readCidrs },
   [`${PREFIX}upstreams`]: { option: 'upstreams', read: readUpstreams },
-  [`${PREFIX}log-level`]: { option: 'logLevel', read: oneOf(LOG_LEVELS) },
+  [`${PREFIX}log-level`]: { option: 'logLevel', read: oneOf(LEVELS) },
   [`${PREFIX}proxy-image`]: { option: 'image', read: readImage },
   [`${PREFIX}proxy-cpu-request`]: { option: 'cpuRequest', read: readCpu },
   [`${PREFIX}proxy-cpu-limit`]: { option: 'cpuLimit', read: readCpu },

@@ -17,7 +17,7 @@ async function started(t: { teardown: (fn: () => Promise<void>) => void }, host 
     readiness,
     registry,
     level,
-    routes: {
+    localRoutes: {
       'GET /config': () => text(200, 'config'),
       'GET /broken': () => {
         throw new Error('the table is on fire');

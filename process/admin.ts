@@ -6,6 +6,7 @@ import { surviveAcceptErrors } from './accept-errors.ts';
 import { limitConnections } from './connection-limit.ts';
 import { listen } from './listen.ts';
 import { isLevel, LEVELS, type Logger, type LogLevel } from './log.ts';
+import { isFromHere } from './peer.ts';
 import type { Readiness } from './readiness.ts';
 
 /**
@@ -31,8 +32,11 @@ export interface AdminOptions {
   readonly level: LogLevel;
   /** Hears of connections that could not be accepted. */
   readonly logger?: Logger;
-  /** Keyed `METHOD /path`. */
-  readonly routes?: Readonly<Record<string, AdminRoute>>;
+  /**
+   * Keyed `METHOD /path`. Answered to this machine alone, as everything is that changes something: to somebody there,
+   * or in the pod, `kubectl port-forward` included.
+   */
+  readonly localRoutes?: Readonly<Record<string, AdminRoute>>;
 }
 
 export interface Admin {
@@ -60,9 +64,9 @@ const SILENCE_MS = 10_000;
  * program adds. Rejects with a StartupError when it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const routes = new Map(Object.entries({ ...standardRoutes(options), ...options.routes }));
+  const routes = new Map(Object.entries({ ...standardRoutes(options), ...options.localRoutes }));
   const server = createServer(TIMES, (request, response) => {
-    void answer(routes, options.host, request).then((reply) => send(response, request, reply));
+    void answer(routes, options, request).then((reply) => send(response, request, reply));
   });
   server.timeout = SILENCE_MS;
   limitConnections(server, CONNECTIONS);
@@ -103,16 +107,18 @@ function setLevel(level: LogLevel, wanted: string): AdminAnswer {
 
 async function answer(
   routes: ReadonlyMap<string, AdminRoute>,
-  boundHost: string,
+  { host, localRoutes = {} }: AdminOptions,
   request: Http.IncomingMessage,
 ): Promise<AdminAnswer> {
   const { url: path = '', method: asked = 'GET' } = request;
   if (!/^\/(?!\/)/.test(path)) return text(400, 'the path of a request begins with one slash');
   const url = new URL(`http://admin${path}`);
   const method = asked === 'HEAD' ? 'GET' : asked;
-  const route = routes.get(`${method} ${url.pathname}`);
-  const unknown = `nothing at ${method} ${url.pathname}; there is ${[...routes.keys()].join(', ')}`;
-  return refusal(request, boundHost) ?? (route === undefined ? text(404, unknown) : perform(route, url));
+  const name = `${method} ${url.pathname}`;
+  const route = routes.get(name);
+  const refused = refusal(request, host) ?? strange(request, method !== 'GET' || name in localRoutes);
+  const unknown = `nothing at ${name}; there is ${[...routes.keys()].join(', ')}`;
+  return refused ?? (route === undefined ? text(404, unknown) : perform(route, url));
 }
 
 async function perform(route: AdminRoute, url: URL): Promise<AdminAnswer> {
@@ -140,6 +146,13 @@ function refusal({ method, headers }: Http.IncomingMessage, boundHost: string): 
   }
   return changes && headers.origin !== undefined
     ? text(403, 'web pages may not change anything here: leave out the Origin header')
+    : undefined;
+}
+
+/** Strangers may read what is cheap to tell; the rest is for whoever may be on this machine. */
+function strange({ socket }: Http.IncomingMessage, isForLocals: boolean): AdminAnswer | undefined {
+  return isForLocals && !isFromHere(socket)
+    ? text(403, 'this is answered to the machine or pod itself: use kubectl port-forward, and ask localhost')
     : undefined;
 }
 

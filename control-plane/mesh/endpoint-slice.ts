@@ -17,6 +17,7 @@ export interface EndpointSlice {
   readonly family: IpFamily;
   /** Shared by all endpoints. Their names join them to the Service's ports; the numbers may differ from slice to slice. */
   readonly ports: readonly EndpointPort[];
+  /** In an order that follows from what they are. */
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -68,12 +69,7 @@ export function parseEndpointSlice(
     family: family ?? 'ipv4',
     ports: parsePorts(root.at('ports'), warnings),
     endpoints:
-      family === undefined
-        ? []
-        : root
-            .at('endpoints')
-            .list(MOST_ENDPOINTS)
-            .map((field) => parseEndpoint(field, { namespace: identity.namespace, family, warnings })),
+      family === undefined ? [] : parseEndpoints(root.at('endpoints'), { ...identity, family, warnings }),
   };
   return parsed(slice, problems, warnings);
 }
@@ -115,6 +111,25 @@ interface SliceContext {
   readonly namespace: string;
   readonly family: IpFamily;
   readonly warnings: Problems;
+}
+
+/** In an order of our own, since Kubernetes leaves it open: once, and not each time that the slice is compiled. */
+function parseEndpoints(list: Field, context: SliceContext): readonly Endpoint[] {
+  const endpoints = list.list(MOST_ENDPOINTS).map((field) => parseEndpoint(field, context));
+  const texts = new Map<Endpoint, string>();
+  const textOf = (endpoint: Endpoint): string => {
+    const text = texts.get(endpoint) ?? JSON.stringify(endpoint);
+    texts.set(endpoint, text);
+    return text;
+  };
+  // Equal addresses are told apart by all else there is.
+  return endpoints.toSorted((a, b) =>
+    a.address === b.address ? compare(textOf(a), textOf(b)) : compare(a.address, b.address),
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 function parseEndpoint(field: Field, { namespace, family, warnings }: SliceContext): Endpoint {

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parseAddress } from '../../process/environment.ts';
 import { hostPort } from '../../process/listen.ts';
-import { PORTS } from '../names.ts';
+import { PORTS } from '../../wire/pod.ts';
 import { excerpt, listItems } from './excerpt.ts';
 import { misread, read, readEach, type Reading } from './reading.ts';
 

@@ -1,6 +1,9 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { parseAddress } from '../../process/environment.ts';
+import { LEVELS } from '../../process/log.ts';
+import { PORTS } from '../../wire/pod.ts';
+import { DEFAULT_FLOW_LIMITS } from '../flows/limits.ts';
 import { DEFAULT_LIMITS } from '../forward/limits.ts';
 import { list, milliseconds, oneOf, portNumber, received, section, text, whole, yesOrNo } from './fields.ts';
 import { InterceptionSchema } from './interception.ts';
@@ -52,14 +55,14 @@ export const BootstrapSchema = section({
   interception: v.optional(InterceptionSchema),
   upstreams: v.optional(UpstreamsSchema, []),
   admin: v.optional(
-    section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, 5058) }),
+    section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, PORTS.admin) }),
     {},
   ),
   /** Where the last good table is kept; nowhere where it is left out. */
   lastGoodFile: v.optional(v.pipe(text, v.nonEmpty('must be the path of a file, and is empty'))),
   log: v.optional(
     section({
-      level: v.optional(oneOf(['error', 'warn', 'info', 'debug']), 'info'),
+      level: v.optional(oneOf(LEVELS), 'info'),
       /** `auto`: text on a terminal, else json. */
       format: v.optional(oneOf(['auto', 'json', 'text']), 'auto'),
     }),
@@ -71,6 +74,8 @@ export const BootstrapSchema = section({
       connectTimeoutMs: v.optional(milliseconds, DEFAULT_LIMITS.connectTimeoutMs),
       connectAttempts: v.optional(whole(1, 100, 'whole number'), DEFAULT_LIMITS.connectAttempts),
       idleTimeoutMs: v.optional(milliseconds, DEFAULT_LIMITS.idleTimeoutMs),
+      maxFlows: v.optional(whole(1, 1_000_000, 'whole number'), DEFAULT_FLOW_LIMITS.maxFlows),
+      flowIdleTimeoutMs: v.optional(milliseconds, DEFAULT_FLOW_LIMITS.flowIdleTimeoutMs),
       /** How long a connection waits for the first word of a Service. */
       endpointsWaitMs: v.optional(milliseconds, 2000),
     }),

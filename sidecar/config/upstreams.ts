@@ -86,9 +86,7 @@ const upstream = v.pipe(
   }),
   v.check(
     ({ listen, service }) =>
-      listen.protocol === undefined ||
-      service.protocol === undefined ||
-      listen.protocol === service.protocol,
+      listen.protocol === undefined || service.protocol === undefined || listen.protocol === service.protocol,
     'listens for one protocol and leads to another: write the same after both, or after one of them',
   ),
   v.transform(({ listen, service, balance }): Upstream => {

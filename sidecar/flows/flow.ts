@@ -165,8 +165,11 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     }
     if (contender === undefined) return;
     const { candidate, load } = contender;
-    if (this.#around.isOurs(candidate)) {
-      this.#refuse('itself', `${candidate.id} is where this sidecar itself listens.`);
+    if (this.#around.isOwn(candidate)) {
+      this.#refuse(
+        'itself',
+        `${candidate.id} is where this sidecar itself listens: correct the Service's EndpointSlice.`,
+      );
       return;
     }
     const opened = this.#around.udp.connect(candidate, this);

@@ -98,7 +98,7 @@ test('what comes before the endpoints are known waits for them, as much as there
 });
 
 test('a quiet flow ends, and one too many makes the quietest end', async (t) => {
-  const mesh = await start(t, { endpoints: 1, limits: { maxFlows: 2, idleTimeoutMs: 200 } });
+  const mesh = await start(t, { endpoints: 1, limits: { maxFlows: 2, flowIdleTimeoutMs: 200 } });
   const clients = await Promise.all([client4(t), client4(t), client4(t)]);
   for (const client of clients) await ask(client, mesh.port, 'who?');
   t.is(mesh.counters.closed.evicted, 1);
@@ -166,12 +166,10 @@ async function start(t: ExecutionContext, { endpoints, known, limits, answer, af
     balancer: new Balancer({ random: Math.random, policyOf: () => 'round-robin' }),
     log: stderrLogger('test', 'json', new LogLevel('error')),
     udp: new Udp(),
-    isLocal: (address) => address === '127.0.0.1',
     ...(limits === undefined ? {} : { limits }),
   });
   t.teardown(() => forwarder.drain(0));
   const listening = forwarder.listen({
-    name: 'Upstream echo.demo:53/udp',
     address: { address: '127.0.0.1', port: 0 },
     destination: DESTINATION,
   });

@@ -3,7 +3,8 @@ import type { Balancer } from '../balance/balancer.ts';
 import type { Range } from '../datagram/message-headers.ts';
 import type { DatagramReceiver, Datagrams, DatagramSocket } from '../datagram/socket.ts';
 import type { Udp } from '../datagram/udp.ts';
-import { formatAddress, type ListenAddress, type SocketAddress } from '../forward/socket-address.ts';
+import { isListenedAt } from '../forward/own-address.ts';
+import type { ListenAddress, SocketAddress } from '../forward/socket-address.ts';
 import type { Candidate, Destination, Routes } from '../services/decision.ts';
 import { Flow } from './flow.ts';
 import { FlowTable } from './flow-table.ts';
@@ -17,7 +18,7 @@ export interface FlowSurroundings {
   readonly udp: Udp;
   readonly log: Logger;
   /** Whether that is where this sidecar itself listens: datagrams would go round for ever. */
-  isOurs(candidate: Candidate): boolean;
+  isOwn(candidate: Candidate): boolean;
   used(flow: Flow, nowMs: number): void;
   ended(flow: Flow): void;
 }
@@ -28,14 +29,10 @@ export interface FlowForwarderOptions {
   readonly log: Logger;
   readonly udp: Udp;
   readonly limits?: Partial<FlowLimits>;
-  /** Whether an IP address is one of this machine's. */
-  readonly isLocal: (address: string) => boolean;
 }
 
 /** A local address whose datagrams go to a Service. */
 export interface FlowListener {
-  /** For messages to people, as `Upstream dns.kube-system:53/udp`. */
-  readonly name: string;
   readonly address: ListenAddress;
   readonly destination: Extract<Destination, { kind: 'service' }>;
 }
@@ -56,7 +53,6 @@ export class FlowForwarder implements FlowSurroundings {
   readonly udp: Udp;
   readonly log: Logger;
   readonly #limits: FlowLimits;
-  readonly #isLocal: (address: string) => boolean;
   readonly #flows = new FlowTable<Flow>();
   readonly #services = new Map<string, ServiceFlows>();
   readonly #listeners: DatagramSocket[] = [];
@@ -64,14 +60,13 @@ export class FlowForwarder implements FlowSurroundings {
   #isDraining = false;
   #usedAtMs = 0;
 
-  constructor({ routes, balancer, log, udp, limits = {}, isLocal }: FlowForwarderOptions) {
+  constructor({ routes, balancer, log, udp, limits = {} }: FlowForwarderOptions) {
     this.routes = routes;
     this.balancer = balancer;
     this.udp = udp;
     this.log = log;
     this.#limits = { ...DEFAULT_FLOW_LIMITS, ...limits };
-    this.#isLocal = isLocal;
-    this.#timer = setInterval(() => this.#tick(), Math.min(TICK_MS, this.#limits.idleTimeoutMs / 2));
+    this.#timer = setInterval(() => this.#tick(), Math.min(TICK_MS, this.#limits.flowIdleTimeoutMs / 2));
     this.#timer.unref();
   }
 
@@ -102,8 +97,11 @@ export class FlowForwarder implements FlowSurroundings {
     return { ok: true, address: opened.socket.address };
   }
 
-  isOurs({ address, port }: Candidate): boolean {
-    return this.#listeners.some((listener) => listener.address.port === port) && this.#isLocal(address);
+  isOwn(candidate: Candidate): boolean {
+    return isListenedAt(
+      candidate,
+      this.#listeners.map(({ address }) => address),
+    );
   }
 
   used(flow: Flow, nowMs: number): void {
@@ -165,7 +163,7 @@ export class FlowForwarder implements FlowSurroundings {
   }
 
   #tick(): void {
-    for (const flow of this.#flows.quietSince(performance.now() - this.#limits.idleTimeoutMs)) {
+    for (const flow of this.#flows.quietSince(performance.now() - this.#limits.flowIdleTimeoutMs)) {
       flow.end('idle');
     }
     for (const service of this.#services.values()) if (service.open === 0) service.release();
@@ -183,9 +181,4 @@ interface Opening {
   readonly first: Range['first'];
   readonly nowMs: number;
   readonly to: Target;
-}
-
-/** What an upstream is called in messages about where it listens. */
-export function describeListening(name: string, address: SocketAddress): string {
-  return `${formatAddress(address)}/udp → ${name}`;
 }

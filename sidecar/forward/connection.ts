@@ -191,8 +191,14 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
       this.#giveUp('connect-failed');
       return;
     }
-    this.#load = pick.load;
     this.#endpoint = pick.candidate.id;
+    if (this.#around.isOwn(pick.candidate)) {
+      // Whoever wrote that EndpointSlice would have the connection come back here, and again, without end.
+      this.#failure = `${this.#endpoint} is where this sidecar itself listens: correct the Service's EndpointSlice.`;
+      this.exclude = new Set([...this.exclude, this.#endpoint]);
+      return this.#connectToOneOf(group);
+    }
+    this.#load = pick.load;
     pick.load.connectStarted();
     this.#connect(pick.candidate);
   }
@@ -210,15 +216,11 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   #tickQuiet(exchange: Exchange, nowMs: number): void {
-    const { isDraining, limits } = this.#around;
-    const { idleTimeoutMs } = limits;
-    const due = exchange.due(nowMs, this.#origin, { isDraining, idleTimeoutMs });
-    if (due === 'keep-alive') exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
+    const due = exchange.due(nowMs, this.#origin, this.#around);
+    if (due === 'keep-alive') exchange.keepAlive(keepAliveWithin(this.#around.limits.idleTimeoutMs));
     else if (due === 'close') this.#close('drained');
-    else if (due === 'cut') {
-      this.#breakOff(exchange.breakage);
-      this.abort('idle-timeout');
-    }
+    else if (due === 'cut') this.abort('idle-timeout');
+    else if (due === 'break-off') this.#breakOff(exchange.breakage);
   }
 
   /** Without a reset: whoever still reads has been told all there was. */

@@ -1,4 +1,5 @@
 import { type CopyResources, Direction, type DirectionOwner } from './direction.ts';
+import type { Limits } from './limits.ts';
 import type { Origin } from './origin.ts';
 import { afterRest } from './rest.ts';
 import type { KeepAlive, TcpStream } from './tcp.ts';
@@ -56,7 +57,7 @@ export class Exchange {
   due(
     nowMs: number,
     { direction, isIntercepted }: Origin,
-    { isDraining, idleTimeoutMs }: { readonly isDraining: boolean; readonly idleTimeoutMs: number },
+    { isDraining, limits }: { readonly isDraining: boolean; readonly limits: Limits },
   ): ReturnType<typeof afterRest> {
     const fromWorkload = direction === 'outbound' ? this.sending : this.receiving;
     return afterRest({
@@ -64,7 +65,7 @@ export class Exchange {
       isIntercepted,
       isLeftBehind: isDraining && fromWorkload.hasEnded,
       isBroken: this.breakage !== undefined,
-      idleTimeoutMs,
+      idleTimeoutMs: limits.idleTimeoutMs,
     });
   }
 

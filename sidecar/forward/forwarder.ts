@@ -6,8 +6,9 @@ import { Connection } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
+import { isListenedAt } from './own-address.ts';
 import type { ServiceUse } from './service-use.ts';
-import { ServiceUses } from './service-uses.ts';
+import { isGone, ServiceUses } from './service-uses.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
@@ -116,6 +117,13 @@ export class Forwarder implements Surroundings {
     return this.#services.of(direction, name);
   }
 
+  isOwn(address: SocketAddress): boolean {
+    return isListenedAt(
+      address,
+      this.#listeners.keys().map((listener) => listener.address),
+    );
+  }
+
   ended(connection: Connection): void {
     // One that was refused was none of them.
     if (this.#connections.delete(connection)) this.#open[connection.direction]--;
@@ -166,10 +174,11 @@ export class Forwarder implements Surroundings {
     for (const service of this.#services) {
       // Looked for here and not as each connection ends: one lease serves many short connections in a row.
       if (service.isUnused()) service.release();
-      if (service.direction === 'outbound' && service.isIdle(nowMs)) {
-        this.balancer.forget(service.name, nowMs);
-      }
     }
+    this.#services.sweep(
+      nowMs,
+      (service) => this.balancer.forget(service.name, nowMs) && isGone(service, this.routes),
+    );
   }
 }
 

@@ -24,7 +24,7 @@ test('one of an upstream is cut after its idle time', (t) => {
 
 test('one of which a side is gone does not wait for ever for the other to take what that had sent', (t) => {
   t.is(afterRest({ ...resting, isBroken: true, quietMs: 9_999 }), 'keep-alive');
-  t.is(afterRest({ ...resting, isBroken: true, quietMs: 10_000 }), 'cut');
+  t.is(afterRest({ ...resting, isBroken: true, quietMs: 10_000 }), 'break-off');
 });
 
 test('a peer is asked every minute at the most, and given up after the idle time without an answer', (t) => {

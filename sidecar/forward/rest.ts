@@ -23,9 +23,9 @@ export interface Resting {
  * nobody uses; whoever is intercepted does not. What is left behind, by a pool of connections that looks at one
  * only when it needs it, keeps nobody from ending.
  */
-export function afterRest(resting: Resting): 'nothing' | 'keep-alive' | 'close' | 'cut' {
+export function afterRest(resting: Resting): 'nothing' | 'keep-alive' | 'close' | 'cut' | 'break-off' {
   const { quietMs, isIntercepted, isLeftBehind, isBroken, idleTimeoutMs } = resting;
-  if (isBroken && quietMs >= LAST_WORDS_MS) return 'cut';
+  if (isBroken && quietMs >= LAST_WORDS_MS) return 'break-off';
   if (!isIntercepted) return quietMs >= idleTimeoutMs ? 'cut' : 'nothing';
   if (isLeftBehind && quietMs >= LINGER_MS) return 'close';
   return quietMs >= KEPT_ALIVE_AFTER_MS ? 'keep-alive' : 'nothing';

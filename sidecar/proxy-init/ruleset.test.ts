@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Interception } from '../config.ts';
-import { parseCidr } from '../config/interception.ts';
+import { parseCidr } from '../../wire/cidr.ts';
 import { merged, parseInterval } from './intervals.ts';
 import { renderRuleset, rulesetFor } from './ruleset.ts';
 

@@ -1,4 +1,6 @@
-import type { Cidr, Interception, PortRange } from '../config.ts';
+import type { Cidr } from '../../wire/cidr.ts';
+import { PORTS } from '../../wire/pod.ts';
+import type { Interception, PortRange } from '../config.ts';
 
 /**
  * Which connections of a pod the kernel hands to the sidecar, as one nftables table (nft(8)). Pure: what it is
@@ -60,8 +62,8 @@ const TRACKED_PRIORITY = -150;
 const DESTINATION_PRIORITY = -100;
 const SOURCE_PRIORITY = 100;
 
-/** What the sidecar itself listens on, now and later: for those who speak to it, whatever is redirected. */
-const SIDECAR_PORTS = { first: 5053, last: 5058 } as const;
+/** For those who speak to the sidecar itself, whatever is redirected. */
+const SIDECAR_PORTS = PORTS;
 
 /** No Service and no pod is there, and a link-local IPv6 address means nothing without its interface. */
 const LINK_LOCAL = { ipv4: '169.254.0.0/16', ipv6: 'fe80::/10' } as const;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseCidr } from '../config/interception.ts';
+import { parseCidr } from '../../wire/cidr.ts';
 import { type Action, rulesetFor } from './ruleset.ts';
 import { differences } from './verify.ts';
 

@@ -103,6 +103,26 @@ if (!skipped(test)) {
     },
   );
 
+  test.serial(
+    'strangers read health and metrics, and neither the table nor do they change anything',
+    async (t) => {
+      const status = ['-o', '/dev/null', '-w', '%{http_code}'];
+      const debug = ['-X', 'PUT', '/log-level?level=debug'];
+      for (const [path, expected] of [
+        [['/healthz'], '200'],
+        [['/metrics'], '200'],
+        [['/config'], '403'],
+        [debug, '403'],
+      ] as const) {
+        const words = path.map((word) => (word.startsWith('/') ? `http://${server.ipv4}:5058${word}` : word));
+        t.is(await outside.curl(...status, ...words), expected, words.join(' '));
+      }
+      t.is(await server.curl('http://127.0.0.1:5058/log-level'), 'info\n');
+      t.is(await server.curl(...status, 'http://127.0.0.1:5058/config'), '200');
+      t.is(await server.curl(...status, `http://${server.ipv4}:5058/config`), '200');
+    },
+  );
+
   test.serial('excluded ports and clients do not pass the sidecar', async (t) => {
     const careful = await mesh.pod('careful');
     const exclude = { ports: ['8090'], cidrs: [`${client.ipv4}/32`, `${client.ipv6}/128`] };
