@@ -84,7 +84,9 @@ export class Network {
     const network = new Network(`${PREFIX}-${process.pid}-${label}`);
     const { world } = network;
     await network.#add(world);
-    await world.must('ip', 'link', 'add', 'pods', 'type', 'bridge');
+    // Left to itself, a bridge takes the lowest address of what is plugged into it: one pod more, and to the others
+    // their gateway is gone until they ask for its address again.
+    await world.must('ip', 'link', 'add', 'pods', 'address', '02:00:00:00:00:01', 'type', 'bridge');
     await network.#configure(world, 'pods');
     await world.must('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     // An address that is neither a pod's nor a Service's.
