@@ -16,6 +16,7 @@ import { listenForInterception } from './interception.ts';
 import { memoryLimit } from './memory-limit.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
 import { StartReadiness } from './start-readiness.ts';
+import { listenForUdpUpstreams } from './udp-upstreams.ts';
 import { listenForUpstreams, policyOf } from './upstreams.ts';
 import { ceilingWithin } from './xds/ceiling.ts';
 import { Discovery } from './xds/discovery.ts';
@@ -24,6 +25,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   const readiness = new Readiness();
   const registry = new Registry();
   const discovery = discover(config, log);
+  const limits = withinFileLimit(config, log);
   const forwarder = new Forwarder({
     routes: discovery.directory,
     balancer: new Balancer({
@@ -32,7 +34,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
       policyOf: policyOf(config.upstreams),
     }),
     log,
-    limits: withinFileLimit(config, log),
+    limits,
   });
   // However the process ends: no half of an answer may look like the whole of it.
   process.on('exit', () => forwarder.abortAll());
@@ -48,7 +50,8 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     logger: log,
     localRoutes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
   });
-  const upstreams = listenForUpstreams(forwarder, config.upstreams);
+  const udp = listenForUdpUpstreams({ config, routes: discovery.directory, registry, limits, log });
+  const upstreams = [...listenForUpstreams(forwarder, config.upstreams), ...udp.listening];
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
   await discovery.start();
   const { interception } = config;
@@ -61,19 +64,28 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     timeoutMs: config.drainMs + 5_000,
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
-      { name: 'connections', run: () => forwarder.drain(config.drainMs) },
+      {
+        name: 'connections and flows',
+        run: async () => void (await Promise.all([forwarder.drain(config.drainMs), udp.drain()])),
+      },
       { name: 'discovery', run: () => discovery.stop() },
       { name: 'admin page', run: () => admin.close() },
     ],
   });
 }
 
-function withinFileLimit({ limits, interception }: SidecarConfig, log: Logger): SidecarConfig['limits'] {
+function withinFileLimit(
+  { limits, interception, upstreams }: SidecarConfig,
+  log: Logger,
+): SidecarConfig['limits'] {
   const descriptors = descriptorLimit();
   if (descriptors === undefined) return limits;
   // Inbound connections are intercepted or there are none.
-  const fitting = connectionsWithin(descriptors, interception === undefined ? 1 : 2);
+  const directions = interception === undefined ? 1 : 2;
+  const hasFlows = upstreams.some(({ protocol }) => protocol === 'udp');
+  const fitting = connectionsWithin(descriptors, directions + (hasFlows ? 1 : 0));
   const maxConnections = Math.min(limits.maxConnections, fitting);
+  const maxFlows = Math.min(limits.maxFlows, fitting);
   if (maxConnections < limits.maxConnections) {
     log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
       maxConnections,
@@ -81,7 +93,7 @@ function withinFileLimit({ limits, interception }: SidecarConfig, log: Logger): 
       openFiles: descriptors,
     });
   }
-  return { ...limits, maxConnections };
+  return { ...limits, maxConnections, maxFlows };
 }
 
 function discover(

@@ -1,25 +1,10 @@
 import { execFile } from 'node:child_process';
-import { connect, SocketAddress } from 'node:net';
+import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import test from 'ava';
-import * as fc from 'fast-check';
 import { testThatNeeds, whyNoIPv6 } from '../../test/cluster/requirement.ts';
-import { formatIPv6, OriginalDestinations } from './original-dst.ts';
+import { OriginalDestinations } from './original-dst.ts';
 import { listenTcp } from './tcp.ts';
-
-test('an IPv6 address is written as the C library writes it', (t) => {
-  // Zeroes are what it is about: half of the groups are.
-  const group = fc.oneof(fc.constant(0), fc.constant(0xffff), fc.nat(0xffff));
-  fc.assert(
-    fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), (groups) => {
-      const bytes = Buffer.alloc(24);
-      groups.forEach((value, index) => bytes.writeUInt16BE(value, 8 + 2 * index));
-      const text = groups.map((value) => value.toString(16)).join(':');
-      t.is(formatIPv6(bytes, 8), new SocketAddress({ address: text, family: 'ipv6' }).address);
-    }),
-    { numRuns: 2_000 },
-  );
-});
 
 for (const [family, address, missing] of [
   ['ipv4', '127.0.0.1', undefined],

@@ -18,6 +18,7 @@
  */
 import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { binding } from '../native/binding.ts';
 import type { ListenAddress, LocalPorts, SocketAddress } from './socket-address.ts';
 
 interface Handle {
@@ -71,13 +72,6 @@ interface StreamWrap {
   readonly streamBaseState: Int32Array;
   readonly kReadBytesOrError: number;
   readonly kLastWriteWasAsync: number;
-}
-
-function binding(name: string): unknown {
-  const { binding: load } = process as unknown as { binding?: (this: void, name: string) => unknown };
-  if (load === undefined)
-    throw new Error(`Node ${process.version} has no process.binding: run with Node 26.`);
-  return load(name);
 }
 
 const { TCP, TCPConnectWrap, constants } = binding('tcp_wrap') as TcpWrap;

@@ -34,16 +34,15 @@ function metricsOf(...programs: readonly string[]): Set<string> {
 }
 
 test('every metric of a sidecar and of the injector is documented, and none that there is not', (t) => {
-  const rows = read('docs', 'kubernetes.md').matchAll(/^\| `(?<name>cortexflow_[a-z_]+)[`{]/gmu);
+  const pages = ['kubernetes.md', 'udp.md'].map((page) => read('docs', page)).join('');
+  const rows = pages.matchAll(/^\| `(?<name>cortexflow_[a-z_]+)[`{]/gmu);
   const shown = [...rows].map(({ groups }) => groups?.['name'] ?? '');
   const registered = metricsOf('sidecar', 'injector');
   t.true(registered.size > 20);
   t.deepEqual(shown.toSorted(), [...registered].toSorted());
 
   const all = registered.union(metricsOf('control-plane', 'process', 'api-server'));
-  const text = ['README.md', 'docs/kubernetes.md', 'docs/configuration.md']
-    .map((file) => read(file))
-    .join('');
+  const text = ['README.md', ...globSync('docs/*.md', { cwd: TOP })].map((file) => read(file)).join('');
   const named = new Set(text.match(/\bcortexflow_[a-z_]+/gu));
   t.deepEqual([...named.difference(all)], []);
 });
