@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { isLoopback } from './peer.ts';
 
 export interface ConnectionLimits {
   /** Open at once. */
@@ -69,7 +70,7 @@ class Connections {
 
   /** Whether there is room for one more from there. */
   #makeRoom(address: string): boolean {
-    const { total, perAddress, isCounted = isNotLoopback } = this.#limits;
+    const { total, perAddress, isCounted = (remote) => !isLoopback(remote) } = this.#limits;
     if (isCounted(address) && (this.#countOf.get(address) ?? 0) >= perAddress) {
       return this.#end([...this.#idle].find((connection) => connection.address === address));
     }
@@ -97,8 +98,4 @@ class Connections {
 
 function keyOf({ remoteAddress, remotePort, localAddress }: Socket): string {
   return `${remoteAddress} ${remotePort} ${localAddress}`;
-}
-
-function isNotLoopback(address: string): boolean {
-  return !/^(?:127\.|::1$|::ffff:127\.)/u.test(address);
 }

@@ -7,5 +7,10 @@ export interface Ends {
 /** Whether somebody on this machine, or in this pod, made the connection: from loopback, or from the address it came to. */
 export function isFromHere({ remoteAddress, localAddress }: Ends): boolean {
   if (remoteAddress === undefined) return false;
-  return /^(?:(?:::ffff:)?127\.|::1$)/u.test(remoteAddress) || remoteAddress === localAddress;
+  return isLoopback(remoteAddress) || remoteAddress === localAddress;
+}
+
+/** Of either family, IPv4-mapped ones too. */
+export function isLoopback(address: string): boolean {
+  return /^(?:(?:::ffff:)?127\.|::1$)/u.test(address);
 }

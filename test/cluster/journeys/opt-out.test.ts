@@ -203,4 +203,8 @@ async function scaleInjector(cluster: Cluster, replicas: number): Promise<void> 
   const where = ['deployment/injector', '-n', MESH_NAMESPACE];
   await cluster.mustKubectl(['scale', ...where, `--replicas=${replicas}`]);
   await cluster.mustKubectl(['rollout', 'status', ...where, '--timeout=300s']);
+  if (replicas > 0) return;
+  // Those that are told to end go on answering for a while.
+  const own = ['-l', 'cortexflow.io/component=injector', '-n', MESH_NAMESPACE];
+  await cluster.mustKubectl(['wait', 'pod', ...own, '--for=delete', '--timeout=300s']);
 }
