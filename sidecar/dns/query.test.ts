@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { labelsOf, readLabels } from './name.ts';
 import { EDNS, QueryReader, writeOpt } from './query.ts';
 import { setUint16, uint16 } from './protocol.ts';

@@ -82,6 +82,13 @@ export class QueryReader {
     return hash >>> 2;
   }
 
+  /** Of the same bytes, to be kept; and what it is. */
+  copy(): { readonly query: QueryReader; readonly kind: Kind } {
+    const query = new QueryReader(this.#seed);
+    const bytes = this.data.slice(this.start, this.end);
+    return { query, kind: query.read(bytes, 0, bytes.length) };
+  }
+
   #readQuestion(): boolean {
     const { data, nameStart, end } = this;
     // A question comes first: there is nothing before it that could be pointed to.

@@ -1,0 +1,163 @@
+import type { Lease } from '../services/decision.ts';
+import { addressesIn, MOST_ALIASES, queryFor } from './alias.ts';
+import { TABLE_TTL } from './answer.ts';
+import { type Asker, within } from './asker.ts';
+import type { Count, DnsCounters } from './counters.ts';
+import { labelsOf, readLabels } from './name.ts';
+import { FLAG, LONGEST_MESSAGE, RCODE, TYPE, uint16 } from './protocol.ts';
+import { type Kind, QueryReader } from './query.ts';
+import type { ResourceRecord } from './record.ts';
+import type { TableAnswers } from './table-answers.ts';
+import type { Forwarder } from './upstream/forwarder.ts';
+import { addressTo, type AnswerWriter, emptyAnswer, OUR_LIMIT, withOpt } from './writer.ts';
+
+/** So many may wait for endpoints at one time; the others' questions are forwarded. */
+const MOST_WAITING = 1024;
+
+/** What can be told at once. */
+export interface Now {
+  bytes: Uint8Array;
+  count: Count;
+}
+
+export interface ResolverOptions {
+  readonly table: TableAnswers;
+  readonly forwarder: Forwarder;
+  readonly writer: AnswerWriter;
+  readonly counters: DnsCounters;
+  /** Keeps the endpoints of a Service. */
+  readonly use: (service: string) => Lease;
+  /** Only a number that nobody knows: see QueryReader. */
+  readonly seed: number;
+}
+
+/** Finds the answer to each question, at once where it is known here, and otherwise later. */
+export class Resolver {
+  readonly #options: ResolverOptions;
+  /** The same each time. */
+  readonly #now: Now;
+  #waiting = 0;
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+    this.#now = { bytes: new Uint8Array(0), count: options.counters.of(0, 'sidecar', RCODE.FORMERR) };
+  }
+
+  /**
+   * The answer to what was read, where it is known; to be sent before the next is asked for. Undefined: ask `later`.
+   * @param limit how long it may be
+   */
+  now(query: QueryReader, kind: Kind, limit: number): Now | undefined {
+    const now = this.#now;
+    if (kind === 'malformed') {
+      now.bytes = emptyAnswer(query, RCODE.FORMERR, false);
+      now.count = this.#options.counters.of(0, 'sidecar', RCODE.FORMERR);
+      return now;
+    }
+    const found = kind === 'question' ? this.#options.table.find(query) : undefined;
+    if (found?.kind === 'answer') {
+      now.bytes = found.prepared.bytesFor(query, limit);
+      now.count = found.prepared.count;
+      addressTo(now.bytes, query);
+      return now;
+    }
+    return found?.kind === 'forward' ? this.#fromCache(query, limit) : undefined;
+  }
+
+  /** Answers in the end, whatever happens. */
+  later(asker: Asker): void {
+    const { query, isQuestion } = asker;
+    const found = isQuestion ? this.#options.table.find(query) : undefined;
+    if (found?.kind === 'load') void this.#answerLoaded(asker, found.service);
+    else if (found?.kind === 'alias') void this.#answerAlias(asker, found.target);
+    else this.#answerOrForward(asker);
+  }
+
+  #fromCache(query: QueryReader, limit: number): Now | undefined {
+    const { forwarder } = this.#options;
+    const cached = forwarder.cached(query);
+    if (cached === undefined) return undefined;
+    if (cached.isToBeFetched) forwarder.prefetch(query);
+    // Cutting is for `later`.
+    if (cached.bytes.length > limit) return undefined;
+    const now = this.#now;
+    now.bytes = cached.bytes;
+    now.count = cached.count;
+    return now;
+  }
+
+  /** Of what was said not to be known a moment ago. */
+  #answerOrForward(asker: Asker): void {
+    const { query, isQuestion } = asker;
+    const now = isQuestion ? this.now(query, 'question', LONGEST_MESSAGE) : undefined;
+    if (now === undefined) this.#options.forwarder.forward(asker);
+    else asker.reply(within(now.bytes, asker), now.count, true);
+  }
+
+  async #answerLoaded(asker: Asker, service: string): Promise<void> {
+    if (this.#waiting >= MOST_WAITING) return this.#options.forwarder.forward(asker);
+    this.#waiting++;
+    const lease = this.#options.use(service);
+    await lease.known;
+    this.#waiting--;
+    this.#answerOrForward(asker);
+    lease.release();
+  }
+
+  async #answerAlias(asker: Asker, target: string): Promise<void> {
+    const { query, aliases } = asker;
+    const labels = labelsOf(target);
+    if (labels === undefined || aliases >= MOST_ALIASES) return this.#options.forwarder.forward(asker);
+    const own =
+      readLabels(query.data, query.nameStart, { message: query.start, end: query.questionEnd }) ?? [];
+    const alias: ResourceRecord = {
+      type: 'CNAME',
+      name: own.join('.'),
+      ttl: TABLE_TTL,
+      target: labels.join('.'),
+    };
+    if (query.type === TYPE.CNAME) return this.#replyAlias(asker, own, [alias]);
+    const found = await this.#ask(labels, query.type, aliases + 1);
+    const rcode = uint16(found, 2) & FLAG.RCODE;
+    if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN) {
+      const count = this.#options.counters.of(query.type, 'sidecar', RCODE.SERVFAIL);
+      return asker.reply(emptyAnswer(query, RCODE.SERVFAIL, true), count, true);
+    }
+    this.#replyAlias(asker, own, [alias, ...addressesIn(found)]);
+  }
+
+  #replyAlias(asker: Asker, labels: readonly string[], answers: readonly ResourceRecord[]): void {
+    const { query, limit } = asker;
+    const question = { bytes: query.data.slice(query.nameStart, query.questionEnd), labels };
+    const reply = { rcode: RCODE.NOERROR, isAuthoritative: true, answers };
+    const answer = withOpt(this.#options.writer.write(question, reply, limit - OPT_ROOM), query.edns);
+    addressTo(answer, query);
+    asker.reply(answer, this.#options.counters.of(query.type, 'table', RCODE.NOERROR), true);
+  }
+
+  /** What anybody would be answered. A copy. */
+  #ask(labels: readonly string[], type: number, aliases: number): Promise<Uint8Array> {
+    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+    const query = new QueryReader(this.#options.seed);
+    const bytes = queryFor(labels, type);
+    query.read(bytes, 0, bytes.length);
+    this.later({
+      query,
+      isQuestion: true,
+      transport: 'udp',
+      limit: LONGEST_MESSAGE,
+      aliases,
+      isWaiting: true,
+      reply: (answer) => resolve(answer.slice()),
+    });
+    return promise;
+  }
+}
+
+/** For the OPT that may follow. */
+const OPT_ROOM = 11;
+
+/** What a query by UDP is answered with at most: as much as the asker takes, and no more than fits into a few packets. */
+export function udpLimit({ limit }: QueryReader): number {
+  return Math.min(limit, Math.max(OUR_LIMIT, 4096));
+}
