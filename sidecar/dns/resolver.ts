@@ -7,7 +7,7 @@ import { labelsOf, readLabels } from './name.ts';
 import { FLAG, LONGEST_MESSAGE, RCODE, TYPE, uint16 } from './protocol.ts';
 import { type Kind, QueryReader } from './query.ts';
 import type { ResourceRecord } from './record.ts';
-import type { TableAnswers } from './table-answers.ts';
+import type { PreparedAnswer, TableAnswers } from './table-answers.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
 import { addressTo, type AnswerWriter, emptyAnswer, OUR_LIMIT, withOpt } from './writer.ts';
 
@@ -48,19 +48,14 @@ export class Resolver {
    * @param limit how long it may be
    */
   now(query: QueryReader, kind: Kind, limit: number): Now | undefined {
-    const now = this.#now;
     if (kind === 'malformed') {
+      const now = this.#now;
       now.bytes = emptyAnswer(query, RCODE.FORMERR, false);
       now.count = this.#options.counters.of(0, 'sidecar', RCODE.FORMERR);
       return now;
     }
     const found = kind === 'question' ? this.#options.table.find(query) : undefined;
-    if (found?.kind === 'answer') {
-      now.bytes = found.prepared.bytesFor(query, limit);
-      now.count = found.prepared.count;
-      addressTo(now.bytes, query);
-      return now;
-    }
+    if (found?.kind === 'answer') return this.#fromTable(query, found.prepared, limit);
     return found?.kind === 'forward' ? this.#fromCache(query, limit) : undefined;
   }
 
@@ -71,6 +66,14 @@ export class Resolver {
     if (found?.kind === 'load') void this.#answerLoaded(asker, found.service);
     else if (found?.kind === 'alias') void this.#answerAlias(asker, found.target);
     else this.#answerOrForward(asker);
+  }
+
+  #fromTable(query: QueryReader, prepared: PreparedAnswer, limit: number): Now {
+    const now = this.#now;
+    now.bytes = prepared.bytesFor(query, limit);
+    now.count = prepared.count;
+    addressTo(now.bytes, query);
+    return now;
   }
 
   #fromCache(query: QueryReader, limit: number): Now | undefined {
@@ -86,10 +89,16 @@ export class Resolver {
     return now;
   }
 
-  /** Of what was said not to be known a moment ago. */
+  /** The table or the cache may know by now what they did not a moment ago, or what was too long to send at once. */
   #answerOrForward(asker: Asker): void {
-    const { query, isQuestion } = asker;
-    const now = isQuestion ? this.now(query, 'question', LONGEST_MESSAGE) : undefined;
+    const { query, isQuestion, limit } = asker;
+    const found = isQuestion ? this.#options.table.find(query) : undefined;
+    const now =
+      found?.kind === 'answer'
+        ? this.#fromTable(query, found.prepared, limit)
+        : found?.kind === 'forward'
+          ? this.#fromCache(query, LONGEST_MESSAGE)
+          : undefined;
     if (now === undefined) this.#options.forwarder.forward(asker);
     else asker.reply(within(now.bytes, asker), now.count, true);
   }
