@@ -9,6 +9,8 @@ import { schedule } from '../process/schedule.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
 import { Balancer } from './balance/balancer.ts';
 import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
+import { exposeDns } from './dns/metrics.ts';
+import { dnsProxyOf, listenForDns } from './dns/start.ts';
 import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
@@ -38,27 +40,32 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   collectDefaultMetrics({ register: registry });
   exposeDiscovery(registry, discovery);
   exposeForwarding(registry, forwarder);
+  const dns = config.dns && (await dnsProxyOf(config.dns, discovery.directory, log));
+  if (dns !== undefined) exposeDns(registry, dns);
   const admin = await startAdmin({
     ...config.admin,
     readiness,
     registry,
     level,
-    routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
+    routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view(), dns: dns?.view() }) },
   });
   const upstreams = listenForUpstreams(forwarder, config.upstreams);
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
   await discovery.start();
   const { interception } = config;
+  const names = dns && (await listenForDns(dns, config.dns?.listen ?? []));
   // After what is on disk is in use: until then nothing would be known to be balanced.
   const intercepts = interception && (await listenForInterception(forwarder, interception));
 
-  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts });
+  const at = hostPort(config.admin.host, admin.port);
+  log.info('Serving', { admin: at, upstreams, intercepts, dns: names });
   shutDownOnSignal({
     logger: log,
     timeoutMs: config.drainMs + 5_000,
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
       { name: 'connections', run: () => forwarder.drain(config.drainMs) },
+      { name: 'DNS', run: () => dns?.close() },
       { name: 'discovery', run: () => discovery.stop() },
       { name: 'admin page', run: () => admin.close() },
     ],

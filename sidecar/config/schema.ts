@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
+import { DnsSchema } from './dns.ts';
 import { policyClashes } from './policies.ts';
 import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
@@ -119,6 +120,8 @@ export const BootstrapSchema = section({
     }),
     {},
   ),
+  /** Answers DNS requests; not at all where it is left out. */
+  dns: v.optional(DnsSchema),
   /** How the workload's connections come here by themselves; not at all where it is left out. */
   interception: v.optional(InterceptionSchema),
   upstreams: v.optional(

@@ -1,7 +1,7 @@
 import { randomFillSync, randomInt } from 'node:crypto';
 import { Udp } from '../datagram/udp.ts';
 import type { DatagramSocket } from '../datagram/socket.ts';
-import type { SocketAddress } from '../forward/socket-address.ts';
+import { formatAddress, type SocketAddress } from '../forward/socket-address.ts';
 import type { Directory } from '../services/directory.ts';
 import { bindError } from '../../process/listen.ts';
 import { DnsCounters } from './counters.ts';
@@ -36,6 +36,8 @@ export class DnsProxy {
   readonly #udp = new Udp();
   readonly #udpServer: UdpServer;
   readonly #sockets: DatagramSocket[] = [];
+  readonly #clusterDomain: string;
+  readonly #servers: readonly Server[];
 
   constructor({ directory, servers, clusterDomain, cacheBytes }: DnsProxyOptions) {
     const { counters } = this;
@@ -53,9 +55,11 @@ export class DnsProxy {
         return directory.trust.version;
       },
     };
+    this.#clusterDomain = domain.join('.');
+    this.#servers = servers.map((address) => this.#server(address));
     this.cache = new AnswerCache(cacheBytes, counters, () => performance.now());
     this.forwarder = new Forwarder({
-      servers: new Servers(servers.map((address) => this.#server(address))),
+      servers: new Servers(this.#servers),
       cache: this.cache,
       counters,
       now: () => performance.now(),
@@ -83,6 +87,19 @@ export class DnsProxy {
     const bound = opened.socket.address;
     await this.tcp.listen(bound.address, bound.port);
     return bound;
+  }
+
+  /** How it stands, for people. */
+  view() {
+    const { cache, forwarder, tcp, counters } = this;
+    return {
+      clusterDomain: this.#clusterDomain,
+      upstreams: this.#servers.map(({ address, isDown }) => ({ address: formatAddress(address), isDown })),
+      kept: { answers: cache.size, bytes: cache.bytes },
+      waiting: forwarder.flightCount,
+      connections: tcp.connectionCount,
+      refused: counters.refused,
+    };
   }
 
   close(): void {
