@@ -3,13 +3,20 @@ import { addressesIn, MOST_ALIASES, queryFor } from './alias.ts';
 import { TABLE_TTL } from './answer.ts';
 import { type Asker, within } from './asker.ts';
 import type { Count, DnsCounters } from './counters.ts';
-import { labelsOf, readLabels } from './name.ts';
+import { labelsOf } from './name.ts';
 import { FLAG, LONGEST_MESSAGE, RCODE, TYPE, uint16 } from './protocol.ts';
-import { type Kind, QueryReader } from './query.ts';
+import { type Kind, OPT_BYTES, QueryReader } from './query.ts';
 import type { ResourceRecord } from './record.ts';
-import type { PreparedAnswer, TableAnswers } from './table-answers.ts';
+import { askedIn, type PreparedAnswer, type TableAnswers } from './table-answers.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
-import { addressTo, type AnswerWriter, emptyAnswer, OUR_LIMIT, withOpt } from './writer.ts';
+import {
+  addressTo,
+  type AnswerWriter,
+  type AskedQuestion,
+  emptyAnswer,
+  OUR_LIMIT,
+  withOpt,
+} from './writer.ts';
 
 /** So many may wait for endpoints at one time; the others' questions are forwarded. */
 const MOST_WAITING = 1024;
@@ -117,29 +124,30 @@ export class Resolver {
     const { query, aliases } = asker;
     const labels = labelsOf(target);
     if (labels === undefined || aliases >= MOST_ALIASES) return this.#options.forwarder.forward(asker);
-    const own =
-      readLabels(query.data, query.nameStart, { message: query.start, end: query.questionEnd }) ?? [];
-    const alias: ResourceRecord = {
-      type: 'CNAME',
-      name: own.join('.'),
-      ttl: TABLE_TTL,
-      target: labels.join('.'),
-    };
-    if (query.type === TYPE.CNAME) return this.#replyAlias(asker, own, [alias]);
+    const { table, counters } = this.#options;
+    const question = askedIn(query);
+    const name = question.labels.join('.');
+    const alias: ResourceRecord = { type: 'CNAME', name, ttl: TABLE_TTL, target: labels.join('.') };
+    if (query.type === TYPE.CNAME) return this.#replyAlias(asker, question, [alias]);
     const found = await this.#ask(labels, query.type, aliases + 1);
     const rcode = uint16(found, 2) & FLAG.RCODE;
     if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN) {
-      const count = this.#options.counters.of(query.type, 'sidecar', RCODE.SERVFAIL);
+      const count = counters.of(query.type, 'sidecar', RCODE.SERVFAIL);
       return asker.reply(emptyAnswer(query, RCODE.SERVFAIL, true), count, true);
     }
-    this.#replyAlias(asker, own, [alias, ...addressesIn(found)]);
+    const addresses = addressesIn(found);
+    // CoreDNS does not tell of aliases that lead to nothing within the cluster.
+    if (addresses.every(({ type }) => type === 'CNAME') && table.isOfCluster(labels)) {
+      const nothing = this.#fromTable(query, table.noData(query), asker.limit);
+      return asker.reply(nothing.bytes, nothing.count, true);
+    }
+    this.#replyAlias(asker, question, [alias, ...addresses]);
   }
 
-  #replyAlias(asker: Asker, labels: readonly string[], answers: readonly ResourceRecord[]): void {
+  #replyAlias(asker: Asker, question: AskedQuestion, answers: readonly ResourceRecord[]): void {
     const { query, limit } = asker;
-    const question = { bytes: query.data.slice(query.nameStart, query.questionEnd), labels };
     const reply = { rcode: RCODE.NOERROR, isAuthoritative: true, answers };
-    const answer = withOpt(this.#options.writer.write(question, reply, limit - OPT_ROOM), query.edns);
+    const answer = withOpt(this.#options.writer.write(question, reply, limit - OPT_BYTES), query.edns);
     addressTo(answer, query);
     asker.reply(answer, this.#options.counters.of(query.type, 'table', RCODE.NOERROR), true);
   }
@@ -162,9 +170,6 @@ export class Resolver {
     return promise;
   }
 }
-
-/** For the OPT that may follow. */
-const OPT_ROOM = 11;
 
 /** What a query by UDP is answered with at most: as much as the asker takes, and no more than fits into a few packets. */
 export function udpLimit({ limit }: QueryReader): number {

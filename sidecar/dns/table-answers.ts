@@ -107,6 +107,20 @@ export class TableAnswers {
     return this.#learn(query);
   }
 
+  /** Whether the cluster's own DNS has the say about a name. */
+  isOfCluster(labels: readonly string[]): boolean {
+    const { domain } = this.#options.source.knowledge;
+    return domain.every((label, index) => labels[labels.length - domain.length + index] === label);
+  }
+
+  /** That the name is there, and nothing of the kind. */
+  noData(query: QueryReader): PreparedAnswer {
+    const { source, writer, counters } = this.#options;
+    const reply = this.#replyOf({ kind: 'no-data' }, source.knowledge.domain);
+    const count = counters.of(query.type, 'table', reply.rcode);
+    return new PreparedAnswer(askedIn(query), reply, { writer, count });
+  }
+
   #renew(): void {
     const { source, now } = this.#options;
     this.#remembered.clear();
@@ -116,9 +130,7 @@ export class TableAnswers {
   }
 
   #learn(query: QueryReader): TableAnswer {
-    const { data, nameStart, questionEnd } = query;
-    const labels = readLabels(data, nameStart, { message: query.start, end: questionEnd }) ?? [];
-    const found = this.#decide(query, labels);
+    const found = this.#decide(query, askedIn(query));
     // Whether it is known by now is asked each time.
     if (found.kind === 'load') return found;
     if (this.#remembered.size >= MOST_QUESTIONS) this.#remembered.clear();
@@ -126,12 +138,14 @@ export class TableAnswers {
     return found;
   }
 
-  #decide(query: QueryReader, labels: readonly string[]): TableAnswer {
+  #decide(query: QueryReader, question: AskedQuestion): TableAnswer {
     const { source, writer, counters } = this.#options;
-    const decided = answer({ labels, type: query.type, class: query.class }, source.knowledge);
+    const decided = answer(
+      { labels: question.labels, type: query.type, class: query.class },
+      source.knowledge,
+    );
     if (decided.kind === 'alias' || decided.kind === 'load' || decided.kind === 'forward') return decided;
     const reply = this.#replyOf(decided, source.knowledge.domain);
-    const question = { bytes: query.data.slice(query.nameStart, query.questionEnd), labels };
     const count = counters.of(query.type, 'table', reply.rcode);
     return { kind: 'answer', prepared: new PreparedAnswer(question, reply, { writer, count }) };
   }
@@ -152,6 +166,12 @@ export class TableAnswers {
   #zone(domain: readonly string[]): ResourceRecord {
     return { type: 'SOA', name: domain.join('.'), ttl: TABLE_TTL, serial: this.#serial };
   }
+}
+
+/** A copy of the question. */
+export function askedIn({ data, start, nameStart, questionEnd }: QueryReader): AskedQuestion {
+  const labels = readLabels(data, nameStart, { message: start, end: questionEnd }) ?? [];
+  return { bytes: data.slice(nameStart, questionEnd), labels };
 }
 
 function lowered({ data, nameStart, nameEnd, questionEnd }: QueryReader): Uint8Array {

@@ -16,15 +16,40 @@ export interface Dug {
 
 /** What dig makes of a server's answer. Rejects where there is none, or none that it can read. */
 export async function dig(port: number, ...args: readonly string[]): Promise<Dug> {
-  const { stdout } = await run('dig', [
-    '@127.0.0.1',
-    '-p',
-    String(port),
-    '+tries=1',
-    '+time=5',
-    '+ttlid',
-    ...args,
-  ]);
+  const [dug] = await digAll(port, [args]);
+  if (dug === undefined) throw new Error(`dig ${args.join(' ')}: no answer`);
+  return dug;
+}
+
+/** So many at a time: dig repeats its arguments before the first answer, and cuts what is too long of both. */
+const AT_A_TIME = 20;
+
+/** One answer to each, in their order. Rejects where one is missing. */
+export async function digAll(
+  port: number,
+  questions: readonly (readonly string[])[],
+): Promise<readonly Dug[]> {
+  const answers: Dug[] = [];
+  for (let first = 0; first < questions.length; first += AT_A_TIME) {
+    const group = questions.slice(first, first + AT_A_TIME);
+    answers.push(...(await digGroup(port, group)));
+  }
+  return answers;
+}
+
+async function digGroup(port: number, questions: readonly (readonly string[])[]): Promise<readonly Dug[]> {
+  const common = ['@127.0.0.1', '-p', String(port), '+tries=1', '+time=5', '+ttlid'];
+  const args = questions.flatMap((question) => [...question, ...common]);
+  const { stdout } = await run('dig', args, { maxBuffer: 1 << 28 });
+  const answers = stdout
+    .split(/;; Got answer:$/mu)
+    .slice(1)
+    .map(read);
+  if (answers.length === questions.length) return answers;
+  throw new Error(`dig: ${answers.length} answers to ${questions.length} questions:\n${stdout}`);
+}
+
+function read(stdout: string): Dug {
   const section = (name: string) => linesOf(stdout, name).map((line) => line.split(/\s+/u));
   const shown = (name: string) =>
     section(name)
