@@ -174,13 +174,16 @@ const TYPES = ['A', 'AAAA', 'CNAME', 'MX', 'TXT', 'HTTPS', 'PTR', 'SRV', 'NS', '
 /** All but the last three. */
 const TYPES_OF_TABLE = 7;
 
+function lowerCase(lines: readonly string[]): readonly string[] {
+  return lines.map((line) => line.toLowerCase());
+}
+
 /** All that has to be the same. */
 function essence(dug: Dug | undefined) {
   if (dug === undefined) return undefined;
   const { status, answer, authority, additional, flags } = dug;
   // The serial is the time of the last change, as each has noticed it.
   const untimed = authority.map((line) => line.replace(/ \d+ 7200 /u, ' … 7200 '));
-  const lowerCase = (lines: readonly string[]) => lines.map((line) => line.toLowerCase());
   // What was kept of an earlier answer has the letters of who asked first, outside of the question.
   return { status, answer: lowerCase(answer), authority: untimed, additional, isCut: flags.includes('tc') };
 }
