@@ -399,6 +399,10 @@ test('mistakes about the DNS proxy name the field', (t) => {
       'CORTEXFLOW_BOOTSTRAP dns.clusterDomain',
     ],
   );
+  const itself = { dns: { upstreams: ['127.0.0.1:5053'] } };
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(itself) })), [
+    'CORTEXFLOW_BOOTSTRAP dns has itself among its upstreams: name the DNS servers that know what it does not',
+  ]);
   const clash = { dns: { listen: [{ host: '127.0.0.1', port: 5058 }] } };
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(clash) })), [
     'CORTEXFLOW_BOOTSTRAP dns.listen[0] is where the admin page listens: give one of them another port',

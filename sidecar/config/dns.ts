@@ -34,8 +34,7 @@ const domain = v.pipe(
   ),
 );
 
-/** How the DNS proxy serves; what is left out is as the machine's own resolver has it. */
-export const DnsSchema = section({
+const fields = section({
   listen: v.optional(v.pipe(list(section({ host, port: portNumber })), v.minLength(1, 'must name an address')), [
     { host: '127.0.0.1', port: 5053 },
     { host: '::1', port: 5053 },
@@ -47,3 +46,13 @@ export const DnsSchema = section({
   /** What answers of others may take in memory. */
   cacheBytes: v.optional(whole(0, 1_073_741_824, 'number of bytes'), 4_194_304),
 });
+
+/** How the DNS proxy serves; what is left out is as the machine's own resolver has it. */
+export const DnsSchema = v.pipe(
+  fields,
+  v.check(
+    ({ listen, upstreams = [] }) =>
+      !upstreams.some((asked) => listen.some((own) => own.host === asked.host && own.port === asked.port)),
+    'has itself among its upstreams: name the DNS servers that know what it does not',
+  ),
+);

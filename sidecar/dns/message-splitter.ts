@@ -2,27 +2,19 @@ import { LONGEST_MESSAGE } from './protocol.ts';
 
 /** Cuts a stream into messages, each of which has its length before it (RFC 1035, 4.2.2). */
 export class MessageSplitter {
-  readonly #message: (bytes: Uint8Array) => void;
-  #kept: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = Buffer.alloc(0);
 
-  constructor(message: (bytes: Uint8Array) => void) {
-    this.#message = message;
+  add(chunk: Buffer): void {
+    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
   }
 
-  /** Whether a message has begun and not ended. */
-  get isWithin(): boolean {
-    return this.#kept.length > 0;
-  }
-
-  /** The bytes of messages are the taker's to keep only while `message` runs. */
-  take(chunk: Buffer): void {
-    let bytes = this.#kept.length === 0 ? chunk : Buffer.concat([this.#kept, chunk]);
-    while (bytes.length >= 2 && bytes.length >= 2 + bytes.readUInt16BE(0)) {
-      const end = 2 + bytes.readUInt16BE(0);
-      this.#message(bytes.subarray(2, end));
-      bytes = bytes.subarray(end);
-    }
-    this.#kept = Buffer.from(bytes);
+  /** The next whole message, if it is here. The bytes are whoever's who takes them. */
+  next(): Uint8Array | undefined {
+    const bytes = this.#bytes;
+    const end = bytes.length < 2 ? Infinity : 2 + bytes.readUInt16BE(0);
+    if (bytes.length < end) return undefined;
+    this.#bytes = bytes.subarray(end);
+    return bytes.subarray(2, end);
   }
 }
 

@@ -6,10 +6,12 @@ import test, { type ExecutionContext } from 'ava';
 import { dig } from '../../test/dns/dig.ts';
 import { directoryOf } from '../../test/dns/directory.ts';
 import { addressAnswer, type Behaviour, NameServer, rcodeAnswer } from '../../test/dns/name-server.ts';
+import type { Directory } from '../services/directory.ts';
 import { queryFor } from './alias.ts';
 import { DnsProxy } from './proxy.ts';
 
 interface Started {
+  readonly directory: Directory;
   readonly proxy: DnsProxy;
   readonly port: number;
   readonly servers: readonly NameServer[];
@@ -44,7 +46,7 @@ async function start(t: ExecutionContext, ...behaviours: readonly Behaviour[]): 
   for (;;) {
     // A port that is free by UDP may be taken by TCP.
     const bound = await proxy.listen({ address: '127.0.0.1', port: 0 }).catch(() => undefined);
-    if (bound !== undefined) return { proxy, port: bound.port, servers };
+    if (bound !== undefined) return { directory, proxy, port: bound.port, servers };
   }
 }
 
@@ -246,6 +248,61 @@ test('a zone is transferred in as many messages as it takes', async (t) => {
   while (Buffer.concat(received).length < expected) await delay(5);
   t.is(Buffer.concat(received).length, expected);
   socket.destroy();
+});
+
+test('by TCP another server is asked where one is away, and an old answer is better than none', async (t) => {
+  const { port, servers } = await start(t, answering, (query) => [addressAnswer(query, { ttl: 1 })]);
+  servers[0]?.close();
+  const ask = () => dig(port, '+tcp', '+nocookie', 'www.example.com');
+  t.deepEqual((await ask()).ttls, [1]);
+  servers[1]?.close();
+  await delay(1_100);
+  t.deepEqual((await ask()).ttls, [30]);
+});
+
+test('what does not exist is left to others while no control plane answers', async (t) => {
+  const { port, directory } = await start(t, answering);
+  const ask = async () => (await dig(port, 'gone.demo.svc.cluster.local')).status;
+  t.is(await ask(), 'NXDOMAIN');
+  directory.sourceAnswers(false);
+  t.is(await ask(), 'NOERROR');
+  t.deepEqual((await dig(port, 'hello.demo.svc.cluster.local')).answer, [
+    'hello.demo.svc.cluster.local. A 10.96.0.1',
+  ]);
+  directory.sourceAnswers(true);
+  t.is(await ask(), 'NXDOMAIN');
+});
+
+test('a client that asks and never reads is not read either', async (t) => {
+  const { port, proxy } = await start(t, answering);
+  const query = queryFor(['many', 'demo', 'svc', 'cluster', 'local'], 1);
+  const framed = Buffer.from([0, query.length, ...query]);
+  const socket = connect(port, '127.0.0.1').pause();
+  socket.on('error', () => {});
+  // 160 MB of answers, if they were made.
+  socket.write(Buffer.concat(Array.from({ length: 50_000 }, () => framed)));
+  const answered = () => [...proxy.counters.requests].reduce((sum, { value }) => sum + value, 0);
+  let before = -1;
+  while (answered() === 0 || answered() !== before) {
+    before = answered();
+    await delay(100);
+  }
+  t.true(answered() < 10_000, `${answered()} answers`);
+  t.is((await dig(port, 'hello.demo.svc.cluster.local')).status, 'NOERROR');
+  socket.destroy();
+});
+
+test('without any DNS server to ask, names of others are refused, however many', async (t) => {
+  const { port } = await start(t);
+  t.is((await dig(port, 'www.example.com')).status, 'SERVFAIL');
+  const socket = connect(port, '127.0.0.1');
+  const query = queryFor(['a'], 1);
+  const framed = Buffer.from([0, query.length, ...query]);
+  const answers: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => answers.push(chunk));
+  socket.end(Buffer.concat(Array.from({ length: 20_000 }, () => framed)));
+  await once(socket, 'close');
+  t.is(Buffer.concat(answers).length, 20_000 * framed.length);
 });
 
 test('many questions on one connection, in pieces, are all answered; then it ends', async (t) => {

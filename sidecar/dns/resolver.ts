@@ -9,14 +9,7 @@ import { type Kind, OPT_BYTES, QueryReader } from './query.ts';
 import type { ResourceRecord } from './record.ts';
 import { askedIn, type PreparedAnswer, type TableAnswers } from './table-answers.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
-import {
-  addressTo,
-  type AnswerWriter,
-  type AskedQuestion,
-  emptyAnswer,
-  OUR_LIMIT,
-  withOpt,
-} from './writer.ts';
+import { addressTo, type AnswerWriter, type AskedQuestion, emptyAnswer, withOpt } from './writer.ts';
 
 /** So many may wait for endpoints at one time; the others' questions are forwarded. */
 const MOST_WAITING = 1024;
@@ -171,7 +164,10 @@ export class Resolver {
   }
 }
 
-/** What a query by UDP is answered with at most: as much as the asker takes, and no more than fits into a few packets. */
+/** Longer ones would come in pieces, or not at all, where the asker is not on this machine. */
+const LONGEST_DATAGRAM = 4_096;
+
+/** How long an answer by UDP may be: as long as the asker takes, within reason. */
 export function udpLimit({ limit }: QueryReader): number {
-  return Math.min(limit, Math.max(OUR_LIMIT, 4096));
+  return Math.min(limit, LONGEST_DATAGRAM);
 }

@@ -70,9 +70,10 @@ class Connection {
   readonly #socket: Socket;
   readonly #options: TcpServerOptions;
   readonly #query: QueryReader;
-  readonly #splitter = new MessageSplitter((message) => this.#take(message));
+  readonly #splitter = new MessageSplitter();
   #unanswered = 0;
   #hasEnded = false;
+  #isReading = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, options: TcpServerOptions) {
@@ -80,13 +81,13 @@ class Connection {
     this.#options = options;
     this.#query = new QueryReader(options.seed);
     socket.on('data', (chunk: Buffer) => {
-      this.#splitter.take(chunk);
-      this.#pauseWhereFull();
+      this.#splitter.add(chunk);
+      this.#readOn();
     });
     socket.on('drain', () => this.#readOn());
     socket.on('end', () => {
       this.#hasEnded = true;
-      this.#endWhenDone();
+      this.#readOn();
     });
     socket.on('close', () => clearTimeout(this.#timer));
     this.#rest();
@@ -142,23 +143,28 @@ class Connection {
   #answered(): void {
     this.#unanswered--;
     this.#readOn();
+  }
+
+  /** As far as there is room: neither questions nor answers pile up here. */
+  #readOn(): void {
+    // What is answered at once comes back here.
+    if (this.#isReading) return;
+    this.#isReading = true;
+    let next: Uint8Array | undefined;
+    while (!this.#isFull && (next = this.#splitter.next()) !== undefined) this.#take(next);
+    this.#isReading = false;
+    if (this.#isFull) this.#socket.pause();
+    else this.#socket.resume();
     this.#endWhenDone();
   }
 
-  #pauseWhereFull(): void {
-    if (this.#isFull) this.#socket.pause();
-  }
-
-  #readOn(): void {
-    if (!this.#isFull && !this.#socket.destroyed) this.#socket.resume();
-  }
-
   get #isFull(): boolean {
-    return this.#unanswered >= MOST_UNANSWERED || this.#socket.writableLength > MOST_UNREAD_BYTES;
+    const { destroyed, writableLength } = this.#socket;
+    return destroyed || this.#unanswered >= MOST_UNANSWERED || writableLength > MOST_UNREAD_BYTES;
   }
 
   #endWhenDone(): void {
-    if (this.#hasEnded && this.#unanswered <= 0) this.#socket.end();
+    if (this.#hasEnded && this.#unanswered === 0 && !this.#isFull) this.#socket.end();
   }
 
   /** Begins anew whenever a whole message has come or gone: bytes one by one don't count. */

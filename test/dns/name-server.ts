@@ -11,6 +11,7 @@ export class NameServer {
   behave: Behaviour;
   readonly #udp: Socket;
   readonly #tcp: Server;
+  #isClosed = false;
 
   private constructor(udp: Socket, tcp: Server, behave: Behaviour) {
     this.#udp = udp;
@@ -45,7 +46,10 @@ export class NameServer {
     return { address, port };
   }
 
+  /** May be called again. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#udp.close();
     this.#tcp.close();
   }

@@ -5,7 +5,7 @@ import type { QueryReader } from '../query.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache, Cached } from './cache.ts';
 import { Flight, type FlightOwner, isRefusal, isShared, isTransfer } from './flight.ts';
-import type { Servers } from './servers.ts';
+import type { Server, Servers } from './servers.ts';
 import { askByStream } from './streams.ts';
 
 /** How long a server may take before the next is asked, or the same again. */
@@ -195,9 +195,9 @@ export class Forwarder implements FlightOwner {
   }
 
   /** Who comes by TCP was told to, or wants more than one message: it gets the server's own, all of them. */
-  #forwardStream(asker: Asker): void {
+  #forwardStream(asker: Asker, asked: readonly Server[] = []): void {
     const { servers, now } = this.#options;
-    const server = servers.next([], now());
+    const server = servers.next(asked, now());
     if (server === undefined || this.#streams.size >= MOST_STREAMS || this.#isClosed)
       return this.#refuse(asker);
     const { query } = asker;
@@ -205,18 +205,29 @@ export class Forwarder implements FlightOwner {
     const end = askByStream(server.address, query.data.slice(query.start, query.end), {
       message: (message) => {
         if (message.length < HEADER_BYTES || uint16(message, 0) !== query.id) return;
+        server.answered();
         const isLast = this.#relay(asker, message, !isAnswered);
         isAnswered = true;
         if (isLast || !asker.isWaiting) end();
       },
       ended: () => {
         this.#streams.delete(end);
-        if (isAnswered) return;
-        server.failed(now());
-        this.#replyOwn(asker, RCODE.SERVFAIL);
+        if (!isAnswered) this.#streamFailed(asker, [...asked, server]);
       },
     });
     this.#streams.add(end);
+  }
+
+  /** Others are asked while somebody waits for it, each once. */
+  #streamFailed(asker: Asker, asked: readonly Server[]): void {
+    const { servers, now, counters } = this.#options;
+    asked.at(-1)?.failed(now());
+    if (asker.isWaiting && servers.all.length > asked.length) {
+      counters.retries++;
+      return this.#forwardStream(asker, asked);
+    }
+    const isStale = asker.isQuestion && isShared(asker.query) && this.#replyStale([asker]);
+    if (!isStale) this.#replyOwn(asker, RCODE.SERVFAIL);
   }
 
   /** Whether that was all. */

@@ -18,10 +18,13 @@ export function askByStream(
   query: Uint8Array,
   receiver: StreamReceiver,
 ): () => void {
-  const splitter = new MessageSplitter((message) => receiver.message(message));
+  const splitter = new MessageSplitter();
   const socket = connect({ host: address, port, noDelay: true, timeout: SILENT_MS });
   socket.on('connect', () => socket.write(withLength(query)));
-  socket.on('data', (chunk: Buffer) => splitter.take(chunk));
+  socket.on('data', (chunk: Buffer) => {
+    splitter.add(chunk);
+    for (let next = splitter.next(); next !== undefined; next = splitter.next()) receiver.message(next);
+  });
   socket.on('timeout', () => socket.destroy());
   socket.on('end', () => socket.destroy());
   // What went wrong is told by its end.
