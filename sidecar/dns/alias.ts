@@ -65,7 +65,9 @@ function aliasOf(
   return target === undefined ? undefined : { ...own, type: 'CNAME', target };
 }
 
+/** Undefined for what cannot be written as text and back, too. */
 function nameAt(answer: Uint8Array, at: number): string | undefined {
-  const name = readLabels(answer, at, { message: 0, end: answer.length })?.join('.');
-  return name === '' ? undefined : name;
+  const labels = readLabels(answer, at, { message: 0, end: answer.length });
+  const isPlain = labels !== undefined && labels.length > 0 && !labels.some((label) => label.includes('.'));
+  return isPlain ? labels.join('.') : undefined;
 }
