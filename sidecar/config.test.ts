@@ -47,6 +47,8 @@ test('nothing at all is a sidecar with defaults, frozen through and through', (t
       maxConnections: 10_000,
       connectTimeoutMs: 3000,
       connectAttempts: 3,
+      maxFlows: 10_000,
+      flowIdleTimeoutMs: 60_000,
       idleTimeoutMs: 3_600_000,
       endpointsWaitMs: 2000,
     },
@@ -121,7 +123,7 @@ test('every mistake is told at once, with where, what and what to do', (t) => {
     controlPlane: { addresses: ['nowhere', '::1:18000'] },
     upstreams: [
       { listen: '8080', service: 'hello' },
-      { listen: '127.0.0.1:1', service: 'dns.demo:53/udp', balance: 'random' },
+      { listen: '127.0.0.1:1', service: 'dns.demo:53/sctp', balance: 'random' },
       { service: 'hello.demo:80', colour: 'blue' },
     ],
     limits: { maxConnections: 0 },
@@ -139,9 +141,9 @@ test('every mistake is told at once, with where, what and what to do', (t) => {
     `${path} node.id must be text, and is 7`,
     `${path} controlPlane.addresses[0] must be host:port, such as 127.0.0.1:18000 or [::1]:18000, and is "nowhere"`,
     `${path} controlPlane.addresses[1] must be host:port, such as 127.0.0.1:18000 or [::1]:18000, and is "::1:18000"`,
-    `${path} upstreams[0].listen must be the local address to listen on, such as 127.0.0.1:8080 or [::1]:8080, and is "8080"`,
-    `${path} upstreams[0].service must be name.namespace:port, such as hello.demo:80, and is "hello"`,
-    `${path} upstreams[1].service asks for UDP ("dns.demo:53/udp"), which upstreams do not carry yet: leave it out until they do`,
+    `${path} upstreams[0].listen must be the local address to listen on, such as 127.0.0.1:8080, [::1]:8080 or 127.0.0.1:5300/udp, and is "8080"`,
+    `${path} upstreams[0].service must be name.namespace:port, such as hello.demo:80 or dns.demo:53/udp, and is "hello"`,
+    `${path} upstreams[1].service must be name.namespace:port, such as hello.demo:80 or dns.demo:53/udp, and is "dns.demo:53/sctp"`,
     `${path} upstreams[1].balance must be one of least-latency, round-robin, least-request, consistent-hash, and is "random"`,
     `${path} limits.maxConnections must be a whole number from 1 to 1000000, and is 0`,
     `CORTEXFLOW_DRAIN_MS must be a whole number of milliseconds from 1 to 86400000, and is "soon"`,
@@ -178,13 +180,33 @@ test('two upstreams to one port of a Service with different policies are a mista
   const path = fileOf({ upstreams: [...upstreams, ...rivals] });
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: path })), [
     `${path} upstreams listen on one address more than once: give each upstream its own`,
-    `${path} upstreams lead to port 80 of Service demo/hello with least-latency in [0] and round-robin in [4]: give both one balance; and lead to port 443 of Service demo/hello with round-robin in [1] and least-request in [5]: give both one balance`,
+    `${path} upstreams lead to port 80/tcp of Service demo/hello with least-latency in [0] and round-robin in [4]: give both one balance; and lead to port 443/tcp of Service demo/hello with round-robin in [1] and least-request in [5]: give both one balance`,
+  ]);
+});
+
+test('an upstream is of UDP where either side says so, beside one of TCP on the same port', (t) => {
+  const { upstreams } = configOf(
+    load({
+      CORTEXFLOW_UPSTREAMS:
+        '127.0.0.1:5300/udp=dns.demo:53, 127.0.0.1:5301=dns.demo:53/udp, 127.0.0.1:5300=dns.demo:53',
+    }),
+  );
+  t.deepEqual(
+    upstreams.map(({ listen, service, port, protocol }) => [listen, service, port, protocol]),
+    [
+      [{ host: '127.0.0.1', port: 5300 }, 'demo/dns', 53, 'udp'],
+      [{ host: '127.0.0.1', port: 5301 }, 'demo/dns', 53, 'udp'],
+      [{ host: '127.0.0.1', port: 5300 }, 'demo/dns', 53, 'tcp'],
+    ],
+  );
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_UPSTREAMS: '127.0.0.1:5300/udp=dns.demo:53/tcp' })), [
+    'CORTEXFLOW_UPSTREAMS [0] (listen=service, …) listens for one protocol and leads to another: write the same after both, or after one of them',
   ]);
 });
 
 test('a mistake in a variable names the variable and how it is written', (t) => {
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_UPSTREAMS: '127.0.0.1:8080=hello' })), [
-    'CORTEXFLOW_UPSTREAMS [0].service (listen=service, …) must be name.namespace:port, such as hello.demo:80, and is "hello"',
+    'CORTEXFLOW_UPSTREAMS [0].service (listen=service, …) must be name.namespace:port, such as hello.demo:80 or dns.demo:53/udp, and is "hello"',
   ]);
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_ADMIN_ADDRESS: 'here' })), [
     'CORTEXFLOW_ADMIN_ADDRESS port (host:port) must be a port number from 0 to 65535, and is "here"',
@@ -260,8 +282,8 @@ test('an upstream on the port of the admin page is a mistake', (t) => {
 
 const INTERCEPTION = {
   proxyUid: 2102,
-  outbound: { port: 5054, exclude: { ports: ['22', '8000-8010', 9], cidrs: ['10.1.2.3/8', '192.0.2.7'] } },
-  inbound: { exclude: { cidrs: ['FD00:0:0:1::7/48'] } },
+  outbound: { port: 5054, exclude: { ports: ['22', '8000-8010', 9], cidrs: ['10.0.0.0/8', '192.0.2.7'] } },
+  inbound: { exclude: { cidrs: ['FD00:0:0::/48'] } },
 };
 
 test('a value that begins with a brace is the bootstrap itself', (t) => {
@@ -312,11 +334,20 @@ test('interception, with what is left out of it as the kernel writes it', (t) =>
 });
 
 test('mistakes in what is left out of interception', (t) => {
-  const exclude = { ports: ['0', '9-8', 'http', true], cidrs: ['10.0.0.0/33', '::1%eth0', 'pods'] };
+  const exclude = {
+    ports: ['0', '9-8', 'http', true],
+    cidrs: ['10.0.0.0/33', '::1%eth0', 'pods', '10.1.2.3/8'],
+  };
   const mistakes = mistakesOf(
     load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify({ interception: { outbound: { exclude }, inbond: {} } }) }),
   );
-  t.is(mistakes.length, 8, mistakes.join('\n'));
+  t.is(mistakes.length, 9, mistakes.join('\n'));
+  t.true(
+    mistakes.includes(
+      'CORTEXFLOW_BOOTSTRAP interception.outbound.exclude.cidrs[3] must have no bits set beyond its prefix: write 10.0.0.0/8, and is "10.1.2.3/8"',
+    ),
+    mistakes.join('\n'),
+  );
   t.true(
     mistakes.includes(
       'CORTEXFLOW_BOOTSTRAP interception.outbound.exclude.ports[1] must be a port from 1 to 65535 or a range of them, such as "22" or "8000-8010", and is "9-8"',

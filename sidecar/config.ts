@@ -7,7 +7,7 @@ import { findClash } from './config/clashes.ts';
 import type { FieldPath, Mistake } from './config/mistakes.ts';
 import { fieldName } from './config/mistakes.ts';
 import type { Interception } from './config/interception.ts';
-import type { Upstream } from './config/schema.ts';
+import type { Upstream } from './config/upstreams.ts';
 import { BootstrapSchema } from './config/schema.ts';
 import { unknownFields } from './config/unknown-fields.ts';
 import type { Variable } from './config/variables.ts';
@@ -15,8 +15,8 @@ import { VARIABLES } from './config/variables.ts';
 
 export type { Mistake } from './config/mistakes.ts';
 export { describeMistakes } from './config/mistakes.ts';
-export type { Cidr, Interception, PortRange } from './config/interception.ts';
-export type { Upstream } from './config/schema.ts';
+export type { Interception, PortRange } from './config/interception.ts';
+export type { Upstream } from './config/upstreams.ts';
 
 type Bootstrap = v.InferOutput<typeof BootstrapSchema>;
 
@@ -97,13 +97,7 @@ function toConfig({ node, upstreams, lastGoodFile, interception, ...rest }: Boot
   return {
     ...rest,
     node: { ...node, id: node.id ?? hostname(), namespace: node.namespace ?? '' },
-    upstreams: upstreams.map(({ listen, service, balance }) => ({
-      listen,
-      service: service.service,
-      port: service.port,
-      protocol: service.protocol,
-      balance,
-    })),
+    upstreams,
     lastGoodFile,
     interception,
   };

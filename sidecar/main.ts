@@ -9,21 +9,24 @@ import { schedule } from '../process/schedule.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
 import { Balancer } from './balance/balancer.ts';
 import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
-import { exposeDns } from './dns/metrics.ts';
-import { dnsProxyOf, listenForDns } from './dns/start.ts';
+import { openDns } from './dns/start.ts';
 import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { listenForInterception } from './interception.ts';
+import { memoryLimit } from './memory-limit.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
 import { StartReadiness } from './start-readiness.ts';
+import { listenForUdpUpstreams } from './udp-upstreams.ts';
 import { listenForUpstreams, policyOf } from './upstreams.ts';
+import { ceilingWithin } from './xds/ceiling.ts';
 import { Discovery } from './xds/discovery.ts';
 
 async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promise<void> {
   const readiness = new Readiness();
   const registry = new Registry();
   const discovery = discover(config, log);
+  const limits = withinFileLimit(config, log);
   const forwarder = new Forwarder({
     routes: discovery.directory,
     balancer: new Balancer({
@@ -32,7 +35,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
       policyOf: policyOf(config.upstreams),
     }),
     log,
-    limits: withinFileLimit(config.limits, log),
+    limits,
   });
   // However the process ends: no half of an answer may look like the whole of it.
   process.on('exit', () => forwarder.abortAll());
@@ -40,31 +43,33 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   collectDefaultMetrics({ register: registry });
   exposeDiscovery(registry, discovery);
   exposeForwarding(registry, forwarder);
-  const dns = config.dns && (await dnsProxyOf(config.dns, discovery.directory, log));
-  if (dns !== undefined) exposeDns(registry, dns);
+  const dns = await openDns(config.dns, { directory: discovery.directory, registry, log });
   const admin = await startAdmin({
     ...config.admin,
     readiness,
     registry,
     level,
-    routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view(), dns: dns?.view() }) },
+    logger: log,
+    localRoutes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view(), dns: dns?.view() }) },
   });
-  const upstreams = listenForUpstreams(forwarder, config.upstreams);
+  const udp = listenForUdpUpstreams({ config, routes: discovery.directory, registry, limits, log });
+  const upstreams = [...listenForUpstreams(forwarder, config.upstreams), ...udp.listening];
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
   await discovery.start();
-  const { interception } = config;
-  const names = dns && (await listenForDns(dns, config.dns?.listen ?? []));
+  const names = await dns?.listenAll();
   // After what is on disk is in use: until then nothing would be known to be balanced.
-  const intercepts = interception && (await listenForInterception(forwarder, interception));
+  const intercepts = config.interception && (await listenForInterception(forwarder, config.interception));
 
-  const at = hostPort(config.admin.host, admin.port);
-  log.info('Serving', { admin: at, upstreams, intercepts, dns: names });
+  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts, dns: names });
   shutDownOnSignal({
     logger: log,
     timeoutMs: config.drainMs + 5_000,
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
-      { name: 'connections', run: () => forwarder.drain(config.drainMs) },
+      {
+        name: 'connections and flows',
+        run: async () => void (await Promise.all([forwarder.drain(config.drainMs), udp.drain()])),
+      },
       { name: 'DNS', run: () => dns?.close() },
       { name: 'discovery', run: () => discovery.stop() },
       { name: 'admin page', run: () => admin.close() },
@@ -72,10 +77,18 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   });
 }
 
-function withinFileLimit(limits: SidecarConfig['limits'], log: Logger): SidecarConfig['limits'] {
+function withinFileLimit(
+  { limits, interception, upstreams }: SidecarConfig,
+  log: Logger,
+): SidecarConfig['limits'] {
   const descriptors = descriptorLimit();
   if (descriptors === undefined) return limits;
-  const maxConnections = Math.min(limits.maxConnections, connectionsWithin(descriptors));
+  // Inbound connections are intercepted or there are none.
+  const directions = interception === undefined ? 1 : 2;
+  const hasFlows = upstreams.some(({ protocol }) => protocol === 'udp');
+  const fitting = connectionsWithin(descriptors, directions + (hasFlows ? 1 : 0));
+  const maxConnections = Math.min(limits.maxConnections, fitting);
+  const maxFlows = Math.min(limits.maxFlows, fitting);
   if (maxConnections < limits.maxConnections) {
     log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
       maxConnections,
@@ -83,7 +96,7 @@ function withinFileLimit(limits: SidecarConfig['limits'], log: Logger): SidecarC
       openFiles: descriptors,
     });
   }
-  return { ...limits, maxConnections };
+  return { ...limits, maxConnections, maxFlows };
 }
 
 function discover(
@@ -98,6 +111,7 @@ function discover(
     lastGoodFile: config.lastGoodFile,
     endpointsIdleMs: config.endpointsIdleMs,
     waitMs: limits.endpointsWaitMs,
+    ceiling: ceilingWithin(memoryLimit()),
     log,
     world: {
       now: Date.now,

@@ -13,9 +13,10 @@ export function policyOf(upstreams: readonly Upstream[]): (group: EndpointGroup)
     policies.get(`${service.key} ${port.port}/${port.protocol}`) ?? 'least-latency';
 }
 
-/** Listens for every upstream, and returns what listens where. Throws a StartupError for the first that cannot. */
+/** Listens for every upstream of connections, and returns what listens where. Throws a StartupError for the first that cannot. */
 export function listenForUpstreams(forwarder: Forwarder, upstreams: readonly Upstream[]): string[] {
-  return upstreams.map(({ listen, service, port, protocol }) => {
+  const ofTcp = upstreams.filter(({ protocol }) => protocol === 'tcp');
+  return ofTcp.map(({ listen, service, port, protocol }) => {
     const destination: Destination = { kind: 'service', service, port, protocol };
     const name = `${service}:${port}`;
     const result = forwarder.listen({

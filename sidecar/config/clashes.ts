@@ -9,7 +9,7 @@ interface Claim {
 }
 
 interface Listens {
-  readonly upstreams: readonly { readonly listen: Address }[];
+  readonly upstreams: readonly { readonly listen: Address; readonly protocol: string }[];
   readonly admin: Address;
   readonly dns?: { readonly listen: readonly Address[] } | undefined;
   readonly interception?:
@@ -58,7 +58,10 @@ function fixed({ admin, interception, dns }: Listens): readonly [Claim, ...Claim
 }
 
 function upstreamsOf({ upstreams }: Listens): readonly Pick<Claim, 'field' | 'listen'>[] {
-  return upstreams.map(({ listen }, index) => ({ field: ['upstreams', index, 'listen'], listen }));
+  // What else listens does so for TCP.
+  return upstreams.flatMap(({ listen, protocol }, index) =>
+    protocol === 'tcp' ? [{ field: ['upstreams', index, 'listen'], listen }] : [],
+  );
 }
 
 /** Port 0 asks for a free one. */

@@ -35,10 +35,13 @@ const domain = v.pipe(
 );
 
 const fields = section({
-  listen: v.optional(v.pipe(list(section({ host, port: portNumber })), v.minLength(1, 'must name an address')), [
-    { host: '127.0.0.1', port: 5053 },
-    { host: '::1', port: 5053 },
-  ]),
+  listen: v.optional(
+    v.pipe(list(section({ host, port: portNumber })), v.minLength(1, 'must name an address')),
+    [
+      { host: '127.0.0.1', port: 5053 },
+      { host: '::1', port: 5053 },
+    ],
+  ),
   /** Whom to ask what the table does not know; the nameservers of /etc/resolv.conf where it is left out. */
   upstreams: v.optional(list(upstream)),
   /** That of the search list in /etc/resolv.conf where it is left out, or else cluster.local. */

@@ -1,6 +1,8 @@
 interface Balanced {
-  /** As parsed: `namespace/name` and its port. */
-  readonly service: { readonly service: string; readonly port: number };
+  /** `namespace/name`. */
+  readonly service: string;
+  readonly port: number;
+  readonly protocol: string;
   readonly balance: string;
 }
 
@@ -11,8 +13,8 @@ interface Balanced {
  */
 export function policyClashes(upstreams: readonly Balanced[]): readonly string[] {
   const first = new Map<string, number>();
-  return upstreams.flatMap(({ service: { service, port }, balance }, index) => {
-    const target = `port ${port} of Service ${service}`;
+  return upstreams.flatMap(({ service, port, protocol, balance }, index) => {
+    const target = `port ${port}/${protocol} of Service ${service}`;
     const earlier = first.get(target) ?? index;
     first.set(target, earlier);
     const other = upstreams[earlier]?.balance;

@@ -1,33 +1,14 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { DnsSchema } from './dns.ts';
-import { policyClashes } from './policies.ts';
-import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
+import { LEVELS } from '../../process/log.ts';
+import { PORTS } from '../../wire/pod.ts';
+import { DEFAULT_FLOW_LIMITS } from '../flows/limits.ts';
 import { DEFAULT_LIMITS } from '../forward/limits.ts';
 import { list, milliseconds, oneOf, portNumber, received, section, text, whole, yesOrNo } from './fields.ts';
 import { InterceptionSchema } from './interception.ts';
-
-/** A local address whose connections go to a Service. */
-export interface Upstream {
-  readonly listen: Address;
-  /** `namespace/name`. */
-  readonly service: string;
-  readonly port: number;
-  readonly protocol: 'tcp';
-  readonly balance: (typeof BALANCES)[number];
-}
-
-/** `least-latency`: power of two choices over peak EWMA latency times load. */
-const BALANCES = ['least-latency', 'round-robin', 'least-request', 'consistent-hash'] as const;
-
-/** name.namespace[.svc[.cluster.local]]:port, name and namespace as DNS labels (RFC 1123). */
-const SERVICE =
-  /^(?<name>[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)\.(?<namespace>[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)(?:\.svc(?:\.(?<domain>[a-z0-9.-]+))?)?:(?<port>\d{1,5})(?:\/(?<protocol>\w+))?$/u;
-
-function isPort(port: number, lowest: 0 | 1): boolean {
-  return port >= lowest && port <= 65_535;
-}
+import { UpstreamsSchema } from './upstreams.ts';
 
 const controlPlaneAddress = v.pipe(
   text,
@@ -35,55 +16,6 @@ const controlPlaneAddress = v.pipe(
     (input) => (parseAddress(input)?.port ?? 0) > 0,
     ({ input }) => `must be host:port, such as 127.0.0.1:18000 or [::1]:18000, and is ${received(input)}`,
   ),
-);
-
-const listenAddress = v.pipe(
-  text,
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const address = parseAddress(dataset.value);
-    if (address === undefined) {
-      addIssue({
-        message: `must be the local address to listen on, such as 127.0.0.1:8080 or [::1]:8080, and is ${received(dataset.value)}`,
-      });
-      return NEVER;
-    }
-    if (address.host === 'localhost') {
-      return { ...address, host: '127.0.0.1' };
-    }
-    if (isIP(address.host) === 0) {
-      addIssue({
-        message: `must begin with an IP address of this machine, and is ${received(dataset.value)}`,
-      });
-      return NEVER;
-    }
-    return address;
-  }),
-);
-
-const serviceAddress = v.pipe(
-  text,
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const { name, namespace, domain, port, protocol } = SERVICE.exec(dataset.value)?.groups ?? {};
-    if (protocol === 'udp') {
-      addIssue({
-        message: `asks for UDP (${received(dataset.value)}), which upstreams do not carry yet: leave it out until they do`,
-      });
-      return NEVER;
-    }
-    if (!isPort(Number(port), 1) || (protocol ?? 'tcp') !== 'tcp') {
-      addIssue({
-        message: `must be name.namespace:port, such as hello.demo:80, and is ${received(dataset.value)}`,
-      });
-      return NEVER;
-    }
-    if ((domain ?? 'cluster.local') !== 'cluster.local') {
-      addIssue({
-        message: `names the cluster domain ${domain} (${received(dataset.value)}): leave it out, the mesh is one cluster`,
-      });
-      return NEVER;
-    }
-    return { service: `${namespace}/${name}`, port: Number(port), protocol: 'tcp' as const };
-  }),
 );
 
 const adminHost = v.pipe(
@@ -124,36 +56,16 @@ export const BootstrapSchema = section({
   dns: v.optional(DnsSchema),
   /** How the workload's connections come here by themselves; not at all where it is left out. */
   interception: v.optional(InterceptionSchema),
-  upstreams: v.optional(
-    v.pipe(
-      list(
-        section({
-          listen: listenAddress,
-          service: serviceAddress,
-          balance: v.optional(oneOf(BALANCES), 'least-latency'),
-        }),
-      ),
-      v.check((upstreams) => {
-        // Port 0 asks for a free one, another each time.
-        const fixed = upstreams.filter(({ listen }) => listen.port !== 0);
-        return new Set(fixed.map(({ listen }) => `${listen.host} ${listen.port}`)).size === fixed.length;
-      }, 'listen on one address more than once: give each upstream its own'),
-      v.check(
-        (upstreams) => policyClashes(upstreams).length === 0,
-        ({ input }) => policyClashes(input).join('; and '),
-      ),
-    ),
-    [],
-  ),
+  upstreams: v.optional(UpstreamsSchema, []),
   admin: v.optional(
-    section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, 5058) }),
+    section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, PORTS.admin) }),
     {},
   ),
   /** Where the last good table is kept; nowhere where it is left out. */
   lastGoodFile: v.optional(v.pipe(text, v.nonEmpty('must be the path of a file, and is empty'))),
   log: v.optional(
     section({
-      level: v.optional(oneOf(['error', 'warn', 'info', 'debug']), 'info'),
+      level: v.optional(oneOf(LEVELS), 'info'),
       /** `auto`: text on a terminal, else json. */
       format: v.optional(oneOf(['auto', 'json', 'text']), 'auto'),
     }),
@@ -165,6 +77,8 @@ export const BootstrapSchema = section({
       connectTimeoutMs: v.optional(milliseconds, DEFAULT_LIMITS.connectTimeoutMs),
       connectAttempts: v.optional(whole(1, 100, 'whole number'), DEFAULT_LIMITS.connectAttempts),
       idleTimeoutMs: v.optional(milliseconds, DEFAULT_LIMITS.idleTimeoutMs),
+      maxFlows: v.optional(whole(1, 1_000_000, 'whole number'), DEFAULT_FLOW_LIMITS.maxFlows),
+      flowIdleTimeoutMs: v.optional(milliseconds, DEFAULT_FLOW_LIMITS.flowIdleTimeoutMs),
       /** How long a connection waits for the first word of a Service. */
       endpointsWaitMs: v.optional(milliseconds, 2000),
     }),

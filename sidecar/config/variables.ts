@@ -71,6 +71,8 @@ export const VARIABLES: readonly Variable[] = [
   { name: 'CORTEXFLOW_CONNECT_TIMEOUT_MS', path: ['limits', 'connectTimeoutMs'], read: asNumber },
   { name: 'CORTEXFLOW_CONNECT_ATTEMPTS', path: ['limits', 'connectAttempts'], read: asNumber },
   { name: 'CORTEXFLOW_IDLE_TIMEOUT_MS', path: ['limits', 'idleTimeoutMs'], read: asNumber },
+  { name: 'CORTEXFLOW_MAX_FLOWS', path: ['limits', 'maxFlows'], read: asNumber },
+  { name: 'CORTEXFLOW_FLOW_IDLE_TIMEOUT_MS', path: ['limits', 'flowIdleTimeoutMs'], read: asNumber },
   { name: 'CORTEXFLOW_ENDPOINTS_WAIT_MS', path: ['limits', 'endpointsWaitMs'], read: asNumber },
   { name: 'CORTEXFLOW_ENDPOINTS_IDLE_MS', path: ['endpointsIdleMs'], read: asNumber },
   { name: 'CORTEXFLOW_DRAIN_MS', path: ['drainMs'], read: asNumber },

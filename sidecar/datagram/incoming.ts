@@ -31,6 +31,16 @@ export class Incoming implements Datagrams {
     return index * this.messages.slots.bytes + this.messages.lengthOf(index);
   }
 
+  isSamePeer(index: number, other: number): boolean {
+    const names = this.#names;
+    const [at, otherAt] = [index * SOCKADDR_BYTES, other * SOCKADDR_BYTES];
+    const length = sockaddrLength(names, at) === IPV4_LENGTH ? IPV4_KEY_BYTES : SOCKADDR_BYTES;
+    for (let byte = 0; byte < length; byte++) {
+      if (names[at + byte] !== names[otherAt + byte]) return false;
+    }
+    return true;
+  }
+
   peerKey(index: number): string {
     const at = index * SOCKADDR_BYTES;
     const length = sockaddrLength(this.#names, at);

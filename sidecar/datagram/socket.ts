@@ -21,6 +21,8 @@ export interface Datagrams {
   /** Where one begins and ends in `data`. */
   start(index: number): number;
   end(index: number): number;
+  /** Whether two of them came from the same peer. */
+  isSamePeer(index: number, other: number): boolean;
   /** The same text for the same peer, and for no other. Not for people. */
   peerKey(index: number): string;
   /** A copy that outlives this. */

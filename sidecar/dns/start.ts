@@ -3,6 +3,7 @@ import { hostPort } from '../../process/listen.ts';
 import type { Logger } from '../../process/log.ts';
 import type { SocketAddress } from '../forward/socket-address.ts';
 import type { Directory } from '../services/directory.ts';
+import { exposeDns } from './metrics.ts';
 import { DnsProxy } from './proxy.ts';
 import { parseResolvConf, type ResolverConfiguration } from './resolv-conf.ts';
 
@@ -19,12 +20,29 @@ const RESOLV_CONF = '/etc/resolv.conf';
 const DNS_PORT = 53;
 const USUAL_DOMAIN = 'cluster.local';
 
-/** The DNS proxy with these settings and, where they leave something out, with what this machine's resolver has. */
-export async function dnsProxyOf(
-  settings: DnsSettings,
-  directory: Directory,
-  log: Logger,
-): Promise<DnsProxy> {
+interface Surroundings {
+  readonly directory: Directory;
+  readonly registry: Parameters<typeof exposeDns>[0];
+  readonly log: Logger;
+}
+
+/** The DNS proxy of a sidecar. */
+export interface OpenedDns {
+  /** Returns what listens where. Rejects with a StartupError where it cannot. */
+  listenAll(): Promise<readonly string[]>;
+  view(): ReturnType<DnsProxy['view']>;
+  close(): void;
+}
+
+/**
+ * With these settings and, where they leave something out, with what this machine's resolver has. Undefined where
+ * there are none.
+ */
+export async function openDns(
+  settings: DnsSettings | undefined,
+  { directory, registry, log }: Surroundings,
+): Promise<OpenedDns | undefined> {
+  if (settings === undefined) return undefined;
   const machine = await readResolvConf(log);
   const servers = serversOf(settings, machine);
   const clusterDomain = settings.clusterDomain ?? machine.clusterDomain ?? USUAL_DOMAIN;
@@ -36,14 +54,16 @@ export async function dnsProxyOf(
       },
     );
   }
-  return new DnsProxy({ directory, servers, clusterDomain, cacheBytes: settings.cacheBytes });
+  const proxy = new DnsProxy({ directory, servers, clusterDomain, cacheBytes: settings.cacheBytes });
+  exposeDns(registry, proxy);
+  return {
+    listenAll: () => listenAll(proxy, settings.listen),
+    view: () => proxy.view(),
+    close: () => proxy.close(),
+  };
 }
 
-/** Returns what listens where. Rejects with a StartupError where it cannot. */
-export async function listenForDns(
-  proxy: DnsProxy,
-  listen: DnsSettings['listen'],
-): Promise<readonly string[]> {
+async function listenAll(proxy: DnsProxy, listen: DnsSettings['listen']): Promise<readonly string[]> {
   const bound: string[] = [];
   for (const { host, port } of listen) {
     const at = await proxy.listen({ address: host, port });

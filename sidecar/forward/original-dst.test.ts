@@ -2,15 +2,16 @@ import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import test from 'ava';
+import { testThatNeeds, whyNoIPv6 } from '../../test/cluster/requirement.ts';
 import { OriginalDestinations } from './original-dst.ts';
 import { listenTcp } from './tcp.ts';
 
-test('a connection that nobody redirected is direct', async (t) => {
-  const destinations = new OriginalDestinations();
-  for (const [family, address] of [
-    ['ipv4', '127.0.0.1'],
-    ['ipv6', '::1'],
-  ] as const) {
+for (const [family, address, missing] of [
+  ['ipv4', '127.0.0.1', undefined],
+  ['ipv6', '::1', whyNoIPv6()],
+] as const) {
+  testThatNeeds(missing, test)(`a connection that nobody redirected is direct, ${family}`, async (t) => {
+    const destinations = new OriginalDestinations();
     const seen = Promise.withResolvers<unknown>();
     const listening = listenTcp(
       { address, port: 0 },
@@ -22,18 +23,14 @@ test('a connection that nobody redirected is direct', async (t) => {
         acceptFailed: (code) => seen.reject(code),
       },
     );
-    if (!listening.ok) {
-      t.log(`nothing can listen on ${address} here (${listening.code})`);
-      continue;
-    }
+    if (!listening.ok) throw new Error(`nothing can listen on ${address}: ${listening.code}`);
     const { listener } = listening;
     const client = connect(listener.address.port, address);
     t.is(await seen.promise, 'direct');
     client.destroy();
     listener.close();
-  }
-  t.pass();
-});
+  });
+}
 
 test('without native calls it is said what to do', async (t) => {
   const script = `import(${JSON.stringify(new URL('original-dst.ts', import.meta.url).href)}).then(

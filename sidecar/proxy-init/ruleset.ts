@@ -1,4 +1,6 @@
-import type { Cidr, Interception, PortRange } from '../config.ts';
+import type { Cidr } from '../../wire/cidr.ts';
+import { PORTS } from '../../wire/pod.ts';
+import type { Interception, PortRange } from '../config.ts';
 
 /**
  * Which connections of a pod the kernel hands to the sidecar, as one nftables table (nft(8)). Pure: what it is
@@ -20,12 +22,14 @@ export interface NamedSet {
 
 export interface Chain {
   readonly name: string;
+  /** What it does to packets: rewrite where a connection comes from or goes to, or let them through or not. */
+  readonly type: 'nat' | 'filter';
   readonly hook: 'prerouting' | 'output' | 'postrouting';
   readonly priority: number;
   readonly rules: readonly Rule[];
 }
 
-/** The rules of a chain are tried in their order, for the first packet of a connection only. */
+/** The rules of a chain are tried in their order; those of type nat for the first packet of a connection only. */
 export interface Rule {
   /** Says what it is about, to whoever lists the rules. Unique in its chain. */
   readonly comment: string;
@@ -37,6 +41,8 @@ export interface Rule {
 export type Action =
   /** Left alone. */
   | { readonly kind: 'return' }
+  /** Not let through, and counted. */
+  | { readonly kind: 'drop' }
   /** To this port of the pod. */
   | { readonly kind: 'redirect'; readonly port: number }
   /** As if it came from the address that it goes to. */
@@ -49,12 +55,15 @@ export interface Features {
 
 export const TABLE = 'cortexflow';
 
+/** After connection tracking (NF_IP_PRI_CONNTRACK, -200) has looked at a packet, before its destination is rewritten. */
+const TRACKED_PRIORITY = -150;
+
 /** The priorities at which destinations and sources are rewritten (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC). */
 const DESTINATION_PRIORITY = -100;
 const SOURCE_PRIORITY = 100;
 
-/** What the sidecar itself listens on, now and later: for those who speak to it, whatever is redirected. */
-const SIDECAR_PORTS = { first: 5053, last: 5058 } as const;
+/** For those who speak to the sidecar itself, whatever is redirected. */
+const SIDECAR_PORTS = PORTS;
 
 const DNS_PORT = 53;
 
@@ -68,6 +77,7 @@ export function rulesetFor(interception: Interception, features: Features, dnsPo
     sets: [...setsOf('outbound', outbound.exclude), ...setsOf('inbound', inbound.exclude)],
     chains: [
       outboundChain(interception, dnsPort),
+      invalidChain(interception),
       inboundChain(interception, features),
       sourceChain(interception),
     ],
@@ -77,6 +87,7 @@ export function rulesetFor(interception: Interception, features: Features, dnsPo
 function outboundChain({ proxyUid, outbound }: Interception, dnsPort: number | undefined): Chain {
   return {
     name: 'outbound',
+    type: 'nat',
     hook: 'output',
     priority: DESTINATION_PRIORITY,
     rules: [
@@ -105,6 +116,25 @@ function dnsRules(port: number): readonly Rule[] {
 }
 
 /**
+ * A segment that connection tracking cannot place, for instance out of window after loss or reordering, belongs to
+ * no connection for it, so that nothing rewrites where it goes. Of an intercepted connection it would come to the
+ * workload's own port, where the kernel knows of no such connection and resets it. Dropped, it is as good as lost,
+ * and is sent again.
+ */
+function invalidChain({ outbound, inbound }: Interception): Chain {
+  return {
+    name: 'invalid',
+    type: 'filter',
+    hook: 'prerouting',
+    priority: TRACKED_PRIORITY,
+    rules: [
+      ...spared(sidecarPorts([outbound.port, inbound.port])),
+      { comment: 'out of window', matches: 'meta l4proto tcp ct state invalid', action: { kind: 'drop' } },
+    ],
+  };
+}
+
+/**
  * Only where somebody listens at that address and port: else the kernel refuses, so that a probe that only
  * connects, and a client that would try another endpoint, learn the truth. Any socket that is found is
  * transparent or not, and none is neither.
@@ -113,14 +143,12 @@ function inboundChain({ outbound, inbound }: Interception, { findsListeners }: F
   const ports = sidecarPorts([outbound.port, inbound.port]);
   return {
     name: 'inbound',
+    type: 'nat',
     hook: 'prerouting',
     priority: DESTINATION_PRIORITY,
     rules: [
       leave('no beginning of a connection', NO_BEGINNING),
-      leave('loopback, and the pod to itself', 'iif lo'),
-      leave('ports of the sidecar', `tcp dport ${ports}`),
-      ...exclusions('inbound', 'saddr'),
-      leave('routed on to somebody else', 'fib daddr type != local'),
+      ...spared(ports),
       findsListeners
         ? redirect(
             'to the sidecar where somebody listens',
@@ -140,6 +168,7 @@ function sourceChain({ proxyUid }: Interception): Chain {
   const own = `oif lo meta skuid ${proxyUid} meta l4proto tcp`;
   return {
     name: 'source',
+    type: 'nat',
     hook: 'postrouting',
     priority: SOURCE_PRIORITY,
     rules: [
@@ -202,6 +231,16 @@ function exclusions(side: string, address: 'saddr' | 'daddr'): readonly Rule[] {
   ];
 }
 
+/** What comes in and is none of the sidecar's. */
+function spared(ports: string): readonly Rule[] {
+  return [
+    leave('loopback, and the pod to itself', 'iif lo'),
+    leave('ports of the sidecar', `tcp dport ${ports}`),
+    ...exclusions('inbound', 'saddr'),
+    leave('routed on to somebody else', 'fib daddr type != local'),
+  ];
+}
+
 /** For `nft -f`: one transaction that puts the table in the place of an earlier one, if there is any. */
 export function renderRuleset({ sets, chains }: Ruleset): string {
   return [
@@ -226,10 +265,10 @@ function renderSet({ name, type, elements }: NamedSet): string[] {
   ];
 }
 
-function renderChain({ name, hook, priority, rules }: Chain): string[] {
+function renderChain({ name, type, hook, priority, rules }: Chain): string[] {
   return [
     `  chain ${name} {`,
-    `    type nat hook ${hook} priority ${priority}; policy accept;`,
+    `    type ${type} hook ${hook} priority ${priority}; policy accept;`,
     ...rules.map(
       ({ matches, action, comment }) => `    ${matches} ${renderAction(action)} comment "${comment}"`,
     ),
@@ -243,6 +282,8 @@ function renderAction(action: Action): string {
       return `redirect to :${action.port}`;
     case 'from-destination':
       return `snat ${action.family} to ${action.family} daddr`;
+    case 'drop':
+      return 'counter drop';
     default:
       return 'return';
   }

@@ -1,0 +1,239 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { stderrLogger, LogLevel } from '../../process/log.ts';
+import { Balancer } from '../balance/balancer.ts';
+import { Udp } from '../datagram/udp.ts';
+import type { Candidate, Decision, EndpointGroup, Routes } from '../services/decision.ts';
+import { FlowForwarder, type FlowForwarderOptions } from './forwarder.ts';
+
+// Real sockets on loopback, as clients and as endpoints.
+
+const DESTINATION = { kind: 'service', service: 'demo/echo', port: 53, protocol: 'udp' } as const;
+
+test('a flow stays with its endpoint, and each client has one of its own', async (t) => {
+  const mesh = await start(t, { endpoints: 3 });
+  const answers = new Map<number, Set<string>>();
+  for (let client = 0; client < 12; client++) {
+    const socket = await client4(t);
+    const seen = new Set<string>();
+    for (let turn = 0; turn < 5; turn++) seen.add(await ask(socket, mesh.port, 'who?'));
+    answers.set(client, seen);
+  }
+  t.true([...answers.values()].every((seen) => seen.size === 1));
+  t.true(new Set(answers.values().map((seen) => [...seen].join())).size > 1);
+  t.is(mesh.counters.opened, 12);
+  t.is(mesh.counters.sentDatagrams, 60);
+  t.is(mesh.counters.receivedDatagrams, 60);
+});
+
+test('datagrams of any size arrive as they are, in order', async (t) => {
+  const mesh = await start(t, { endpoints: 1, answer: (bytes) => bytes });
+  const client = await client4(t);
+  const sizes = [0, 1, 512, 1_472, 9_000, 65_507];
+  const all: Buffer[] = [];
+  const done = Promise.withResolvers<void>();
+  client.on('message', (bytes: Buffer) => {
+    all.push(bytes);
+    if (all.length === sizes.length) done.resolve();
+  });
+  for (const [index, size] of sizes.entries()) client.send(Buffer.alloc(size, index), mesh.port, '127.0.0.1');
+  await done.promise;
+  t.deepEqual(
+    all,
+    sizes.map((size, index) => Buffer.alloc(size, index)),
+  );
+  t.is(
+    mesh.counters.sentBytes,
+    sizes.reduce((sum, size) => sum + size, 0),
+  );
+});
+
+test('only the flows of an endpoint that leaves go elsewhere', async (t) => {
+  const mesh = await start(t, { endpoints: 2 });
+  const clients = await Promise.all(Array.from({ length: 8 }, () => client4(t)));
+  const before = await Promise.all(clients.map((client) => ask(client, mesh.port, 'who?')));
+  const [left] = mesh.candidates;
+  mesh.setCandidates(mesh.candidates.slice(1));
+  const after = await Promise.all(clients.map((client) => ask(client, mesh.port, 'who?')));
+  const moved = before.filter((answer) => answer === nameOf(left!)).length;
+  t.true(after.every((answer) => answer === nameOf(mesh.candidates[0]!)));
+  t.is(mesh.counters.moved, moved);
+});
+
+test('an endpoint that refuses loses the flow to another, and is told of', async (t) => {
+  const mesh = await start(t, { endpoints: 2 });
+  const client = await client4(t);
+  const first = await ask(client, mesh.port, 'who?');
+  mesh.stop(first);
+  const answer = await askUntil(client, mesh.port);
+  t.not(answer, first);
+  t.true(mesh.counters.refused >= 1);
+  t.is(mesh.counters.moved, 1);
+});
+
+test('without endpoints datagrams are dropped and counted, and flow again once there are some', async (t) => {
+  const mesh = await start(t, { endpoints: 1 });
+  const { candidates } = mesh;
+  mesh.setCandidates([]);
+  const client = await client4(t);
+  client.send('anybody?', mesh.port, '127.0.0.1');
+  while (mesh.counters?.dropped['no-endpoint'] !== 1) await delay(5);
+  mesh.setCandidates(candidates);
+  t.is(await ask(client, mesh.port, 'who?'), nameOf(candidates[0]!));
+});
+
+test('what comes before the endpoints are known waits for them, as much as there is room for', async (t) => {
+  const known = Promise.withResolvers<void>();
+  const mesh = await start(t, { endpoints: 1, known: known.promise });
+  const client = await client4(t);
+  const answers: string[] = [];
+  client.on('message', (bytes: Buffer) => answers.push(String(bytes)));
+  for (let index = 0; index < 20; index++) client.send(String(index), mesh.port, '127.0.0.1');
+  while (mesh.counters.dropped.waiting !== 4) await delay(5);
+  known.resolve();
+  while (answers.length < 16) await delay(5);
+  t.is(mesh.counters.sentDatagrams, 16);
+});
+
+test('a quiet flow ends, and one too many makes the quietest end', async (t) => {
+  const mesh = await start(t, { endpoints: 1, limits: { maxFlows: 2, flowIdleTimeoutMs: 200 } });
+  const clients = await Promise.all([client4(t), client4(t), client4(t)]);
+  for (const client of clients) await ask(client, mesh.port, 'who?');
+  t.is(mesh.counters.closed.evicted, 1);
+  while (mesh.counters.closed.idle !== 2) await delay(10);
+  t.is([...mesh.forwarder.flows].length, 0);
+  t.is(typeof (await ask(clients[0], mesh.port, 'who?')), 'string');
+});
+
+test('an endpoint that is this sidecar itself is not sent to', async (t) => {
+  const mesh = await start(t, { endpoints: 0 });
+  mesh.setCandidates([candidateOf(mesh.port)]);
+  const client = await client4(t);
+  client.send('round and round', mesh.port, '127.0.0.1');
+  while (mesh.counters.dropped['no-endpoint'] !== 1) await delay(5);
+  t.is(mesh.counters.sentDatagrams, 0);
+});
+
+test('while it drains answers still come, and no flow is opened', async (t) => {
+  const mesh = await start(t, { endpoints: 1, answer: () => 'late', afterMs: 100 });
+  const client = await client4(t);
+  const answer = ask(client, mesh.port, 'who?');
+  while (mesh.counters.sentDatagrams === 0) await delay(5);
+  const drained = mesh.forwarder.drain(10_000);
+  t.is(await answer, 'late');
+  await drained;
+  t.is(mesh.counters.closed.drained, 1);
+});
+
+interface Wanted {
+  readonly endpoints: number;
+  readonly known?: Promise<void>;
+  readonly limits?: FlowForwarderOptions['limits'];
+  /** Without it, an endpoint answers what it is called. */
+  readonly answer?: (bytes: Buffer) => Buffer | string;
+  readonly afterMs?: number;
+}
+
+async function start(t: ExecutionContext, { endpoints, known, limits, answer, afterMs }: Wanted) {
+  const servers = new Map<string, Socket>();
+  const candidates: Candidate[] = [];
+  for (let index = 0; index < endpoints; index++) {
+    const server = await client4(t);
+    const candidate = candidateOf(server.address().port);
+    candidates.push(candidate);
+    servers.set(nameOf(candidate), server);
+    server.on('message', (bytes, from) => {
+      const reply = answer?.(bytes) ?? nameOf(candidate);
+      setTimeout(() => server.send(reply, from.port, from.address), afterMs ?? 0);
+    });
+  }
+  let decision = decisionOf(candidates);
+  let isKnown = known === undefined;
+  const learn = async (): Promise<void> => {
+    await known;
+    isKnown = true;
+  };
+  void learn();
+  const routes: Routes = {
+    decide: () => (isKnown ? decision : { action: 'load', service: DESTINATION.service }),
+    doubt: () => false,
+    use: () => ({ known: known ?? Promise.resolve(), release() {} }),
+  };
+  const forwarder = new FlowForwarder({
+    routes,
+    balancer: new Balancer({ random: Math.random, policyOf: () => 'round-robin' }),
+    log: stderrLogger('test', 'json', new LogLevel('error')),
+    udp: new Udp(),
+    ...(limits === undefined ? {} : { limits }),
+  });
+  t.teardown(() => forwarder.drain(0));
+  const listening = forwarder.listen({
+    address: { address: '127.0.0.1', port: 0 },
+    destination: DESTINATION,
+  });
+  if (!listening.ok) throw new Error(listening.code);
+  return {
+    forwarder,
+    port: listening.address.port,
+    get counters() {
+      return [...forwarder.services][0]!.counters;
+    },
+    get candidates() {
+      return decision.action === 'balance' ? decision.group.candidates : [];
+    },
+    setCandidates(next: readonly Candidate[]) {
+      decision = decisionOf(next);
+    },
+    stop: (name: string) => servers.get(name)?.close(),
+  };
+}
+
+function decisionOf(candidates: readonly Candidate[]): Decision {
+  if (candidates.length === 0) return { action: 'refuse', reason: 'no-endpoints', detail: 'None.' };
+  const group = {
+    service: { key: DESTINATION.service },
+    port: { port: 53, protocol: 'udp' },
+    candidates,
+  } as unknown as EndpointGroup;
+  return { action: 'balance', group };
+}
+
+function candidateOf(port: number): Candidate {
+  return { id: `127.0.0.1:${port}`, address: '127.0.0.1', port, zone: '', node: '' };
+}
+
+function nameOf({ id }: Candidate): string {
+  return `endpoint ${id}`;
+}
+
+async function client4(t: ExecutionContext): Promise<Socket> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  let isOpen = true;
+  socket.on('close', () => {
+    isOpen = false;
+  });
+  t.teardown(() => {
+    if (isOpen) socket.close();
+  });
+  return socket;
+}
+
+async function ask(socket: Socket, port: number, text: string): Promise<string> {
+  const answer = once(socket, 'message');
+  socket.send(text, port, '127.0.0.1');
+  const [bytes] = (await answer) as [Buffer];
+  return String(bytes);
+}
+
+/** Again and again, as programs do over UDP. */
+async function askUntil(socket: Socket, port: number): Promise<string> {
+  const answer = once(socket, 'message');
+  const timer = setInterval(() => socket.send('again', port, '127.0.0.1'), 20);
+  const [bytes] = (await answer) as [Buffer];
+  clearInterval(timer);
+  return String(bytes);
+}

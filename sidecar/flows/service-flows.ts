@@ -1,0 +1,40 @@
+import { Warnings } from '../forward/warnings.ts';
+import type { Lease, Routes } from '../services/decision.ts';
+import { FlowCounters } from './counters.ts';
+
+/** What is kept for one Service, however many flows go there. */
+export class ServiceFlows {
+  /** `namespace/name`. */
+  readonly name: string;
+  readonly counters = new FlowCounters();
+  readonly warnings = new Warnings();
+  #open = 0;
+  #lease: Lease | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  get open(): number {
+    return this.#open;
+  }
+
+  opened(): void {
+    this.#open++;
+    this.counters.opened++;
+  }
+
+  closed(): void {
+    this.#open--;
+  }
+
+  /** Keeps the endpoints subscribed until released. */
+  lease(routes: Routes): Lease {
+    return (this.#lease ??= routes.use(this.name));
+  }
+
+  release(): void {
+    this.#lease?.release();
+    this.#lease = undefined;
+  }
+}

@@ -1,0 +1,126 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import test, { type ExecutionContext } from 'ava';
+import { Folder } from './folder.ts';
+import { claimPort, type Program, start, until } from './programs.ts';
+
+// UDP upstreams as people run them: a control plane on files, a sidecar, programs on sockets of their own.
+
+const SERVICE = `
+apiVersion: v1
+kind: Service
+metadata: { name: echo, namespace: demo }
+spec:
+  ports: [{ name: echo, port: 7, protocol: UDP }]
+`;
+
+function slice(port: number): string {
+  return `
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: echo-${port}
+  namespace: demo
+  labels: { kubernetes.io/service-name: echo }
+addressType: IPv4
+ports: [{ name: echo, port: ${port}, protocol: UDP }]
+endpoints: [{ addresses: [127.0.0.1] }]
+`;
+}
+
+test('datagrams reach endpoints, move when theirs leaves, and are seen on the admin page', async (t) => {
+  const folder = new Folder(t);
+  const backends = await Promise.all([backend(t), backend(t)]);
+  folder.write('service.yaml', SERVICE);
+  for (const port of backends) folder.write(`${port}.yaml`, slice(port));
+  const sidecar = await startMesh(t, folder);
+  const { admin, upstreams } = await sidecar.serving();
+  t.regex(String(upstreams), /^127\.0\.0\.1:\d+\/udp → demo\/echo:7\/udp$/u);
+  const port = Number(/:(?<port>\d+)\/udp/u.exec(String(upstreams))?.groups?.['port']);
+
+  const clients = await Promise.all(Array.from({ length: 10 }, () => socket(t)));
+  const first = await Promise.all(clients.map((client) => ask(client, port)));
+  t.deepEqual([...new Set(first)].toSorted(), backends.map(String).toSorted());
+  t.deepEqual(await Promise.all(clients.map((client) => ask(client, port))), first);
+
+  folder.remove(`${backends[0]}.yaml`);
+  await until(
+    () => Promise.all(clients.map((client) => ask(client, port))),
+    (answers) => answers.every((answer) => answer === String(backends[1])),
+  );
+
+  const page = await (await fetch(`http://${admin as string}/metrics`)).text();
+  t.regex(page, /^cortexflow_udp_open_flows\{service="demo\/echo"\} 10$/mu);
+  const moved = first.filter((answer) => answer === String(backends[0])).length;
+  t.regex(page, new RegExp(`^cortexflow_udp_flows_moved_total\\{service="demo/echo"\\} ${moved}$`, 'mu'));
+  t.is(await sidecar.end(), 0);
+});
+
+test('an address that is taken keeps the sidecar from starting, and says what to do', async (t) => {
+  const taken = await socket(t);
+  const { port } = taken.address();
+  const sidecar = start(t, {
+    file: 'sidecar/main.ts',
+    environment: {
+      CORTEXFLOW_UPSTREAMS: `127.0.0.1:${port}/udp=echo.demo:7`,
+      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+    },
+  });
+  t.not(await sidecar.exited(), 0);
+  t.regex(
+    sidecar.text,
+    new RegExp(`upstream demo/echo:7/udp: 127\\.0\\.0\\.1:${port} is already taken: stop the program`, 'u'),
+  );
+});
+
+async function startMesh(t: ExecutionContext, folder: Folder): Promise<Program> {
+  const xdsPort = await claimPort();
+  const controlPlane = start(t, {
+    file: 'control-plane/main.ts',
+    environment: {
+      CORTEXFLOW_DIRECTORY: folder.path,
+      CORTEXFLOW_XDS_ADDRESS: `127.0.0.1:${xdsPort}`,
+      CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
+      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+      CORTEXFLOW_DRAIN_MS: '100',
+    },
+  });
+  await controlPlane.serving();
+  const sidecar = start(t, {
+    file: 'sidecar/main.ts',
+    environment: {
+      CORTEXFLOW_CONTROL_PLANE: `127.0.0.1:${xdsPort}`,
+      CORTEXFLOW_UPSTREAMS: '127.0.0.1:0/udp=echo.demo:7',
+      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+    },
+  });
+  const { admin } = await sidecar.serving();
+  await until(
+    () => fetch(`http://${admin as string}/readyz`),
+    ({ ok }) => ok,
+  );
+  return sidecar;
+}
+
+/** Answers every datagram with its own port. */
+async function backend(t: ExecutionContext): Promise<number> {
+  const server = await socket(t);
+  const { port } = server.address();
+  server.on('message', (_bytes, from) => server.send(String(port), from.port, from.address));
+  return port;
+}
+
+async function socket(t: ExecutionContext): Promise<Socket> {
+  const opened = createSocket('udp4');
+  opened.bind(0, '127.0.0.1');
+  await once(opened, 'listening');
+  t.teardown(() => opened.close());
+  return opened;
+}
+
+async function ask(client: Socket, port: number): Promise<string> {
+  const answer = once(client, 'message');
+  client.send('who?', port, '127.0.0.1');
+  const [bytes] = (await answer) as [Buffer];
+  return String(bytes);
+}
