@@ -84,6 +84,11 @@ function introduction(controlPlane: ControlPlaneConfig, sidecar: SidecarConfig, 
     ({ listen, service, port }) => `${at(listen)} → ${service}:${port}`,
   );
   const client = sidecar.upstreams[0] ? `http://${at(sidecar.upstreams[0].listen)}` : '';
+  const [dns] = sidecar.dns?.listen ?? [];
+  const [first] = sidecar.upstreams;
+  const [namespace, name] = first?.service.split('/') ?? [];
+  const dig =
+    dns && first ? `  dig -p ${dns.port} @${dns.host} ${name}.${namespace}.svc.cluster.local\n` : '';
   const grpcurl = `grpcurl -plaintext ${at(controlPlane.inspection)}`;
   return `
 A small mesh is running. Ctrl-C ends it.
@@ -97,7 +102,7 @@ Try:
   curl ${client}                          # again and again: another backend answers each time
   while curl -sS ${client}; do sleep .2; done   # and meanwhile, in an editor:
       set "ready: false" in ${directory}/endpoints-2.yaml, save: it leaves, and no request fails
-  ${grpcurl} list                # no proto file needed
+${dig}  ${grpcurl} list                # no proto file needed
   ${grpcurl} envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus
       # who is connected, what each was sent, and whether it was acknowledged
 

@@ -31,6 +31,7 @@ export function bootstrapOf(options: Options, { controlPlane, adminHost }: Boots
         exclude: { ports: options.excludeInboundPorts ?? [], cidrs: options.excludeInboundCidrs ?? [] },
       },
     },
+    ...((options.interceptDns ?? true) ? { dns: {} } : {}),
     admin: { host: adminHost, port: PORTS.admin },
     upstreams: (options.upstreams ?? []).map(({ listen, service }) => ({ listen, service })),
     log: { level: options.logLevel ?? 'info', format: 'json' },

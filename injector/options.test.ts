@@ -25,6 +25,7 @@ test('every annotation, well written', (t) => {
     'cortexflow.io/proxy-memory-request': '64Mi',
     'cortexflow.io/proxy-memory-limit': '1e8',
     'cortexflow.io/require-control-plane': 'true',
+    'cortexflow.io/intercept-dns': 'false',
   });
   t.deepEqual([mistakes, warnings], [[], []]);
   t.deepEqual(options.excludeInboundPorts, ['22', '8000-8010']);
@@ -40,6 +41,7 @@ test('every annotation, well written', (t) => {
   t.is(options.cpuRequest?.nanos, options.cpuLimit?.nanos);
   t.is(options.memoryLimit?.nanos, 10n ** 17n);
   t.true(options.requireControlPlane);
+  t.false(options.interceptDns);
 });
 
 test('what is empty, as templates leave it, is not set', (t) => {

@@ -24,6 +24,7 @@ export interface Options {
   readonly memoryRequest?: Quantity;
   readonly memoryLimit?: Quantity;
   readonly requireControlPlane?: boolean;
+  readonly interceptDns?: boolean;
 }
 
 export interface ReadOptions {
@@ -53,6 +54,7 @@ const ANNOTATIONS: Readonly<Record<string, Annotation>> = {
   [`${PREFIX}proxy-memory-request`]: { option: 'memoryRequest', read: readMemory },
   [`${PREFIX}proxy-memory-limit`]: { option: 'memoryLimit', read: readMemory },
   [`${PREFIX}require-control-plane`]: { option: 'requireControlPlane', read: readBoolean },
+  [`${PREFIX}intercept-dns`]: { option: 'interceptDns', read: readBoolean },
 };
 
 /** Without the prefix, which is most of a name and says nothing about what was meant. */

@@ -132,6 +132,7 @@ test('both containers read the same bootstrap, and know who they are', (t) => {
       outbound: { port: 5054, exclude: { ports: [], cidrs: [] } },
       inbound: { port: 5056, exclude: { ports: [], cidrs: [] } },
     },
+    dns: {},
     admin: { host: '0.0.0.0', port: 5058 },
     upstreams: [],
     log: { level: 'info', format: 'json' },

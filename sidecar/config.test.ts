@@ -385,3 +385,57 @@ test("the ports that connections are redirected to are nobody else's", (t) => {
     'CORTEXFLOW_BOOTSTRAP interception has one port for outbound and inbound: give each its own',
   );
 });
+
+test('the DNS proxy: on by its section or its variables, with what is left out as usual', (t) => {
+  const listen = [
+    { host: '127.0.0.1', port: 5053 },
+    { host: '::1', port: 5053 },
+  ];
+  t.deepEqual(configOf(load({ CORTEXFLOW_BOOTSTRAP: fileOf({ dns: {} }) })).dns, {
+    listen,
+    cacheBytes: 4_194_304,
+  });
+  t.is(configOf(load({})).dns, undefined);
+  const all = configOf(
+    load({
+      CORTEXFLOW_DNS_LISTEN: '127.0.0.2:53, [::1]:0',
+      CORTEXFLOW_DNS_UPSTREAMS: '10.96.0.10,[fd00::10]:5353',
+      CORTEXFLOW_DNS_CLUSTER_DOMAIN: 'example.org',
+      CORTEXFLOW_DNS_CACHE_BYTES: '0',
+    }),
+  );
+  t.deepEqual(all.dns, {
+    listen: [
+      { host: '127.0.0.2', port: 53 },
+      { host: '::1', port: 0 },
+    ],
+    upstreams: [
+      { host: '10.96.0.10', port: 53 },
+      { host: 'fd00::10', port: 5353 },
+    ],
+    clusterDomain: 'example.org',
+    cacheBytes: 0,
+  });
+});
+
+test('mistakes about the DNS proxy name the field', (t) => {
+  const dns = { listen: [{ host: 'here', port: 1 }], upstreams: ['dns.google:53'], clusterDomain: 'a..b' };
+  t.deepEqual(
+    mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify({ dns }) })).map(
+      (text) => text.split(' must ')[0],
+    ),
+    [
+      'CORTEXFLOW_BOOTSTRAP dns.listen[0].host',
+      'CORTEXFLOW_BOOTSTRAP dns.upstreams[0]',
+      'CORTEXFLOW_BOOTSTRAP dns.clusterDomain',
+    ],
+  );
+  const itself = { dns: { upstreams: ['127.0.0.1:5053'] } };
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(itself) })), [
+    'CORTEXFLOW_BOOTSTRAP dns has itself among its upstreams: name the DNS servers that know what it does not',
+  ]);
+  const clash = { dns: { listen: [{ host: '127.0.0.1', port: 5058 }] } };
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(clash) })), [
+    'CORTEXFLOW_BOOTSTRAP dns.listen[0] is where the admin page listens: give one of them another port',
+  ]);
+});

@@ -9,6 +9,7 @@ import { schedule } from '../process/schedule.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
 import { Balancer } from './balance/balancer.ts';
 import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
+import { openDns } from './dns/start.ts';
 import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
@@ -42,23 +43,24 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   collectDefaultMetrics({ register: registry });
   exposeDiscovery(registry, discovery);
   exposeForwarding(registry, forwarder);
+  const dns = await openDns(config.dns, { directory: discovery.directory, registry, log });
   const admin = await startAdmin({
     ...config.admin,
     readiness,
     registry,
     level,
     logger: log,
-    localRoutes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
+    localRoutes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view(), dns: dns?.view() }) },
   });
   const udp = listenForUdpUpstreams({ config, routes: discovery.directory, registry, limits, log });
   const upstreams = [...listenForUpstreams(forwarder, config.upstreams), ...udp.listening];
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
   await discovery.start();
-  const { interception } = config;
+  const names = await dns?.listenAll();
   // After what is on disk is in use: until then nothing would be known to be balanced.
-  const intercepts = interception && (await listenForInterception(forwarder, interception));
+  const intercepts = config.interception && (await listenForInterception(forwarder, config.interception));
 
-  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts });
+  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts, dns: names });
   shutDownOnSignal({
     logger: log,
     timeoutMs: config.drainMs + 5_000,
@@ -68,6 +70,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
         name: 'connections and flows',
         run: async () => void (await Promise.all([forwarder.drain(config.drainMs), udp.drain()])),
       },
+      { name: 'DNS', run: () => dns?.close() },
       { name: 'discovery', run: () => discovery.stop() },
       { name: 'admin page', run: () => admin.close() },
     ],

@@ -11,6 +11,7 @@ interface Claim {
 interface Listens {
   readonly upstreams: readonly { readonly listen: Address; readonly protocol: string }[];
   readonly admin: Address;
+  readonly dns?: { readonly listen: readonly Address[] } | undefined;
   readonly interception?:
     { readonly outbound: { readonly port: number }; readonly inbound: { readonly port: number } } | undefined;
 }
@@ -35,20 +36,25 @@ export function findClash(config: Listens): { readonly path: FieldPath; readonly
   return undefined;
 }
 
-function fixed({ admin, interception }: Listens): readonly [Claim, ...Claim[]] {
+function fixed({ admin, interception, dns }: Listens): readonly [Claim, ...Claim[]] {
   const host = admin.host === 'localhost' ? '127.0.0.1' : admin.host;
   const page: Claim = {
     field: ['admin'],
     listen: { host, port: admin.port },
     what: 'the admin page listens',
   };
-  if (interception === undefined) return [page];
+  const names = (dns?.listen ?? []).map((listen, index) => ({
+    field: ['dns', 'listen', index],
+    listen,
+    what: 'the DNS proxy listens',
+  }));
+  if (interception === undefined) return [page, ...names];
   const ports = (['outbound', 'inbound'] as const).map((side) => ({
     field: ['interception', side, 'port'],
     listen: { host: '0.0.0.0', port: interception[side].port },
     what: `${side} connections are redirected to`,
   }));
-  return [page, ...ports];
+  return [page, ...ports, ...names];
 }
 
 function upstreamsOf({ upstreams }: Listens): readonly Pick<Claim, 'field' | 'listen'>[] {

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
+import { DnsSchema } from './dns.ts';
 import { parseAddress } from '../../process/environment.ts';
 import { LEVELS } from '../../process/log.ts';
 import { PORTS } from '../../wire/pod.ts';
@@ -51,6 +52,8 @@ export const BootstrapSchema = section({
     }),
     {},
   ),
+  /** Answers DNS requests; not at all where it is left out. */
+  dns: v.optional(DnsSchema),
   /** How the workload's connections come here by themselves; not at all where it is left out. */
   interception: v.optional(InterceptionSchema),
   upstreams: v.optional(UpstreamsSchema, []),

@@ -34,6 +34,8 @@ interface Handle {
   send(request: object, buffers: readonly Uint8Array[], count: number, ...to: readonly unknown[]): number;
   send6(request: object, buffers: readonly Uint8Array[], count: number, ...to: readonly unknown[]): number;
   getsockname(out: Partial<SocketAddress>): number;
+  /** What the kernel keeps for it; `isReceived` of what comes. At most `net.core.rmem_max`, twice. */
+  bufferSize(bytes: number, isReceived: boolean, failure: object): number | undefined;
   close(): void;
   readonly fd: number;
 }
@@ -51,6 +53,9 @@ const SLOTS = { count: 64, bytes: 65_536 };
 
 /** UDP over IPv4, without options. */
 const LONGEST_DATAGRAM = 65_507;
+
+/** What a listener's askers send in one burst, while the process has no turn; as much of it as the kernel grants. */
+const LISTENER_BUFFER_BYTES = 4 << 20;
 
 /** So much is taken from one socket before others have their turn. */
 const MOST_BATCHES = 4;
@@ -82,6 +87,7 @@ export class Udp {
     const handle = new UDP();
     const flags = ipv6Only ? constants.UV_UDP_IPV6ONLY : 0;
     const error = isIPv6(address) ? handle.bind6(address, port, flags) : handle.bind(address, port, 0);
+    if (error === 0) handle.bufferSize(LISTENER_BUFFER_BYTES, true, {});
     return this.#open(handle, error, { receiver, isConnected: false });
   }
 

@@ -12,8 +12,12 @@ import { type Features, renderRuleset, type Ruleset, rulesetFor, TABLE } from '.
 import { selfTest } from './self-test.ts';
 import { differences } from './verify.ts';
 
-async function intercept(interception: Interception, log: Logger): Promise<void> {
-  const ruleset = install(interception, log);
+async function intercept(
+  interception: Interception,
+  dnsPort: number | undefined,
+  log: Logger,
+): Promise<void> {
+  const ruleset = install(interception, dnsPort, log);
   verify(ruleset);
   const tests = await Promise.all([
     tryFamily(interception, 'ipv4', log),
@@ -22,17 +26,18 @@ async function intercept(interception: Interception, log: Logger): Promise<void>
   log.info('Connections of this pod are intercepted', {
     outbound: interception.outbound.port,
     inbound: interception.inbound.port,
+    dns: dnsPort,
     tried: tests.filter((tested) => tested !== undefined),
   });
 }
 
-function install(interception: Interception, log: Logger): Ruleset {
-  const ruleset = rulesetFor(interception, { findsListeners: true });
+function install(interception: Interception, dnsPort: number | undefined, log: Logger): Ruleset {
+  const ruleset = rulesetFor(interception, { findsListeners: true }, dnsPort);
   const applied = apply(ruleset);
   if (applied.ok) return ruleset;
   const features: Features = findFeatures(nft);
   if (!applied.missing && !features.findsListeners) {
-    const fallback = rulesetFor(interception, features);
+    const fallback = rulesetFor(interception, features, dnsPort);
     if (apply(fallback).ok) {
       log.warn(WITHOUT_LISTENERS);
       return fallback;
@@ -79,12 +84,14 @@ async function tryFamily(
 await runProgram(async () => {
   const loaded = loadConfig((name) => process.env[name]);
   if (!loaded.ok) return { problems: [describeMistakes(loaded.mistakes)] };
-  const { interception, log } = loaded.config;
+  const { interception, dns, log } = loaded.config;
   if (interception === undefined) {
     return {
       problems: ['The bootstrap has no interception: nothing to do for proxy-init. Leave it out of the pod.'],
     };
   }
-  await intercept(interception, stderrLogger('proxy-init', log.format, new LogLevel(log.level)));
+  // One port for both families, as a redirection goes to loopback of either.
+  const dnsPort = dns?.listen[0]?.port;
+  await intercept(interception, dnsPort, stderrLogger('proxy-init', log.format, new LogLevel(log.level)));
   return { problems: [] };
 });

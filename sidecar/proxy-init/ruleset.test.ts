@@ -44,6 +44,19 @@ test('outbound: what is left alone comes before what is redirected', (t) => {
   ]);
 });
 
+test('outbound: DNS goes to the sidecar from wherever it was meant to go, unless that is excluded', (t) => {
+  const text = renderRuleset(rulesetFor(plain, { findsListeners: true }, 5053));
+  t.deepEqual(rulesOf(text, 'outbound').slice(2, 9), [
+    'meta skuid 2102 return',
+    'tcp dport @outbound_excluded_ports return',
+    'ip daddr @outbound_excluded_ipv4 return',
+    'ip6 daddr @outbound_excluded_ipv6 return',
+    'udp dport @outbound_excluded_ports return',
+    'meta l4proto { tcp, udp } th dport 53 redirect to :5053',
+    'ip daddr 169.254.0.0/16 return',
+  ]);
+});
+
 test('inbound: only where somebody listens, and never the ports of the sidecar', (t) => {
   t.deepEqual(rulesOf(textOf(plain), 'inbound'), [
     'tcp flags & (fin | syn | rst | ack) != syn return',
@@ -106,7 +119,7 @@ test('what is excluded goes into the sets of its side and family', (t) => {
 });
 
 test('every rule can be told from the others of its chain', (t) => {
-  for (const { rules } of rulesetFor(plain, { findsListeners: true }).chains) {
+  for (const { rules } of rulesetFor(plain, { findsListeners: true }, 5053).chains) {
     t.is(new Set(rules.map(({ comment }) => comment)).size, rules.length);
     for (const { comment } of rules) t.notRegex(comment, /["\n]/u);
   }

@@ -65,15 +65,18 @@ const SOURCE_PRIORITY = 100;
 /** For those who speak to the sidecar itself, whatever is redirected. */
 const SIDECAR_PORTS = PORTS;
 
+const DNS_PORT = 53;
+
 /** No Service and no pod is there, and a link-local IPv6 address means nothing without its interface. */
 const LINK_LOCAL = { ipv4: '169.254.0.0/16', ipv6: 'fe80::/10' } as const;
 
-export function rulesetFor(interception: Interception, features: Features): Ruleset {
+/** `dnsPort`: where the sidecar answers DNS requests; undefined where they are left alone. */
+export function rulesetFor(interception: Interception, features: Features, dnsPort?: number): Ruleset {
   const { outbound, inbound } = interception;
   return {
     sets: [...setsOf('outbound', outbound.exclude), ...setsOf('inbound', inbound.exclude)],
     chains: [
-      outboundChain(interception),
+      outboundChain(interception, dnsPort),
       invalidChain(interception),
       inboundChain(interception, features),
       sourceChain(interception),
@@ -81,7 +84,7 @@ export function rulesetFor(interception: Interception, features: Features): Rule
   };
 }
 
-function outboundChain({ proxyUid, outbound }: Interception): Chain {
+function outboundChain({ proxyUid, outbound }: Interception, dnsPort: number | undefined): Chain {
   return {
     name: 'outbound',
     type: 'nat',
@@ -91,12 +94,25 @@ function outboundChain({ proxyUid, outbound }: Interception): Chain {
       leave('no beginning of a connection', NO_BEGINNING),
       leave('loopback, and the pod to itself', 'oif lo'),
       leave('the sidecar itself', `meta skuid ${proxyUid}`),
+      ...(dnsPort === undefined ? [] : dnsRules(dnsPort)),
       leave('link-local', `ip daddr ${LINK_LOCAL.ipv4}`),
       leave('link-local, IPv6', `ip6 daddr ${LINK_LOCAL.ipv6}`),
       ...exclusions('outbound', 'daddr'),
       redirect('to the sidecar', 'meta l4proto tcp', outbound.port),
     ],
   };
+}
+
+/** Before the others, because a DNS server of the node's own has a link-local address; after what is excluded. */
+function dnsRules(port: number): readonly Rule[] {
+  const excluded = exclusions('outbound', 'daddr').map(({ comment, matches }) =>
+    leave(`${comment}, before DNS`, matches),
+  );
+  return [
+    ...excluded,
+    leave('excluded ports, UDP', 'udp dport @outbound_excluded_ports'),
+    redirect('DNS to the sidecar', `meta l4proto { tcp, udp } th dport ${DNS_PORT}`, port),
+  ];
 }
 
 /**

@@ -64,6 +64,11 @@ export class Directory implements Routes {
     return this.#table;
   }
 
+  /** How far the table can be relied on. */
+  get trust(): Pick<Trust, 'isCurrent' | 'version' | 'isLost'> {
+    return this.#trust;
+  }
+
   /** Whether connections can be decided: Services are known, and the endpoints of the pinned ones. */
   get ready(): boolean {
     return this.#table.servicesKnown && this.#pinned.values().every((key) => this.#table.endpoints.has(key));

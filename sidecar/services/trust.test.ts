@@ -3,6 +3,7 @@ import type { Change } from './change.ts';
 import type { Destination } from './decision.ts';
 import { Directory } from './directory.ts';
 import type { Service } from './service.ts';
+import { Trust } from './trust.ts';
 
 const origin = { version: '1', source: 'control-plane', sinceMs: 0 } as const;
 const web: Service = {
@@ -143,4 +144,26 @@ test('an upstream has no other way: the last good table stands', (t) => {
   pass(86_399_000);
   t.false(directory.doubt(asUpstream));
   t.is(directory.decide(asUpstream).action, 'balance');
+});
+
+test('whatever changes how far the table is relied on is another version', (t) => {
+  const timers: (() => void)[] = [];
+  const trust = new Trust((_delayMs, run) => {
+    timers.push(run);
+    return () => {};
+  });
+  const before = trust.version;
+  const versions = [before];
+  trust.sourceAnswers(true);
+  t.is(trust.version, before);
+  for (const change of [
+    () => trust.sourceAnswers(false),
+    () => trust.doubt('demo/web'),
+    () => timers[0]?.(),
+    () => trust.sourceAnswers(true),
+  ]) {
+    change();
+    versions.push(trust.version);
+  }
+  t.is(new Set(versions).size, 5);
 });

@@ -19,6 +19,7 @@ export class Trust {
   /** Of an empty table nothing can be wrong; whoever begins with one from disk says so. */
   #isCurrent = true;
   #isOutdated = false;
+  #version = 0;
   #cancel: (() => void) | undefined;
 
   constructor(schedule: Schedule) {
@@ -30,6 +31,11 @@ export class Trust {
     return this.#isCurrent;
   }
 
+  /** Another number whenever anything of this may have changed. */
+  get version(): number {
+    return this.#version;
+  }
+
   /** Whether connections to this Service are better left to find their way without the mesh. */
   isLost(service: ServiceKey): boolean {
     return this.#isOutdated || this.#doubted.has(service);
@@ -37,12 +43,15 @@ export class Trust {
 
   /** What the table says of a Service turned out wrong. Nothing follows from that while a control plane answers. */
   doubt(service: ServiceKey): void {
-    if (!this.#isCurrent) this.#doubted.add(service);
+    if (this.#isCurrent) return;
+    this.#doubted.add(service);
+    this.#version++;
   }
 
   sourceAnswers(answers: boolean): void {
     if (answers === this.#isCurrent) return;
     this.#isCurrent = answers;
+    this.#version++;
     this.close();
     if (answers) {
       this.#isOutdated = false;
@@ -50,6 +59,7 @@ export class Trust {
     } else {
       this.#cancel = this.#schedule(BELIEVED_MS, () => {
         this.#isOutdated = true;
+        this.#version++;
       });
     }
   }

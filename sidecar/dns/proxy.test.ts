@@ -1,0 +1,345 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { dig } from '../../test/dns/dig.ts';
+import { directoryOf } from '../../test/dns/directory.ts';
+import { addressAnswer, type Behaviour, NameServer, rcodeAnswer } from '../../test/dns/name-server.ts';
+import type { Directory } from '../services/directory.ts';
+import { queryFor } from './alias.ts';
+import { DnsProxy } from './proxy.ts';
+
+interface Started {
+  readonly directory: Directory;
+  readonly proxy: DnsProxy;
+  readonly port: number;
+  readonly servers: readonly NameServer[];
+}
+
+const services = [
+  { key: 'demo/hello', clusterIps: ['10.96.0.1'] },
+  { key: 'demo/pods', type: 'headless' },
+  { key: 'demo/many', type: 'headless' },
+  { key: 'demo/inside', type: 'external-name', externalName: 'hello.demo.svc.cluster.local' },
+  { key: 'demo/outside', type: 'external-name', externalName: 'www.example.com' },
+  { key: 'demo/circle', type: 'external-name', externalName: 'circle.demo.svc.cluster.local' },
+] as const;
+
+async function start(t: ExecutionContext, ...behaviours: readonly Behaviour[]): Promise<Started> {
+  const directory = directoryOf(services, {
+    'demo/pods': ['10.0.0.1', '10.0.0.2'],
+    'demo/many': Array.from({ length: 200 }, (_, index) => `10.0.1.${index}`),
+  });
+  const servers = await Promise.all(behaviours.map((behave) => NameServer.start(behave)));
+  const proxy = new DnsProxy({
+    directory,
+    servers: servers.map(({ address }) => address),
+    clusterDomain: 'cluster.local',
+    cacheBytes: 1 << 20,
+  });
+  t.teardown(() => {
+    proxy.close();
+    directory.close();
+    for (const server of servers) server.close();
+  });
+  for (;;) {
+    // A port that is free by UDP may be taken by TCP.
+    const bound = await proxy.listen({ address: '127.0.0.1', port: 0 }).catch(() => undefined);
+    if (bound !== undefined) return { directory, proxy, port: bound.port, servers };
+  }
+}
+
+const answering: Behaviour = (query) => [addressAnswer(query)];
+const silent: Behaviour = () => [];
+
+function joined(query: Uint8Array, more: readonly number[]): Uint8Array {
+  return Uint8Array.from([...query, ...more]);
+}
+
+const forged: Behaviour = (query) => {
+  const wrongId = addressAnswer(query, { count: 3 });
+  wrongId.writeUInt16BE(query.readUInt16BE(0) ^ 1, 0);
+  const wrongQuestion = addressAnswer(query, { count: 3 });
+  wrongQuestion[13] = (wrongQuestion[13] ?? 0) ^ 0x20;
+  return [wrongId, wrongQuestion, Buffer.alloc(3), query, addressAnswer(query, { count: 1 })];
+};
+
+/** What comes back for these bytes by UDP. */
+async function exchange(port: number, bytes: Uint8Array): Promise<Buffer> {
+  const socket = createSocket('udp4');
+  socket.send(bytes, port, '127.0.0.1');
+  const [answer] = (await once(socket, 'message')) as [Buffer];
+  socket.close();
+  return answer;
+}
+
+test('the table answers, by UDP and TCP, as the name was written', async (t) => {
+  const { port, servers } = await start(t, answering);
+  for (const transport of ['+notcp', '+tcp']) {
+    const { status, flags, answer } = await dig(port, transport, 'Hello.demo.SVC.cluster.local');
+    t.is(status, 'NOERROR');
+    t.true(['qr', 'aa', 'rd', 'ra'].every((flag) => flags.includes(flag)));
+    t.deepEqual(answer, ['Hello.demo.SVC.cluster.local. A 10.96.0.1']);
+  }
+  const absent = await dig(port, 'gone.demo.svc.cluster.local');
+  t.is(absent.status, 'NXDOMAIN');
+  t.regex(
+    absent.authority[0] ?? '',
+    /^cluster\.local\. SOA ns\.dns\.cluster\.local\. hostmaster\.cluster\.local\. \d+ 7200 1800 86400 5$/u,
+  );
+  const srv = await dig(port, 'SRV', '_web._tcp.hello.demo.svc.cluster.local');
+  t.deepEqual(srv.answer, [
+    '_web._tcp.hello.demo.svc.cluster.local. SRV 0 100 80 hello.demo.svc.cluster.local.',
+  ]);
+  t.deepEqual(srv.additional, ['hello.demo.svc.cluster.local. A 10.96.0.1']);
+  t.deepEqual((await dig(port, '-x', '10.96.0.1')).answer, [
+    '1.0.96.10.in-addr.arpa. PTR hello.demo.svc.cluster.local.',
+  ]);
+  t.is(servers[0]?.asked.length, 0);
+});
+
+test('endpoints are waited for, and are in another order each time', async (t) => {
+  const { port } = await start(t, answering);
+  const first = await dig(port, 'pods.demo.svc.cluster.local');
+  t.deepEqual(first.answer, [
+    'pods.demo.svc.cluster.local. A 10.0.0.1',
+    'pods.demo.svc.cluster.local. A 10.0.0.2',
+  ]);
+  const orders = new Set<string>();
+  for (let time = 0; time < 4; time++) {
+    const { text } = await dig(port, 'pods.demo.svc.cluster.local');
+    orders.add(text.indexOf('10.0.0.1') < text.indexOf('10.0.0.2') ? 'up' : 'down');
+  }
+  t.is(orders.size, 2);
+});
+
+test('what is too long for the asker is cut and says so, and comes whole by TCP', async (t) => {
+  const { port } = await start(t, answering);
+  const name = 'many.demo.svc.cluster.local';
+  const cut = await dig(port, '+ignore', '+noedns', name);
+  t.true(cut.flags.includes('tc'));
+  t.true(cut.answer.length > 10 && cut.answer.length < 40);
+  t.is((await dig(port, '+ignore', '+bufsize=4096', name)).answer.length, 200);
+  // dig asks again by TCP.
+  t.is((await dig(port, '+noedns', name)).answer.length, 200);
+});
+
+test('aliases lead on, in the cluster, outside of it, and never in circles', async (t) => {
+  const { port } = await start(t, (query) => [addressAnswer(query, { count: 2 })]);
+  const inside = await dig(port, 'inside.demo.svc.cluster.local');
+  t.deepEqual(inside.answer, [
+    'hello.demo.svc.cluster.local. A 10.96.0.1',
+    'inside.demo.svc.cluster.local. CNAME hello.demo.svc.cluster.local.',
+  ]);
+  const outside = await dig(port, 'outside.demo.svc.cluster.local');
+  t.deepEqual(outside.answer, [
+    'outside.demo.svc.cluster.local. CNAME www.example.com.',
+    'www.example.com. A 192.0.2.1',
+    'www.example.com. A 192.0.2.2',
+  ]);
+  t.deepEqual(
+    (await dig(port, 'CNAME', 'outside.demo.svc.cluster.local')).answer,
+    outside.answer.slice(0, 1),
+  );
+  t.is((await dig(port, 'circle.demo.svc.cluster.local')).status, 'NOERROR');
+});
+
+test('whatever else is asked gets there byte for byte, and its answer comes back so', async (t) => {
+  const { port, servers } = await start(t, (query) => [
+    Buffer.concat([addressAnswer(query), Buffer.from('tail')]),
+  ]);
+  const queries = {
+    plain: queryFor(['www', 'Example', 'com'], 257),
+    'another class': queryFor(['version', 'bind'], 16).with(29, 3),
+    update: queryFor(['example', 'com'], 6).with(2, 0x28),
+    'an option': joined(
+      queryFor(['example', 'org'], 1).with(11, 1),
+      [0, 0, 41, 4, 0xd0, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8],
+    ),
+    'something behind': joined(queryFor(['example', 'net'], 1), [1, 2, 3]),
+  };
+  for (const [what, query] of Object.entries(queries)) {
+    query[0] = 0xab;
+    query[1] = 0xcd;
+    const answer = await exchange(port, query);
+    const asked = servers[0]?.asked.at(-1) ?? Buffer.alloc(0);
+    t.deepEqual(asked.subarray(2), Buffer.from(query.subarray(2)), what);
+    t.is(answer.readUInt16BE(0), 0xabcd);
+    t.deepEqual(
+      answer.subarray(2),
+      Buffer.concat([addressAnswer(asked), Buffer.from('tail')]).subarray(2),
+      what,
+    );
+  }
+});
+
+test('answers are kept for as long as they say, and count down', async (t) => {
+  const { port, servers } = await start(t, (query) => [addressAnswer(query, { ttl: 2 })]);
+  const first = await dig(port, 'www.example.com');
+  t.deepEqual(first.ttls, [2]);
+  await delay(1_050);
+  t.deepEqual((await dig(port, '+nocookie', 'WWW.example.com')).ttls, [2], 'a cookie is between two');
+  await delay(1_050);
+  t.deepEqual((await dig(port, '+nocookie', 'www.example.com')).ttls, [1]);
+  const asked = servers[0]?.asked.length;
+  t.is(asked, 2);
+  await delay(1_050);
+  t.deepEqual((await dig(port, '+nocookie', 'www.example.com')).ttls, [2]);
+});
+
+test('what many ask at once is asked once', async (t) => {
+  const { port, servers } = await start(t, silent);
+  const query = queryFor(['www', 'example', 'com'], 1);
+  const answers = Array.from({ length: 20 }, () => exchange(port, query));
+  while ((servers[0]?.asked.length ?? 0) === 0) await delay(5);
+  const [server] = servers;
+  if (server !== undefined) server.behave = answering;
+  t.is((await Promise.all(answers)).length, 20);
+  // The first was not answered: it was asked again.
+  t.is(server?.asked.length, 2);
+});
+
+test('a server that is away costs a second, a refusal nothing, and then another answers', async (t) => {
+  const { port, servers, proxy } = await start(t, silent, answering);
+  t.deepEqual((await dig(port, 'a.example.com')).answer, ['a.example.com. A 192.0.2.1']);
+  t.is(proxy.counters.retries, 1);
+  const refusing = await start(t, (query) => [rcodeAnswer(query, 2)], answering);
+  t.is((await dig(refusing.port, 'b.example.com')).status, 'NOERROR');
+  t.is(servers[0]?.asked.length, 1);
+});
+
+test('where nobody answers, an old answer is better than none', async (t) => {
+  const { port, servers } = await start(t, (query) => [addressAnswer(query, { ttl: 1 })]);
+  const ask = () => dig(port, '+nocookie', 'www.example.com');
+  t.is((await ask()).status, 'NOERROR');
+  await delay(1_100);
+  const [server] = servers;
+  if (server !== undefined) server.behave = silent;
+  const stale = await ask();
+  t.deepEqual([stale.status, ...stale.ttls], ['NOERROR', 30]);
+  t.is((await dig(port, '+nocookie', '+time=8', 'never.example.com')).status, 'SERVFAIL');
+});
+
+test('forged answers are not taken', async (t) => {
+  const { port, proxy } = await start(t, forged);
+  t.is((await dig(port, 'www.example.com')).answer.length, 1);
+  t.is(proxy.counters.mismatched, 4);
+});
+
+test('what was cut by the server is asked for by TCP', async (t) => {
+  const { port } = await start(t, (query, transport) => [
+    transport === 'udp'
+      ? addressAnswer(query, { count: 0, flags: 0x8380 })
+      : addressAnswer(query, { count: 100 }),
+  ]);
+  const whole = await dig(port, '+nocookie', 'big.example.com');
+  t.is(whole.answer.length, 100);
+});
+
+test('a zone is transferred in as many messages as it takes', async (t) => {
+  const { port } = await start(t, (query) => [1, 2, 3].map((count) => addressAnswer(query, { count })));
+  const socket = connect(port, '127.0.0.1');
+  const query = queryFor(['example', 'com'], 252);
+  socket.write(Buffer.from([0, query.length, ...query]));
+  const received: Buffer[] = [];
+  const expected = [1, 2, 3].reduce((sum, count) => sum + 2 + query.length + 16 * count, 0);
+  socket.on('data', (chunk: Buffer) => received.push(chunk));
+  while (Buffer.concat(received).length < expected) await delay(5);
+  t.is(Buffer.concat(received).length, expected);
+  socket.destroy();
+});
+
+test('by TCP another server is asked where one is away, and an old answer is better than none', async (t) => {
+  const { port, servers } = await start(t, answering, (query) => [addressAnswer(query, { ttl: 1 })]);
+  servers[0]?.close();
+  const ask = () => dig(port, '+tcp', '+nocookie', 'www.example.com');
+  t.deepEqual((await ask()).ttls, [1]);
+  servers[1]?.close();
+  await delay(1_100);
+  t.deepEqual((await ask()).ttls, [30]);
+});
+
+test('what does not exist is left to others while no control plane answers', async (t) => {
+  const { port, directory } = await start(t, answering);
+  const ask = async () => (await dig(port, 'gone.demo.svc.cluster.local')).status;
+  t.is(await ask(), 'NXDOMAIN');
+  directory.sourceAnswers(false);
+  t.is(await ask(), 'NOERROR');
+  t.deepEqual((await dig(port, 'hello.demo.svc.cluster.local')).answer, [
+    'hello.demo.svc.cluster.local. A 10.96.0.1',
+  ]);
+  directory.sourceAnswers(true);
+  t.is(await ask(), 'NXDOMAIN');
+});
+
+test('a client that asks and never reads is not read either', async (t) => {
+  const { port, proxy } = await start(t, answering);
+  const query = queryFor(['many', 'demo', 'svc', 'cluster', 'local'], 1);
+  const framed = Buffer.from([0, query.length, ...query]);
+  const socket = connect(port, '127.0.0.1').pause();
+  socket.on('error', () => {});
+  // 160 MB of answers, if they were made.
+  socket.write(Buffer.concat(Array.from({ length: 50_000 }, () => framed)));
+  const answered = () => [...proxy.counters.requests].reduce((sum, { value }) => sum + value, 0);
+  let before = -1;
+  while (answered() === 0 || answered() !== before) {
+    before = answered();
+    await delay(100);
+  }
+  t.true(answered() < 10_000, `${answered()} answers`);
+  t.is((await dig(port, 'hello.demo.svc.cluster.local')).status, 'NOERROR');
+  socket.destroy();
+});
+
+test('without any DNS server to ask, names of others are refused, however many', async (t) => {
+  const { port } = await start(t);
+  t.is((await dig(port, 'www.example.com')).status, 'SERVFAIL');
+  const socket = connect(port, '127.0.0.1');
+  const query = queryFor(['a'], 1);
+  const framed = Buffer.from([0, query.length, ...query]);
+  const answers: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => answers.push(chunk));
+  socket.end(Buffer.concat(Array.from({ length: 20_000 }, () => framed)));
+  await once(socket, 'close');
+  t.is(Buffer.concat(answers).length, 20_000 * framed.length);
+});
+
+test('many questions on one connection, in pieces, are all answered; then it ends', async (t) => {
+  const { port } = await start(t, answering);
+  const socket = connect(port, '127.0.0.1');
+  const query = queryFor(['hello', 'demo', 'svc', 'cluster', 'local'], 1);
+  const framed = Buffer.from([0, query.length, ...query]);
+  const all = Buffer.concat(Array.from({ length: 200 }, () => framed));
+  const answers: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => answers.push(chunk));
+  for (let at = 0; at < all.length; at += 7_001) socket.write(all.subarray(at, at + 7_001));
+  socket.end();
+  await once(socket, 'close');
+  t.is(Buffer.concat(answers).length, 200 * (framed.length + 16));
+});
+
+test('nothing that is sent there does harm', async (t) => {
+  const { port, proxy } = await start(t, answering);
+  const socket = createSocket('udp4');
+  const base = queryFor(['hello', 'demo', 'svc', 'cluster', 'local'], 1);
+  for (let time = 0; time < 3_000; time++) {
+    const bytes = Buffer.from(base);
+    for (let change = 0; change < 1 + (time % 5); change++) {
+      bytes[Math.floor(Math.random() * bytes.length)] = Math.floor(Math.random() * 256);
+    }
+    socket.send(
+      bytes.subarray(0, time % 3 === 0 ? Math.floor(Math.random() * bytes.length) : bytes.length),
+      port,
+      '127.0.0.1',
+    );
+    if (time % 50 === 0) await delay(1);
+  }
+  const tcp = connect(port, '127.0.0.1');
+  tcp.on('error', () => {});
+  tcp.write(Buffer.from([0, 5, 1, 2, 3, 4, 5, 0xff, 0xff, 0]));
+  t.is((await dig(port, 'hello.demo.svc.cluster.local')).status, 'NOERROR');
+  t.true(proxy.counters.ignored > 0);
+  socket.close();
+  tcp.destroy();
+});

@@ -1,0 +1,173 @@
+import type { Lease } from '../services/decision.ts';
+import { addressesIn, MOST_ALIASES, queryFor } from './alias.ts';
+import { TABLE_TTL } from './answer.ts';
+import { type Asker, within } from './asker.ts';
+import type { Count, DnsCounters } from './counters.ts';
+import { labelsOf } from './name.ts';
+import { FLAG, LONGEST_MESSAGE, RCODE, TYPE, uint16 } from './protocol.ts';
+import { type Kind, OPT_BYTES, QueryReader } from './query.ts';
+import type { ResourceRecord } from './record.ts';
+import { askedIn, type PreparedAnswer, type TableAnswers } from './table-answers.ts';
+import type { Forwarder } from './upstream/forwarder.ts';
+import { addressTo, type AnswerWriter, type AskedQuestion, emptyAnswer, withOpt } from './writer.ts';
+
+/** So many may wait for endpoints at one time; the others' questions are forwarded. */
+const MOST_WAITING = 1024;
+
+/** What can be told at once. */
+export interface Now {
+  bytes: Uint8Array;
+  count: Count;
+}
+
+export interface ResolverOptions {
+  readonly table: TableAnswers;
+  readonly forwarder: Forwarder;
+  readonly writer: AnswerWriter;
+  readonly counters: DnsCounters;
+  /** Keeps the endpoints of a Service. */
+  readonly use: (service: string) => Lease;
+  /** Only a number that nobody knows: see QueryReader. */
+  readonly seed: number;
+}
+
+/** Finds the answer to each question, at once where it is known here, and otherwise later. */
+export class Resolver {
+  readonly #options: ResolverOptions;
+  /** The same each time. */
+  readonly #now: Now;
+  #waiting = 0;
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+    this.#now = { bytes: new Uint8Array(0), count: options.counters.of(0, 'sidecar', RCODE.FORMERR) };
+  }
+
+  /**
+   * The answer to what was read, where it is known; to be sent before the next is asked for. Undefined: ask `later`.
+   * @param limit how long it may be
+   */
+  now(query: QueryReader, kind: Kind, limit: number): Now | undefined {
+    if (kind === 'malformed') {
+      const now = this.#now;
+      now.bytes = emptyAnswer(query, RCODE.FORMERR, false);
+      now.count = this.#options.counters.of(0, 'sidecar', RCODE.FORMERR);
+      return now;
+    }
+    const found = kind === 'question' ? this.#options.table.find(query) : undefined;
+    if (found?.kind === 'answer') return this.#fromTable(query, found.prepared, limit);
+    return found?.kind === 'forward' ? this.#fromCache(query, limit) : undefined;
+  }
+
+  /** Answers in the end, whatever happens. */
+  later(asker: Asker): void {
+    const { query, isQuestion } = asker;
+    const found = isQuestion ? this.#options.table.find(query) : undefined;
+    if (found?.kind === 'load') void this.#answerLoaded(asker, found.service);
+    else if (found?.kind === 'alias') void this.#answerAlias(asker, found.target);
+    else this.#answerOrForward(asker);
+  }
+
+  #fromTable(query: QueryReader, prepared: PreparedAnswer, limit: number): Now {
+    const now = this.#now;
+    now.bytes = prepared.bytesFor(query, limit);
+    now.count = prepared.count;
+    addressTo(now.bytes, query);
+    return now;
+  }
+
+  #fromCache(query: QueryReader, limit: number): Now | undefined {
+    const { forwarder } = this.#options;
+    const cached = forwarder.cached(query);
+    if (cached === undefined) return undefined;
+    if (cached.isToBeFetched) forwarder.prefetch(query);
+    // Cutting is for `later`.
+    if (cached.bytes.length > limit) return undefined;
+    const now = this.#now;
+    now.bytes = cached.bytes;
+    now.count = cached.count;
+    return now;
+  }
+
+  /** The table or the cache may know by now what they did not a moment ago, or what was too long to send at once. */
+  #answerOrForward(asker: Asker): void {
+    const { query, isQuestion, limit } = asker;
+    const found = isQuestion ? this.#options.table.find(query) : undefined;
+    const now =
+      found?.kind === 'answer'
+        ? this.#fromTable(query, found.prepared, limit)
+        : found?.kind === 'forward'
+          ? this.#fromCache(query, LONGEST_MESSAGE)
+          : undefined;
+    if (now === undefined) this.#options.forwarder.forward(asker);
+    else asker.reply(within(now.bytes, asker), now.count, true);
+  }
+
+  async #answerLoaded(asker: Asker, service: string): Promise<void> {
+    if (this.#waiting >= MOST_WAITING) return this.#options.forwarder.forward(asker);
+    this.#waiting++;
+    const lease = this.#options.use(service);
+    await lease.known;
+    this.#waiting--;
+    this.#answerOrForward(asker);
+    lease.release();
+  }
+
+  async #answerAlias(asker: Asker, target: string): Promise<void> {
+    const { query, aliases } = asker;
+    const labels = labelsOf(target);
+    if (labels === undefined || aliases >= MOST_ALIASES) return this.#options.forwarder.forward(asker);
+    const { table, counters } = this.#options;
+    const question = askedIn(query);
+    const name = question.labels.join('.');
+    const alias: ResourceRecord = { type: 'CNAME', name, ttl: TABLE_TTL, target: labels.join('.') };
+    if (query.type === TYPE.CNAME) return this.#replyAlias(asker, question, [alias]);
+    const found = await this.#ask(labels, query.type, aliases + 1);
+    const rcode = uint16(found, 2) & FLAG.RCODE;
+    if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN) {
+      const count = counters.of(query.type, 'sidecar', RCODE.SERVFAIL);
+      return asker.reply(emptyAnswer(query, RCODE.SERVFAIL, true), count, true);
+    }
+    const addresses = addressesIn(found);
+    // CoreDNS does not tell of aliases that lead to nothing within the cluster.
+    if (addresses.every(({ type }) => type === 'CNAME') && table.isOfCluster(labels)) {
+      const nothing = this.#fromTable(query, table.noData(query), asker.limit);
+      return asker.reply(nothing.bytes, nothing.count, true);
+    }
+    this.#replyAlias(asker, question, [alias, ...addresses]);
+  }
+
+  #replyAlias(asker: Asker, question: AskedQuestion, answers: readonly ResourceRecord[]): void {
+    const { query, limit } = asker;
+    const reply = { rcode: RCODE.NOERROR, isAuthoritative: true, answers };
+    const answer = withOpt(this.#options.writer.write(question, reply, limit - OPT_BYTES), query.edns);
+    addressTo(answer, query);
+    asker.reply(answer, this.#options.counters.of(query.type, 'table', RCODE.NOERROR), true);
+  }
+
+  /** What anybody would be answered. A copy. */
+  #ask(labels: readonly string[], type: number, aliases: number): Promise<Uint8Array> {
+    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+    const query = new QueryReader(this.#options.seed);
+    const bytes = queryFor(labels, type);
+    query.read(bytes, 0, bytes.length);
+    this.later({
+      query,
+      isQuestion: true,
+      transport: 'udp',
+      limit: LONGEST_MESSAGE,
+      aliases,
+      isWaiting: true,
+      reply: (answer) => resolve(answer.slice()),
+    });
+    return promise;
+  }
+}
+
+/** Longer ones would come in pieces, or not at all, where the asker is not on this machine. */
+const LONGEST_DATAGRAM = 4_096;
+
+/** How long an answer by UDP may be: as long as the asker takes, within reason. */
+export function udpLimit({ limit }: QueryReader): number {
+  return Math.min(limit, LONGEST_DATAGRAM);
+}

@@ -1,0 +1,91 @@
+import { readFile } from 'node:fs/promises';
+import { hostPort } from '../../process/listen.ts';
+import type { Logger } from '../../process/log.ts';
+import type { SocketAddress } from '../forward/socket-address.ts';
+import type { Directory } from '../services/directory.ts';
+import { exposeDns } from './metrics.ts';
+import { DnsProxy } from './proxy.ts';
+import { parseResolvConf, type ResolverConfiguration } from './resolv-conf.ts';
+
+export interface DnsSettings {
+  readonly listen: readonly { readonly host: string; readonly port: number }[];
+  /** Undefined: those of the machine's own resolver. */
+  readonly upstreams?: readonly { readonly host: string; readonly port: number }[] | undefined;
+  /** Undefined: that of the machine's search list, or else cluster.local. */
+  readonly clusterDomain?: string | undefined;
+  readonly cacheBytes: number;
+}
+
+const RESOLV_CONF = '/etc/resolv.conf';
+const DNS_PORT = 53;
+const USUAL_DOMAIN = 'cluster.local';
+
+interface Surroundings {
+  readonly directory: Directory;
+  readonly registry: Parameters<typeof exposeDns>[0];
+  readonly log: Logger;
+}
+
+/** The DNS proxy of a sidecar. */
+export interface OpenedDns {
+  /** Returns what listens where. Rejects with a StartupError where it cannot. */
+  listenAll(): Promise<readonly string[]>;
+  view(): ReturnType<DnsProxy['view']>;
+  close(): void;
+}
+
+/**
+ * With these settings and, where they leave something out, with what this machine's resolver has. Undefined where
+ * there are none.
+ */
+export async function openDns(
+  settings: DnsSettings | undefined,
+  { directory, registry, log }: Surroundings,
+): Promise<OpenedDns | undefined> {
+  if (settings === undefined) return undefined;
+  const machine = await readResolvConf(log);
+  const servers = serversOf(settings, machine);
+  const clusterDomain = settings.clusterDomain ?? machine.clusterDomain ?? USUAL_DOMAIN;
+  if (servers.length === 0) {
+    log.warn(
+      'Only names of the mesh are answered: no DNS server is known to ask for others (dns.upstreams)',
+      {
+        file: RESOLV_CONF,
+      },
+    );
+  }
+  const proxy = new DnsProxy({ directory, servers, clusterDomain, cacheBytes: settings.cacheBytes });
+  exposeDns(registry, proxy);
+  return {
+    listenAll: () => listenAll(proxy, settings.listen),
+    view: () => proxy.view(),
+    close: () => proxy.close(),
+  };
+}
+
+async function listenAll(proxy: DnsProxy, listen: DnsSettings['listen']): Promise<readonly string[]> {
+  const bound: string[] = [];
+  for (const { host, port } of listen) {
+    const at = await proxy.listen({ address: host, port });
+    if (at !== undefined) bound.push(hostPort(at.address, at.port));
+  }
+  return bound;
+}
+
+async function readResolvConf(log: Logger): Promise<ResolverConfiguration> {
+  const text = await readFile(RESOLV_CONF, 'utf8').catch((error: unknown) => {
+    log.warn('The DNS servers of this machine cannot be read', { file: RESOLV_CONF, error });
+    return '';
+  });
+  return parseResolvConf(text);
+}
+
+/** Never itself: a host may have the proxy as its resolver. */
+function serversOf(
+  { upstreams, listen }: DnsSettings,
+  { nameServers }: ResolverConfiguration,
+): readonly SocketAddress[] {
+  if (upstreams !== undefined) return upstreams.map(({ host, port }) => ({ address: host, port }));
+  const isOurs = (address: string) => listen.some(({ host, port }) => host === address && port === DNS_PORT);
+  return nameServers.filter((address) => !isOurs(address)).map((address) => ({ address, port: DNS_PORT }));
+}

@@ -1,0 +1,191 @@
+import type { Count, DnsCounters } from '../counters.ts';
+import { lowerCase } from '../name.ts';
+import { FLAG, setUint32, uint16 } from '../protocol.ts';
+import type { QueryReader } from '../query.ts';
+import { addressTo } from '../writer.ts';
+import { type Lifetime, lifetimeOf } from './lifetime.ts';
+
+/** Past its time an answer is kept for as long, for when no server answers (RFC 8767, 5). */
+const STALE_MS = 86_400_000;
+/** What a stale answer says of how long it lives (RFC 8767, 4). */
+const STALE_TTL = 30;
+/** About what an entry takes besides its bytes. */
+const OVERHEAD_BYTES = 400;
+/** One answer takes no more than this part of the room. */
+const LARGEST_PART = 8;
+/** What was asked this often is fetched again in the last tenth of its time. */
+const HOT_HITS = 3;
+const LAST_PART = 0.1;
+const SHORTEST_PREFETCHED_SECONDS = 10;
+
+interface Entry {
+  readonly hash: number;
+  /** What was asked: flags, question and EDNS, the name in lower case. */
+  readonly key: Uint8Array;
+  readonly answer: Uint8Array;
+  readonly lifetime: Lifetime;
+  readonly storedMs: number;
+  readonly expiresMs: number;
+  readonly count: Count;
+  readonly staleCount: Count;
+  /** What the answer's times to live say that has passed. */
+  elapsed: number;
+  hits: number;
+  isUsed: boolean;
+  isFetched: boolean;
+}
+
+/** What was found: to be sent at once, because the same bytes serve the next asker. */
+export interface Cached {
+  readonly bytes: Uint8Array;
+  readonly count: Count;
+  /** It is asked for often and about to expire. */
+  readonly isToBeFetched: boolean;
+}
+
+/** Answers of servers, for as long as they say, within a number of bytes. */
+export class AnswerCache {
+  readonly #entries = new Map<number, Entry>();
+  readonly #roomBytes: number;
+  readonly #counters: DnsCounters;
+  readonly #now: () => number;
+  #bytes = 0;
+
+  /** `now`: milliseconds that never go back. */
+  constructor(roomBytes: number, counters: DnsCounters, now: () => number) {
+    this.#roomBytes = roomBytes;
+    this.#counters = counters;
+    this.#now = now;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** An answer to this question that is within its time, addressed to who asks. */
+  find(query: QueryReader): Cached | undefined {
+    const entry = this.#entryOf(query);
+    const now = this.#now();
+    if (entry === undefined || now >= entry.expiresMs) return undefined;
+    const elapsed = Math.floor((now - entry.storedMs) / 1000);
+    if (elapsed !== entry.elapsed) countDown(entry, elapsed);
+    entry.hits++;
+    entry.isUsed = true;
+    addressTo(entry.answer, query);
+    const isToBeFetched = !entry.isFetched && isHot(entry, now);
+    entry.isFetched ||= isToBeFetched;
+    return { bytes: entry.answer, count: entry.count, isToBeFetched };
+  }
+
+  /** An answer whose time is over, for when nobody has a better one. */
+  findStale(query: QueryReader): Cached | undefined {
+    const entry = this.#entryOf(query);
+    if (entry === undefined) return undefined;
+    entry.elapsed = -1;
+    for (const { at } of entry.lifetime.ttls) setUint32(entry.answer, at, STALE_TTL);
+    entry.isUsed = true;
+    addressTo(entry.answer, query);
+    return { bytes: entry.answer, count: entry.staleCount, isToBeFetched: false };
+  }
+
+  /** Keeps a copy of the answer to this question where it may be kept. */
+  store(query: QueryReader, received: Uint8Array): void {
+    const lifetime = lifetimeOf(received);
+    if (lifetime === undefined || received.length > this.#roomBytes / LARGEST_PART) return;
+    const hash = query.hashWithRest();
+    this.#remove(this.#entries.get(hash));
+    const now = this.#now();
+    const rcode = uint16(received, 2) & FLAG.RCODE;
+    const answer = received.slice();
+    // What comes from here is no longer said by who has authority.
+    answer[2] = (answer[2] ?? 0) & ~(FLAG.AUTHORITATIVE >> 8);
+    const entry: Entry = {
+      hash,
+      key: keyOf(query),
+      answer,
+      lifetime,
+      storedMs: now,
+      expiresMs: now + lifetime.seconds * 1000,
+      count: this.#counters.of(query.type, 'cache', rcode),
+      staleCount: this.#counters.of(query.type, 'stale', rcode),
+      elapsed: 0,
+      hits: 0,
+      isUsed: false,
+      isFetched: false,
+    };
+    this.#entries.set(hash, entry);
+    this.#bytes += sizeOf(entry);
+    this.#makeRoom();
+  }
+
+  #entryOf(query: QueryReader): Entry | undefined {
+    const entry = this.#entries.get(query.hashWithRest());
+    if (entry === undefined || !isSame(entry.key, query)) return undefined;
+    if (this.#now() < entry.expiresMs + STALE_MS) return entry;
+    this.#remove(entry);
+    return undefined;
+  }
+
+  #remove(entry: Entry | undefined): void {
+    if (entry === undefined) return;
+    this.#entries.delete(entry.hash);
+    this.#bytes -= sizeOf(entry);
+  }
+
+  /** The oldest go first, but for those that were of use since they were last looked at. */
+  #makeRoom(): void {
+    for (const [hash, entry] of this.#entries) {
+      if (this.#bytes <= this.#roomBytes) return;
+      if (entry.isUsed) {
+        entry.isUsed = false;
+        this.#entries.delete(hash);
+        this.#entries.set(hash, entry);
+      } else {
+        this.#remove(entry);
+      }
+    }
+  }
+}
+
+function sizeOf({ key, answer, lifetime }: Entry): number {
+  return OVERHEAD_BYTES + key.length + answer.length + 32 * lifetime.ttls.length;
+}
+
+function isHot({ hits, lifetime, expiresMs }: Entry, now: number): boolean {
+  const { seconds } = lifetime;
+  return (
+    hits > HOT_HITS && seconds >= SHORTEST_PREFETCHED_SECONDS && expiresMs - now <= seconds * LAST_PART * 1000
+  );
+}
+
+function countDown(entry: Entry, elapsed: number): void {
+  entry.elapsed = elapsed;
+  for (const { at, seconds } of entry.lifetime.ttls)
+    setUint32(entry.answer, at, Math.max(0, seconds - elapsed));
+}
+
+/** The flags, and all that stands behind the header. */
+function keyOf({ data, start, nameStart, nameEnd, end }: QueryReader): Uint8Array {
+  const key = new Uint8Array(2 + end - nameStart);
+  key.set(data.subarray(start + 2, start + 4));
+  key.set(data.subarray(nameStart, end), 2);
+  for (let at = 2; at < 2 + nameEnd - nameStart; at++) key[at] = lowerCase(key[at] ?? 0);
+  return key;
+}
+
+function isSame(key: Uint8Array, { data, start, nameStart, nameEnd, end }: QueryReader): boolean {
+  if (key.length !== 2 + end - nameStart || key[0] !== data[start + 2] || key[1] !== data[start + 3])
+    return false;
+  let at = nameStart;
+  for (; at < nameEnd; at++) {
+    if (key[2 + at - nameStart] !== lowerCase(data[at] ?? 0)) return false;
+  }
+  for (; at < end; at++) {
+    if (key[2 + at - nameStart] !== data[at]) return false;
+  }
+  return true;
+}

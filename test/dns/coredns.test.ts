@@ -1,0 +1,83 @@
+/** The sidecar's answers beside CoreDNS's, both on what one API server tells. */
+import test, { type ExecutionContext } from 'ava';
+import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
+import { whatIsMissing } from '../cluster/binaries.ts';
+import { testThatNeeds } from '../cluster/requirement.ts';
+import { claimPort, start, until } from '../system/programs.ts';
+import { OUTSIDE, startCoreDns } from './coredns.ts';
+import { compare, MESH, ZONE } from './comparison.ts';
+import { dig } from './dig.ts';
+
+const testWithCoreDns = testThatNeeds(whyNoApiServer() ?? whatIsMissing(['coredns'], []), test.serial);
+
+async function startSidecar(t: ExecutionContext, server: TestApiServer, upstream: number) {
+  const anywhere = '127.0.0.1:0';
+  const controlPlane = start(t, {
+    file: 'control-plane/main.ts',
+    environment: {
+      CORTEXFLOW_SOURCE: 'kubernetes',
+      KUBECONFIG: server.kubeconfig,
+      CORTEXFLOW_XDS_ADDRESS: anywhere,
+      CORTEXFLOW_INSPECTION_ADDRESS: anywhere,
+      CORTEXFLOW_ADMIN_ADDRESS: anywhere,
+    },
+  });
+  const { xds } = await controlPlane.serving();
+  const port = await claimPort();
+  const sidecar = start(t, {
+    file: 'sidecar/main.ts',
+    environment: {
+      CORTEXFLOW_CONTROL_PLANE: String(xds),
+      CORTEXFLOW_ADMIN_ADDRESS: anywhere,
+      CORTEXFLOW_DNS_LISTEN: `127.0.0.1:${port}`,
+      CORTEXFLOW_DNS_UPSTREAMS: `127.0.0.1:${upstream}`,
+    },
+  });
+  const { admin } = await sidecar.serving();
+  const metrics = async (): Promise<string> => (await fetch(`http://${String(admin)}/metrics`)).text();
+  return { port, metrics };
+}
+
+function byTable(metrics: string): number {
+  return metrics
+    .split('\n')
+    .filter(
+      (line) => line.startsWith('cortexflow_dns_requests_total{') && line.includes('answered_by="table"'),
+    )
+    .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+testWithCoreDns('the sidecar answers as CoreDNS does, and most of it by itself', async (t) => {
+  t.timeout(300_000);
+  const server = await startApiServer();
+  t.teardown(() => server.stop());
+  await server.createNamespace('demo');
+  const { code, stderr } = await server.kubectl(['apply', '--server-side', '-f', '-'], MESH);
+  t.is(code, 0, stderr);
+  const coreDns = await startCoreDns(
+    t,
+    (port) => `
+cluster.local:${port} in-addr.arpa:${port} ip6.arpa:${port} {
+  bind 127.0.0.1
+  kubernetes cluster.local in-addr.arpa ip6.arpa {
+    kubeconfig ${server.kubeconfig}
+    pods insecure
+    ttl 5
+  }
+}
+.:${port} {
+  bind 127.0.0.1${OUTSIDE}
+}`,
+  );
+  const { port, metrics } = await startSidecar(t, server, coreDns.port);
+  for (const each of [coreDns.port, port]) {
+    await until(
+      () => dig(each, `pods-0.pods.${ZONE}`),
+      ({ answer }) => answer.length === 1,
+    );
+  }
+  await until(metrics, (text) => byTable(text) > 0);
+  const known = await compare(t, coreDns.port, port);
+  const answered = byTable(await metrics());
+  t.true(answered > known * 0.7, `${answered} by the table, where it knows ${known}`);
+});

@@ -1,0 +1,98 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
+
+/** What a query is answered with; undefined: nothing at all. */
+export type Behaviour = (query: Buffer, transport: 'udp' | 'tcp') => readonly Buffer[];
+
+/** A DNS server, by UDP and TCP on one port, that does as it is told. */
+export class NameServer {
+  readonly asked: Buffer[] = [];
+  behave: Behaviour;
+  readonly #udp: Socket;
+  readonly #tcp: Server;
+  #isClosed = false;
+
+  private constructor(udp: Socket, tcp: Server, behave: Behaviour) {
+    this.#udp = udp;
+    this.#tcp = tcp;
+    this.behave = behave;
+  }
+
+  static async start(behave: Behaviour): Promise<NameServer> {
+    const { udp, tcp } = await bothOnOnePort();
+    const server = new NameServer(udp, tcp, behave);
+    udp.on('message', (query, from) => {
+      server.asked.push(query);
+      for (const answer of server.behave(query, 'udp')) udp.send(answer, from.port, from.address);
+    });
+    tcp.on('connection', (socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.on('data', (chunk: Buffer) => {
+        const query = chunk.subarray(2);
+        server.asked.push(query);
+        for (const answer of server.behave(query, 'tcp')) {
+          const length = Buffer.alloc(2);
+          length.writeUInt16BE(answer.length);
+          socket.write(Buffer.concat([length, answer]));
+        }
+      });
+    });
+    return server;
+  }
+
+  get address() {
+    const { address, port } = this.#udp.address();
+    return { address, port };
+  }
+
+  /** May be called again. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#udp.close();
+    this.#tcp.close();
+  }
+}
+
+/** A port that is free by UDP may be taken by TCP. */
+async function bothOnOnePort(): Promise<{ readonly udp: Socket; readonly tcp: Server }> {
+  for (;;) {
+    const udp = createSocket('udp4');
+    udp.bind(0, '127.0.0.1');
+    await once(udp, 'listening');
+    const tcp = createServer();
+    tcp.listen(udp.address().port, '127.0.0.1');
+    const isBound = await once(tcp, 'listening').then(
+      () => true,
+      () => false,
+    );
+    if (isBound) return { udp, tcp };
+    udp.close();
+  }
+}
+
+/** The answer to a query with one question: this many A records, each with its address 192.0.2.n. */
+export function addressAnswer(query: Buffer, { count = 1, ttl = 60, flags = 0x8180 } = {}): Buffer {
+  const end = questionEnd(query);
+  const records = Array.from({ length: count }, (_, index) =>
+    Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, ttl >> 8, ttl & 0xff, 0, 4, 192, 0, 2, index + 1]),
+  );
+  const answer = Buffer.concat([query.subarray(0, end), ...records]);
+  answer.writeUInt16BE(flags | (query.readUInt16BE(2) & 0x7800), 2);
+  answer.writeUInt16BE(count, 6);
+  answer.writeUInt16BE(0, 8);
+  answer.writeUInt16BE(0, 10);
+  return answer;
+}
+
+/** Nothing but a header and the question. */
+export function rcodeAnswer(query: Buffer, rcode: number): Buffer {
+  return addressAnswer(query, { count: 0, flags: 0x8180 | rcode });
+}
+
+export function questionEnd(query: Buffer): number {
+  let at = 12;
+  while ((query[at] ?? 0) !== 0) at += (query[at] ?? 0) + 1;
+  return at + 5;
+}
