@@ -13,13 +13,15 @@ export class Rate {
     this.#countedAtMs = nowMs;
   }
 
-  /** Whether one more is due; if so, it is counted. */
-  take(nowMs: number): boolean {
+  /** Whether one more may be taken. */
+  isDue(nowMs: number): boolean {
     const earned = ((nowMs - this.#countedAtMs) / 1_000) * this.#perSecond;
     this.#left = Math.min(this.#perSecond, this.#left + earned);
     this.#countedAtMs = nowMs;
-    if (this.#left < 1) return false;
+    return this.#left >= 1;
+  }
+
+  take(): void {
     this.#left--;
-    return true;
   }
 }
