@@ -32,7 +32,7 @@ export class HttpTaker implements Taker {
   readonly #waiting: (() => void)[] = [];
   #active = 0;
 
-  constructor({ url, timeoutMs, concurrency = 64, maxWaiting = 1_000 }: HttpTakerOptions) {
+  constructor({ url, timeoutMs, concurrency = 64, maxWaiting = 20_000 }: HttpTakerOptions) {
     this.#url = url;
     this.#timeoutMs = timeoutMs;
     this.#concurrency = concurrency;
@@ -89,7 +89,7 @@ export class HttpTaker implements Taker {
       };
       post.on('socket', (socket) => {
         wasConnected = !socket.connecting;
-        socket.once('connect', () => (wasConnected = true));
+        if (socket.connecting) socket.once('connect', () => (wasConnected = true));
       });
       post.on('response', (response) => void this.#read(response).then(end));
       post.on('error', (error: NodeJS.ErrnoException) => {

@@ -18,7 +18,7 @@ export const DEFAULT_PEERS: PeersOptions = {
   connectTimeoutMs: 1_000,
   idleTimeoutMs: 30_000,
   maxConnections: 64,
-  maxWaiting: 1_000,
+  maxWaiting: 20_000,
 };
 
 /** Connections to other sidecars, kept for the next message. */

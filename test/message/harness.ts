@@ -49,15 +49,13 @@ export interface ApiSetup {
   readonly limits?: Partial<MessageLimits>;
   readonly host?: string;
   readonly port?: number;
+  readonly counters?: MessageCounters;
 }
 
 /** One that gives each message to `deliver`; drained with the test. */
-export function startApi(
-  t: ExecutionContext,
-  { deliver = receive, limits = {}, host = HOST, port = 0 }: ApiSetup,
-): RunningApi {
+export function startApi(t: ExecutionContext, setup: ApiSetup): RunningApi {
+  const { deliver = receive, limits = {}, host = HOST, port = 0, counters = new MessageCounters() } = setup;
   const log: Line[] = [];
-  const counters = new MessageCounters();
   const api = new MessageApi({
     deliver,
     limits: { ...DEFAULT_MESSAGE_LIMITS, ...limits },
@@ -220,10 +218,7 @@ export interface RunningSidecar extends RunningApi {
 export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningSidecar {
   const { table, address, port, taker = ECHO, limits = {} } = setup;
   const peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs: limits.connectTimeoutMs ?? 1_000 });
-  const holder: { counters: MessageCounters; log: Logger } = {
-    counters: new MessageCounters(),
-    log: logInto([]),
-  };
+  const counters = new MessageCounters();
   const delivery = new Delivery({
     directory: {
       get table() {
@@ -236,13 +231,15 @@ export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningS
     taker,
     balancer: new Balancer({ random: Math.random }),
     peers,
-    ...holder,
+    counters,
+    log: logInto([]),
     deliveryTimeoutMs: limits.deliveryTimeoutMs ?? DEFAULT_MESSAGE_LIMITS.deliveryTimeoutMs,
   });
   const running = startApi(t, {
     host: address,
     port,
     limits,
+    counters,
     deliver: (message, from) => delivery.deliver(message, from),
   });
   t.teardown(() => {
