@@ -13,7 +13,10 @@ import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { listenForInterception } from './interception.ts';
+import { exposeMessages } from './message/metrics.ts';
+import { Messages } from './messages.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
+import type { Routes } from './services/decision.ts';
 import { StartReadiness } from './start-readiness.ts';
 import { listenForUpstreams, policyOf } from './upstreams.ts';
 import { Discovery } from './xds/discovery.ts';
@@ -22,8 +25,55 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   const readiness = new Readiness();
   const registry = new Registry();
   const discovery = discover(config, log);
-  const forwarder = new Forwarder({
-    routes: discovery.directory,
+  const forwarder = forwarderFor(config, discovery.directory, log);
+  const messages = new Messages(config, { directory: discovery.directory, log });
+  // However the process ends: no half of an answer may look like the whole of it.
+  process.on('exit', () => forwarder.abortAll());
+
+  collectDefaultMetrics({ register: registry });
+  exposeDiscovery(registry, discovery);
+  exposeForwarding(registry, forwarder);
+  exposeMessages(registry, messages);
+  const admin = await startAdmin({
+    ...config.admin,
+    readiness,
+    registry,
+    level,
+    routes: {
+      'GET /config': () => json({ bootstrap: config, messages: messages.view(), ...discovery.view() }),
+    },
+  });
+  const upstreams = listenForUpstreams(forwarder, config.upstreams);
+  exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
+  await discovery.start();
+  const { interception } = config;
+  // After what is on disk is in use: until then nothing would be known to be balanced.
+  const intercepts =
+    interception && (await listenForInterception(forwarder, interception, (client) => messages.take(client)));
+  messages.listen();
+
+  log.info('Serving', {
+    admin: hostPort(config.admin.host, admin.port),
+    upstreams,
+    intercepts,
+    messages: messages.listening,
+  });
+  shutDownOnSignal({
+    logger: log,
+    timeoutMs: config.drainMs + 5_000,
+    steps: [
+      { name: 'readiness', run: () => void readiness.block('shutting down') },
+      { name: 'connections', run: () => forwarder.drain(config.drainMs) },
+      { name: 'messages', run: () => messages.drain() },
+      { name: 'discovery', run: () => discovery.stop() },
+      { name: 'admin page', run: () => admin.close() },
+    ],
+  });
+}
+
+function forwarderFor(config: SidecarConfig, routes: Routes, log: Logger): Forwarder {
+  return new Forwarder({
+    routes,
     balancer: new Balancer({
       random: Math.random,
       identity: config.node.id,
@@ -31,37 +81,6 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     }),
     log,
     limits: withinFileLimit(config.limits, log),
-  });
-  // However the process ends: no half of an answer may look like the whole of it.
-  process.on('exit', () => forwarder.abortAll());
-
-  collectDefaultMetrics({ register: registry });
-  exposeDiscovery(registry, discovery);
-  exposeForwarding(registry, forwarder);
-  const admin = await startAdmin({
-    ...config.admin,
-    readiness,
-    registry,
-    level,
-    routes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view() }) },
-  });
-  const upstreams = listenForUpstreams(forwarder, config.upstreams);
-  exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
-  await discovery.start();
-  const { interception } = config;
-  // After what is on disk is in use: until then nothing would be known to be balanced.
-  const intercepts = interception && (await listenForInterception(forwarder, interception));
-
-  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts });
-  shutDownOnSignal({
-    logger: log,
-    timeoutMs: config.drainMs + 5_000,
-    steps: [
-      { name: 'readiness', run: () => void readiness.block('shutting down') },
-      { name: 'connections', run: () => forwarder.drain(config.drainMs) },
-      { name: 'discovery', run: () => discovery.stop() },
-      { name: 'admin page', run: () => admin.close() },
-    ],
   });
 }
 

@@ -10,6 +10,7 @@ interface Claim {
 
 interface Listens {
   readonly upstreams: readonly { readonly listen: Address }[];
+  readonly messages: { readonly listen: readonly Address[] };
   readonly admin: Address;
   readonly interception?:
     { readonly outbound: { readonly port: number }; readonly inbound: { readonly port: number } } | undefined;
@@ -23,7 +24,8 @@ export function findClash(config: Listens): { readonly path: FieldPath; readonly
   const [admin, ...ports] = fixed(config);
   for (const [claims, holders] of [
     [ports, [admin]],
-    [upstreamsOf(config), [admin, ...ports]],
+    [messagesOf(config), [admin, ...ports]],
+    [upstreamsOf(config), [admin, ...ports, ...messagesOf(config)]],
   ] as const) {
     for (const { field, listen } of claims) {
       const holder = holders.find((other) => meet(other.listen, listen));
@@ -53,6 +55,11 @@ function fixed({ admin, interception }: Listens): readonly [Claim, ...Claim[]] {
 
 function upstreamsOf({ upstreams }: Listens): readonly Pick<Claim, 'field' | 'listen'>[] {
   return upstreams.map(({ listen }, index) => ({ field: ['upstreams', index, 'listen'], listen }));
+}
+
+function messagesOf({ messages }: Listens): readonly Claim[] {
+  const what = 'messages are taken';
+  return messages.listen.map((listen, index) => ({ field: ['messages', 'listen', index], listen, what }));
 }
 
 /** Port 0 asks for a free one. */

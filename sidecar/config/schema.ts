@@ -4,6 +4,7 @@ import { policyClashes } from './policies.ts';
 import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
 import { DEFAULT_LIMITS } from '../forward/limits.ts';
+import { DEFAULT_MESSAGE_LIMITS } from '../message/limits.ts';
 import { list, milliseconds, oneOf, portNumber, received, section, text, whole, yesOrNo } from './fields.ts';
 import { InterceptionSchema } from './interception.ts';
 
@@ -57,6 +58,16 @@ const listenAddress = v.pipe(
     }
     return address;
   }),
+);
+
+/** Handed to as it is: what is no URL of plain HTTP would fail with the first message. */
+const httpUrl = v.pipe(
+  text,
+  v.check(
+    (input) => URL.canParse(input) && new URL(input).protocol === 'http:',
+    ({ input }) =>
+      `must be an address of plain HTTP, such as http://127.0.0.1:7000/messages, and is ${received(input)}`,
+  ),
 );
 
 const serviceAddress = v.pipe(
@@ -141,6 +152,24 @@ export const BootstrapSchema = section({
       ),
     ),
     [],
+  ),
+  /** Messages from other programs, on connections that are made to the sidecar itself. */
+  messages: v.optional(
+    section({
+      /** Who takes those for this workload; left out: they are acknowledged and logged. */
+      deliverTo: v.optional(httpUrl),
+      /** Where they are taken besides the port that outbound connections are redirected to. */
+      listen: v.optional(list(listenAddress), []),
+      maxConnections: v.optional(whole(1, 1_000_000, 'whole number'), DEFAULT_MESSAGE_LIMITS.maxConnections),
+      /** On each connection. */
+      messagesPerSecond: v.optional(
+        whole(1, 1_000_000, 'whole number'),
+        DEFAULT_MESSAGE_LIMITS.messagesPerSecond,
+      ),
+      /** How long the workload may take to answer. */
+      deliveryTimeoutMs: v.optional(milliseconds, DEFAULT_MESSAGE_LIMITS.deliveryTimeoutMs),
+    }),
+    {},
   ),
   admin: v.optional(
     section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, 5058) }),

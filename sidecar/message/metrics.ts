@@ -4,8 +4,7 @@ import type { MessageCounters } from './counters.ts';
 
 interface Shown {
   readonly counters: MessageCounters;
-  readonly openConnections: number;
-  readonly openPeerConnections: number;
+  readonly openConnections: { readonly inbound: number; readonly outbound: number };
   readonly heldBytes: number;
 }
 
@@ -42,8 +41,9 @@ export function exposeMessages(registry: Registry<RegistryContentType>, shown: S
     help: 'Connections open for messages: made to this sidecar, or by it to other sidecars.',
     labelNames: ['direction'],
     collect(add) {
-      add(shown.openConnections, { direction: 'inbound' });
-      add(shown.openPeerConnections, { direction: 'outbound' });
+      const { inbound, outbound } = shown.openConnections;
+      add(inbound, { direction: 'inbound' });
+      add(outbound, { direction: 'outbound' });
     },
   });
   exposeGauge(registry, {
