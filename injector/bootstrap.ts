@@ -32,6 +32,9 @@ export function bootstrapOf(options: Options, { controlPlane, adminHost }: Boots
     },
     admin: { host: adminHost, port: PORTS.admin },
     upstreams: (options.upstreams ?? []).map(({ listen, service }) => ({ listen, service })),
+    ...(options.deliverMessagesTo === undefined
+      ? {}
+      : { messages: { deliverTo: options.deliverMessagesTo } }),
     log: { level: options.logLevel ?? 'info', format: 'json' },
     lastGoodFile: `${STATE_DIRECTORY}/last-good.json`,
   };
