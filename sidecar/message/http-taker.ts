@@ -5,7 +5,7 @@ import { dotted, LONGEST_ANSWER, type Message } from './protocol.ts';
 
 export interface HttpTakerOptions {
   readonly url: string;
-  /** From when a message is handed over until it is answered. */
+  /** From when a message comes until it is answered. */
   readonly timeoutMs: number;
   /** Messages with the workload at one time. */
   readonly concurrency?: number;
@@ -41,17 +41,19 @@ export class HttpTaker implements Taker {
   }
 
   async take(message: Message, from: string): Promise<Answer> {
+    const sinceMs = performance.now();
     if (this.#active < this.#concurrency) {
       this.#active++;
     } else if (this.#waiting.length < this.#maxWaiting) {
-      const deadlineMs = performance.now() + this.#timeoutMs;
       // Whoever ends hands over its place.
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      if (performance.now() >= deadlineMs) return this.#leave(failed('overloaded', this.#tooMany()));
     } else {
       return failed('overloaded', this.#tooMany());
     }
-    return this.#leave(await this.#post(message, from));
+    const waitedMs = performance.now() - sinceMs;
+    // With less time than that an answer would more likely be missed than heard.
+    if (waitedMs > this.#timeoutMs / 2) return this.#leave(failed('overloaded', this.#tooMany()));
+    return this.#leave(await this.#post(message, from, this.#timeoutMs - waitedMs));
   }
 
   close(): void {
@@ -65,7 +67,7 @@ export class HttpTaker implements Taker {
     return answer;
   }
 
-  #post({ service, payload }: Message, from: string): Promise<Answer> {
+  #post({ service, payload }: Message, from: string, limitMs: number): Promise<Answer> {
     const body = Buffer.from(payload, 'base64');
     return new Promise((resolve) => {
       let wasConnected = false;
@@ -80,8 +82,8 @@ export class HttpTaker implements Taker {
         },
       });
       const limit = setTimeout(
-        () => post.destroy(new Error(`no answer in ${this.#timeoutMs} ms`)),
-        this.#timeoutMs,
+        () => post.destroy(new Error(`no answer in ${Math.round(limitMs)} ms`)),
+        limitMs,
       );
       const end = (answer: Answer): void => {
         clearTimeout(limit);

@@ -47,6 +47,8 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   #state: 'connecting' | 'open' | 'closed' = 'connecting';
   #job: Job | undefined;
   #sinceMs = performance.now();
+  /** The bytes of a pending write: they must stay where they are. */
+  #writing: Buffer | undefined;
 
   constructor(address: SocketAddress, job: Job, owner: PeerOwner) {
     this.#owner = owner;
@@ -104,8 +106,8 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     this.#job = undefined;
     this.#sinceMs = performance.now();
     job.done({ kind: 'answered', answer });
-    // More than was asked for: what comes next could be taken for the answer to something else.
-    if (this.#splitter.heldBytes > 0) this.close();
+    // More than was asked for, or sooner: what comes next could be taken for the answer to something else.
+    if (this.#splitter.heldBytes > 0 || this.#writing !== undefined) this.close();
     else this.#owner.becameIdle(this);
   }
 
@@ -117,7 +119,9 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     this.#close({ kind: 'lost', why: `broke off the connection (${code})` });
   }
 
-  writeFinished(): void {}
+  writeFinished(): void {
+    this.#writing = undefined;
+  }
 
   writeFailed(code: string): void {
     this.readFailed(code);
@@ -129,7 +133,7 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     const written = this.#stream.write(job.line, this);
     // An error at once means that the kernel has taken nothing.
     if (written < 0) this.#close({ kind: 'not-sent', why: `is gone (${getSystemErrorName(written)})` });
-    else if (written === WRITE_PENDING) this.#sinceMs = performance.now();
+    else if (written === WRITE_PENDING) this.#writing = job.line;
   }
 
   #close(sent: Sent): void {

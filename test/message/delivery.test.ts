@@ -160,6 +160,19 @@ test('a workload gets no more at one time than it may, and who waits too long in
   t.like(counters.outcomes, { delivered: 7, overloaded: 3 });
 });
 
+test('who has waited for too long is told that the message was not delivered', async (t) => {
+  const port = await sharedPort();
+  const workload = await startWorkload(t, () => {});
+  const table = tableOf(...serviceAt('hello', [A]));
+  const stuck = taker(t, workload.url, { concurrency: 1, timeoutMs: 200 });
+  const { client } = startSidecar(t, { table: () => table, address: A, port, taker: stuck });
+  const one = client();
+  one.send(request('first'), request('second'));
+  t.regex(failureOf(await one.reply()), /did not answer \(no answer in 200 ms\): the message may have been/u);
+  t.regex(failureOf(await one.reply()), /more messages waiting for it than it answers: the message was not/u);
+  t.is(workload.taken.length, 1);
+});
+
 test('with nobody declared to take messages they are acknowledged and logged', async (t) => {
   const port = await sharedPort();
   const lines: Line[] = [];
