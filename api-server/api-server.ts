@@ -29,6 +29,8 @@ export interface ApiRequest {
   readonly accept?: string;
   /** For the whole answer. Default 30 s. */
   readonly timeoutMs?: number;
+  /** How long the answer may be. Default 32 MiB. */
+  readonly mostBytes?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -64,6 +66,17 @@ export class ApiError extends Error {
     this.status = problem.status;
     this.reason = problem.reason;
     this.retryAfterMs = problem.retryAfterMs;
+  }
+}
+
+/** The answer was too long, or was not there in time: less of it may be had. */
+export class TooMuchError extends Error {
+  override readonly name = 'TooMuchError';
+  readonly isLate: boolean;
+
+  constructor(message: string, isLate: boolean) {
+    super(message);
+    this.isLate = isLate;
   }
 }
 

@@ -1,7 +1,13 @@
 import type * as Http from 'node:http';
 import type * as Https from 'node:https';
 import { createRequire } from 'node:module';
-import type { ApiRequest, ApiServer, LinesRequest, Query } from './api-server.ts';
+import {
+  type ApiRequest,
+  type ApiServer,
+  type LinesRequest,
+  type Query,
+  TooMuchError,
+} from './api-server.ts';
 import { jsonOf, refusalOf } from './answer.ts';
 import type { Access, Credentials } from './credentials.ts';
 import { LineSplitter } from './line-splitter.ts';
@@ -15,8 +21,8 @@ const https = require('node:https') as typeof Https;
 const IDLE_MS = 60_000;
 const TCP_KEEPALIVE_MS = 30_000;
 const DEFAULT_TIMEOUT_MS = 30_000;
-/** A page of 500 objects at the most that etcd stores of one, 1.5 MiB, is more; no cluster has such objects. */
-const MOST_ANSWER_BYTES = 256 * 1024 * 1024;
+/** A page of 500 objects of 64 KiB each. One object is never more than 3 MiB. */
+const MOST_ANSWER_BYTES = 32 * 1024 * 1024;
 const MOST_REFUSAL_BYTES = 1024 * 1024;
 /** An event has one object, and the API server takes none above 3 MiB. */
 const MOST_LINE_BYTES = 16 * 1024 * 1024;
@@ -64,7 +70,7 @@ export class HttpApiServer implements ApiServer {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: deadline.signal,
       });
-      return jsonOf(await bodyOf(response, MOST_ANSWER_BYTES));
+      return jsonOf(await bodyOf(response, request.mostBytes ?? MOST_ANSWER_BYTES));
     } catch (error) {
       throw deadline.explain(error);
     } finally {
@@ -141,7 +147,7 @@ async function bodyOf(response: Http.IncomingMessage, mostBytes: number): Promis
   let length = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > mostBytes) throw new Error(`the answer is longer than ${mostBytes} bytes`);
+    if (length > mostBytes) throw new TooMuchError(`the answer is longer than ${mostBytes} bytes`, false);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length).toString('utf8');
@@ -164,7 +170,7 @@ class Deadline {
 
   constructor(timeoutMs: number, signals: readonly (AbortSignal | undefined)[]) {
     const late = new AbortController();
-    const problem = new Error(`no answer within ${timeoutMs / 1000} s`);
+    const problem = new TooMuchError(`no answer within ${timeoutMs / 1000} s`, true);
     this.#timer = setTimeout(() => late.abort(problem), timeoutMs);
     this.signal = AbortSignal.any([late.signal, ...signals.filter((signal) => signal !== undefined)]);
   }

@@ -59,7 +59,7 @@ async function observe(t: ExecutionContext, script: Script, limits: Partial<List
 
 function describe(query: URLSearchParams): string {
   if (query.has('watch')) return `watch ${query.get('resourceVersion')}`;
-  return `list ${query.get('limit')}${query.has('continue') ? ` from ${query.get('continue')}` : ''}`;
+  return `list ${query.get('limit') ?? 'all'}${query.has('continue') ? ` from ${query.get('continue')}` : ''}`;
 }
 
 /** What is known after everything that was told, and how often it was told. */
@@ -115,6 +115,8 @@ function event(type: string, name: string, resourceVersion: string): string {
 }
 
 const hang: Answer = () => {};
+
+const tooLong: Answer = (response) => response.end(Buffer.alloc(33 * 1024 * 1024, ' '));
 
 /** Tells the events; then the watch stays open, or ends, or is cut. */
 function tell(events: readonly string[], then: 'stay' | 'end' | 'cut' = 'stay'): Answer {
@@ -178,6 +180,67 @@ test('pages that became too old are read again from the first one', async (t) =>
   });
   t.deepEqual(await receiver.length(2), ['replaced b', 'synced']);
   t.deepEqual(asked, ['list 500', 'list 500 from token', 'list 500', 'watch 9']);
+});
+
+test('pages that became too old twice are not read a third time: all is asked for at once', async (t) => {
+  const expiring = [page('7', ['a'], 'token'), refusal(410)];
+  const { receiver, asked, problems } = await observe(t, {
+    lists: [...expiring, ...expiring, page('9', ['b', 'c'])],
+    watches: [tell([])],
+  });
+  t.deepEqual(await receiver.length(2), ['replaced b,c', 'synced']);
+  t.deepEqual(asked.slice(-3), ['list 500 from token', 'list all', 'watch 9']);
+  t.deepEqual(problems, []);
+});
+
+test.serial(
+  'a page that is too long is asked for again with fewer objects, and no page before it',
+  async (t) => {
+    const { receiver, asked, problems } = await observe(t, {
+      lists: [page('7', ['a'], 'token'), tooLong, tooLong, page('7', ['b'])],
+      watches: [tell([])],
+    });
+    t.deepEqual(await receiver.length(2), ['replaced a,b', 'synced']);
+    t.deepEqual(asked, [
+      'list 500',
+      'list 500 from token',
+      'list 250 from token',
+      'list 125 from token',
+      'watch 7',
+    ]);
+    t.deepEqual(problems, []);
+  },
+);
+
+test.serial(
+  'a page that does not come in time is asked for again with fewer objects, the first one after a pause',
+  async (t) => {
+    const { receiver, asked } = await observe(
+      t,
+      { lists: [hang, page('7', ['a'], 'token'), hang, refusal(504), page('7', ['b'])], watches: [tell([])] },
+      { requestTimeoutMs: 200 },
+    );
+    t.deepEqual(await receiver.length(2), ['replaced a,b', 'synced']);
+    const pages = [
+      'list 500',
+      'list 250',
+      'list 250 from token',
+      'list 125 from token',
+      'list 62 from token',
+    ];
+    t.deepEqual(asked.slice(0, 5), pages);
+  },
+);
+
+test.serial('an object that is too long by itself is a problem that is told', async (t) => {
+  const { asked, problems, watched } = await observe(
+    t,
+    { lists: [tooLong, tooLong, tooLong], watches: [] },
+    { pageSize: 2 },
+  );
+  while (watched.problem === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  t.deepEqual(asked.slice(0, 2), ['list 2', 'list 1']);
+  t.deepEqual(problems, ['cannot list things: the answer is longer than 33554432 bytes']);
 });
 
 test('a line that makes no sense costs its watch, and all is listed', async (t) => {

@@ -2,6 +2,7 @@ import type { Logger } from '../process/log.ts';
 import { ApiError, type ApiServer, type KubernetesObject } from './api-server.ts';
 import { explain, resourceOf, type Verb } from './explain.ts';
 import { list } from './list.ts';
+import { PageSize } from './page-size.ts';
 import { advanced, BEGINNING, delayMs, type Ending, isExpected, next, type Step } from './progress.ts';
 import { watch, type WatchEvent } from './watch.ts';
 import { REAL_WORLD, type World } from './world.ts';
@@ -33,7 +34,7 @@ export interface ListWatchOptions {
 }
 
 export interface ListWatchLimits {
-  /** Objects in one answer to a list. */
+  /** Objects in one answer to a list; fewer where that is too much. */
   readonly pageSize: number;
   /** For one page, and for a watch to be accepted. */
   readonly requestTimeoutMs: number;
@@ -72,6 +73,8 @@ export const DEFAULT_LIMITS: ListWatchLimits = {
   stallMs: 105_000,
 };
 
+const MOST_EXPIRED_LISTS = 2;
+
 /** Lists all objects of one kind and follows their changes, whatever happens to the API server, until it is closed. */
 export function listWatch(options: ListWatchOptions): ListWatch {
   const observation = new Observation(options);
@@ -89,6 +92,9 @@ class Observation implements ListWatch {
   #progress = BEGINNING;
   #lastHeard: number;
   #hasListed = false;
+  readonly #pageSize: PageSize;
+  /** Lists in a row whose pages became too old before the last one. */
+  #expiredLists = 0;
   #openSince: number | undefined;
   #isSynced = false;
   #problem: string | undefined;
@@ -98,6 +104,7 @@ class Observation implements ListWatch {
     this.#options = options;
     this.#world = options.world ?? REAL_WORLD;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#pageSize = new PageSize(this.#limits.pageSize);
     this.#logger = options.logger.with({ resource: resourceOf(options.path) });
     this.#lastHeard = this.#world.now();
   }
@@ -148,12 +155,18 @@ class Observation implements ListWatch {
 
   async #list(): Promise<string> {
     const { strip = (object) => object, receiver } = this.#options;
+    // What twice took longer than etcd keeps a version will do so again, page by page.
+    const isWhole = this.#expiredLists >= MOST_EXPIRED_LISTS;
     const { objects, resourceVersion } = await list({
       ...this.#request,
-      pageSize: this.#limits.pageSize,
+      pageSize: isWhole ? undefined : this.#pageSize,
       strip,
       onPage: () => this.#heard(),
+    }).catch((error: unknown) => {
+      this.#expiredLists = !isWhole && isExpected(error) ? this.#expiredLists + 1 : 0;
+      throw error;
     });
+    this.#expiredLists = 0;
     if (this.#isClosed) return resourceVersion;
     receiver.replaced(objects);
     if (this.#hasListed) this.counters.relists += 1;

@@ -11,8 +11,11 @@ import { type ControlPlaneConfig, readConfig } from './config.ts';
 import { listenGrpc } from './grpc-listener.ts';
 import { createInspectionServer } from './inspection/inspection.ts';
 import { startMesh } from './mesh-source.ts';
+import type { Mesh } from './mesh/mesh.ts';
 import { exposeControlPlane } from './metrics.ts';
-import { anybody, type Identified } from './xds/caller.ts';
+import { watchOutage } from './outage.ts';
+import type { Source } from './source.ts';
+import { anybody, type Identified, type Identify } from './xds/caller.ts';
 import { createXdsEngine, type XdsEngine } from './xds/engine.ts';
 import { xdsServerOptions } from './xds/server-options.ts';
 import { AGGREGATED } from './xds/services.ts';
@@ -30,23 +33,28 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     order: RESOURCE_ORDER,
     fullStateTypes: RESOURCE_ORDER,
     limits: config.streams,
-    identify: (call) => (mesh.isSynced ? anybody(call) : NOT_YET),
+    identify: identifyBy(mesh, source),
   });
-  const xds = new Server(xdsServerOptions(config.streams));
+  const options = xdsServerOptions(config.streams);
+  const xds = new Server(options);
   engine.addTo(xds, [AGGREGATED]);
-  const inspection = createInspectionServer(engine, readiness);
+  const inspection = createInspectionServer(engine, readiness, options);
 
   collectDefaultMetrics({ register: registry });
   exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
   source.expose(registry);
-  const admin = await startAdmin({ ...config.admin, readiness, registry, level });
+  const admin = await startAdmin({ ...config.admin, readiness, registry, level, logger });
   const inspectionPort = await listenGrpc(inspection, 'inspection', config.inspection);
   const xdsPort = await listenGrpc(xds, 'xDS', config.xds);
+  const xdsAddress = hostPort(config.xds.host, xdsPort);
+  const leave = (isBeginning: boolean): void => turnAway(xds, xdsAddress, isBeginning ? engine : undefined);
+  const stopWatching = watchOutage({ source, readiness, logger, turnAway: leave });
   shutDownOnSignal({
     logger,
     timeoutMs: config.shutdownMs,
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
+      { name: 'outage', run: stopWatching },
       { name: 'source', run: () => source.close() },
       { name: 'streams', run: () => drain(xds, engine, config.drainMs) },
       { name: 'listeners', run: () => close([engine, mesh], [xds, inspection]) },
@@ -57,10 +65,17 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   await synced;
   logger.info('Serving', {
     source: source.name,
-    xds: hostPort(config.xds.host, xdsPort),
+    xds: xdsAddress,
     inspection: hostPort(config.inspection.host, inspectionPort),
     admin: hostPort(config.admin.host, admin.port),
   });
+}
+
+function identifyBy(mesh: Pick<Mesh, 'isSynced'>, source: Source): Identify {
+  return (call) => {
+    if (!mesh.isSynced) return NOT_YET;
+    return source.outage() === undefined ? anybody(call) : OUT_OF_DATE;
+  };
 }
 
 /** Half a mesh looks like a mesh that lost the other half: until all is read, nobody is told anything. */
@@ -70,6 +85,25 @@ const NOT_YET: Identified = {
     details: 'The control plane is still reading what it is to serve: try again after a moment.',
   },
 };
+
+const OUT_OF_DATE = {
+  rejected: {
+    code: status.UNAVAILABLE,
+    details: 'What this control plane knows is out of date: connect to another one.',
+  },
+} satisfies Identified;
+
+/** Over how long streams end when the outage begins, and how long a connection may take to end in milliseconds. */
+const TURN_AWAY_MS = 30_000;
+
+/**
+ * Connections have to end as well as streams, since a stream that ends comes back on its connection. Those that are
+ * made meanwhile, before the others know that this replica is not ready, have no streams and end at once.
+ */
+function turnAway(server: Server, address: string, engine: XdsEngine | undefined): void {
+  engine?.endStreams(TURN_AWAY_MS, OUT_OF_DATE.rejected.details);
+  server.drain(address, 2 * TURN_AWAY_MS);
+}
 
 /** Ends streams one by one, and tells clients to make their next one on another connection, to another replica maybe. */
 async function drain(server: Server, engine: XdsEngine, windowMs: number): Promise<void> {

@@ -9,6 +9,8 @@ export interface Source {
   obstacles(): readonly string[];
   /** What is to be known of how good its word is once it has, as a sentence; undefined: all is well. */
   remark(): string | undefined;
+  /** Why its word is not to be relied on any more, as a clause; undefined: it is. */
+  outage(): string | undefined;
   expose(registry: Registry): void;
   /** Resolves when nothing is read or told any more. */
   close(): Promise<void>;

@@ -2,7 +2,7 @@
  * An xDS server in a hundred lines: serves the resources in a JSON file to Envoy, gRPC or any other xDS v3 client,
  * on the aggregated service and on those for one type, and pushes when the file changes.
  *
- *     node examples/xds-server.ts resources.json [127.0.0.1:18000] [descriptors.binpb]
+ *     npm exec -- node examples/xds-server.ts resources.json [127.0.0.1:18000] [descriptors.binpb]
  *
  * The file is a list of resources, each with its content as base64 or, where a descriptor set (`buf build -o`)
  * says what the types look like, as plain JSON:
@@ -38,7 +38,9 @@ interface Entry {
 
 const [file, address = '127.0.0.1:18000', descriptors] = process.argv.slice(2);
 if (file === undefined) {
-  console.error('usage: node examples/xds-server.ts resources.json [host:port] [descriptors.binpb]');
+  console.error(
+    'usage: npm exec -- node examples/xds-server.ts resources.json [host:port] [descriptors.binpb]',
+  );
   process.exit(1);
 }
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { Agent, request as httpsRequest } from 'node:https';
+import { connect as connectTcp } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { listen } from '../process/listen.ts';
@@ -130,8 +131,8 @@ test('other paths, methods and kinds of content', async (t) => {
 
 test('a body of the size that an API server may send, and one beyond', async (t) => {
   const { ask, outcomes } = await serve(t);
-  const annotations = { 'example.com/blob': 'x'.repeat(3 * 1024 ** 2 + 1000) };
-  const large = podReview({ ...PLAIN_POD, metadata: { ...PLAIN_POD.metadata, annotations } });
+  const command = ['x'.repeat(3 * 1024 ** 2 + 1000)];
+  const large = podReview({ ...PLAIN_POD, spec: { containers: [{ name: 'app', command }] } });
   t.is((await ask({ body: JSON.stringify(large) })).status, 200);
   const huge = await ask({ body: Buffer.alloc(16 * 1024 ** 2, 'x') });
   t.deepEqual([huge.status, huge.text], [413, 'the body is longer than 4194304 bytes\n']);
@@ -154,16 +155,24 @@ test('bodies in pieces, split anywhere', async (t) => {
   socket.destroy();
 });
 
-async function dial(port: number): Promise<TLSSocket> {
-  const socket = connect({ host: '127.0.0.1', port, ca });
+async function dial(port: number, from = '127.0.0.1'): Promise<TLSSocket> {
+  const raw = connectTcp({ host: '127.0.0.1', port, localAddress: from });
+  const socket = connect({ socket: raw, host: '127.0.0.1', ca });
   socket.on('error', () => {});
   await once(socket, 'secureConnect');
   return socket;
 }
 
+const SMALL_LIMITS: BodyLimits = {
+  bodyBytes: 100_000,
+  allBodiesBytes: 1_000_000,
+  addressBytes: 1_000_000,
+  smallBodyBytes: 10_000,
+  discardedBytes: 1_000_000,
+};
+
 test('many bodies at once take no more than their share, and those that do not fit hear so', async (t) => {
-  const limits = { bodyBytes: 100_000, allBodiesBytes: 150_000, discardedBytes: 1_000_000 };
-  const { ask, port } = await serve(t, { limits });
+  const { ask, port } = await serve(t, { limits: { ...SMALL_LIMITS, allBodiesBytes: 150_000 } });
   const holders = await Promise.all([dial(port), dial(port)]);
   for (const holder of holders) {
     holder.write(
@@ -171,12 +180,40 @@ test('many bodies at once take no more than their share, and those that do not f
     );
     holder.write('x'.repeat(70_000));
   }
+  t.is((await ask()).status, 200);
   let answer = await ask({ body: Buffer.alloc(50_000, ' ') });
   while (answer.status !== 503) answer = await ask({ body: Buffer.alloc(50_000, ' ') });
   t.is(answer.text, 'too many long bodies at once: try again\n');
   for (const holder of holders) holder.destroy();
   while (answer.status !== 400) answer = await ask({ body: Buffer.alloc(99_000, ' ') });
   t.is((await ask()).status, 200);
+});
+
+test('one address can take no more than its share of all that is being read', async (t) => {
+  const { ask, port, server } = await serve(t, { limits: { ...SMALL_LIMITS, addressBytes: 100_000 } });
+  const received = { bytes: 0 };
+  server.on('request', (request) => request.on('data', ({ length }) => (received.bytes += length)));
+  for (const from of ['127.0.0.2', '127.0.0.3']) {
+    const holder = await dial(port, from);
+    t.teardown(() => holder.destroy());
+    holder.write(
+      'POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 99000\r\n\r\n',
+    );
+    received.bytes = 0;
+    holder.write('x'.repeat(90_000));
+    while (received.bytes < 90_000) await new Promise((resolve) => setTimeout(resolve, 5));
+    const body = 'x'.repeat(50_000);
+    const second = await dial(port, from);
+    t.teardown(() => second.destroy());
+    second.write(
+      `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50000\r\n\r\n${body}`,
+    );
+    const [answer] = (await once(second, 'data')) as [Buffer];
+    t.regex(answer.toString(), /^HTTP\/1\.1 503 /);
+  }
+  const answer = await ask({ body: Buffer.alloc(90_000, ' ') });
+  t.is(answer.status, 400);
+  t.is(answer.headers['connection'], 'close');
 });
 
 test('whoever goes away in the middle of a body leaves nothing behind', async (t) => {

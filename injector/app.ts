@@ -68,12 +68,12 @@ async function reviewInto(context: Context, bodies: BodyReader, options: AppOpti
   }
 }
 
-/** A request whose body was not read cannot be followed by another one on its connection. */
+/** An API server asks nothing that is refused; whoever does gets no second request on the connection. */
 function refuse(context: Context, status: number, sentence: string): 'error' {
   context.status = status;
   context.type = 'text/plain';
   context.body = `${sentence}\n`;
-  if (!context.req.complete) context.set('Connection', 'close');
+  context.set('Connection', 'close');
   return 'error';
 }
 

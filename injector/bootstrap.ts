@@ -1,11 +1,12 @@
-import { PORTS, PROXY_UID, STATE_DIRECTORY } from './names.ts';
+import { PORTS, PROXY_UID } from '../wire/pod.ts';
+import { STATE_DIRECTORY } from './names.ts';
 import type { Options } from './options.ts';
 
 /** How long a pod without `require-control-plane` waits for a control plane before it goes on without one. */
 const CONTROL_PLANE_WAIT_MS = 10_000;
 
 export interface BootstrapSettings {
-  /** `host:port`, in the order in which they are tried. */
+  /** `host:port`. A sidecar begins with any one of them, and goes on to the next. */
   readonly controlPlane: readonly string[];
   /** Where the sidecar's admin page listens: the kubelet asks for it at the pod's address. */
   readonly adminHost: string;

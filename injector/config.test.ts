@@ -46,6 +46,15 @@ test('resources of the sidecar, and none of one kind', (t) => {
   t.is(resources.memoryLimit, undefined);
 });
 
+test('the Pod Security Standard that the cluster enforces by default', (t) => {
+  t.deepEqual(configOf().surroundings, { meshNamespace: 'cortexflow', podSecurityDefault: 'privileged' });
+  const { surroundings } = configOf({ CORTEXFLOW_POD_SECURITY_DEFAULT: 'restricted' });
+  t.is(surroundings.podSecurityDefault, 'restricted');
+  t.deepEqual(read({ CORTEXFLOW_NAMESPACE: 'cortexflow', CORTEXFLOW_POD_SECURITY_DEFAULT: 'strict' }), {
+    problems: ['CORTEXFLOW_POD_SECURITY_DEFAULT is "strict": use one of privileged, baseline, restricted'],
+  });
+});
+
 test('a certificate from files needs no Secret and no namespace', (t) => {
   const result = read({ CORTEXFLOW_CERTIFICATE_DIRECTORY: '/etc/certificate' });
   t.deepEqual('config' in result && result.config.certificates, {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { type Address, Environment } from '../process/environment.ts';
 import { type Level, LEVELS, type LogFormat } from '../process/log.ts';
+import { POD_SECURITY_LEVELS, type Surroundings } from './eligibility.ts';
 import { readImage } from './options/image.ts';
 import { type Quantity, readCpu, readMemory } from './options/quantity.ts';
 import type { Reading } from './options/reading.ts';
@@ -19,6 +20,8 @@ export interface InjectorConfig {
     readonly adminHost: string;
     readonly resources: ResourceDefaults;
   };
+  /** What decides who is injected, besides pods and namespaces. */
+  readonly surroundings: Surroundings;
   readonly certificates: CertificateSource;
   /** How long an ending injector goes on answering, so that API servers find another replica meanwhile. */
   readonly drainMs: number;
@@ -54,6 +57,14 @@ export function readConfig(lookup: (name: string) => string | undefined): Config
       controlPlane: readControlPlane(environment),
       adminHost: environment.choice('CORTEXFLOW_SIDECAR_ADMIN_HOST', ['0.0.0.0', '::'], '0.0.0.0'),
       resources: readResources(environment),
+    },
+    surroundings: {
+      meshNamespace: environment.string('CORTEXFLOW_NAMESPACE', 'cortexflow'),
+      podSecurityDefault: environment.choice(
+        'CORTEXFLOW_POD_SECURITY_DEFAULT',
+        POD_SECURITY_LEVELS,
+        'privileged',
+      ),
     },
     certificates: readCertificates(environment),
     drainMs: environment.integer('CORTEXFLOW_DRAIN_MS', { min: 0, max: 3_600_000 }, 5_000),

@@ -1,4 +1,5 @@
-import { INIT_CONTAINER, INJECTION, PORTS, PROXY_UID, STATE_VOLUME } from './names.ts';
+import { PORTS, PROXY_UID } from '../wire/pod.ts';
+import { INIT_CONTAINER, INJECTION, STATE_VOLUME } from './names.ts';
 import type { Options } from './options.ts';
 import type { Container, Pod } from './pod.ts';
 
@@ -11,6 +12,7 @@ export function containersOf({ spec }: Pod): Container[] {
 /** What in the pod stands in the way of what would be added to it, each with what to do about it. */
 export function conflictsOf(pod: Pod, { upstreams = [] }: Options): string[] {
   const containers = containersOf(pod);
+  const taken = new Set(upstreams.map(({ port }) => port));
   const mistakes: string[] = [];
   if (pod.spec.volumes?.some(({ name }) => name === STATE_VOLUME)) {
     mistakes.push(`the volume ${STATE_VOLUME} is the proxy's own: give yours another name, ${WAY_OUT}`);
@@ -20,20 +22,20 @@ export function conflictsOf(pod: Pod, { upstreams = [] }: Options): string[] {
   }
   for (const { name, ports } of containers) {
     for (const { containerPort } of ports ?? []) {
-      mistakes.push(...portConflicts(name, containerPort, upstreams));
+      mistakes.push(...portConflicts(name, containerPort, taken));
     }
   }
   return mistakes;
 }
 
-function portConflicts(name: string, port: number, upstreams: NonNullable<Options['upstreams']>): string[] {
+function portConflicts(name: string, port: number, taken: ReadonlySet<number>): string[] {
   if (port >= PORTS.first && port <= PORTS.last) {
     return [
       `container ${name} has containerPort ${port}: the proxy listens on ${PORTS.first} to ${PORTS.last} in every ` +
         `pod; use another port, ${WAY_OUT}`,
     ];
   }
-  return upstreams.some((upstream) => upstream.port === port)
+  return taken.has(port)
     ? [
         `container ${name} has containerPort ${port}, where annotation cortexflow.io/upstreams has the proxy ` +
           'listen: use another port in one of them',

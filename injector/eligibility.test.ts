@@ -8,6 +8,10 @@ function pod(metadata: Pod['metadata'] = {}, spec: Partial<Pod['spec']> = {}): P
   return { metadata: { name: 'web', ...metadata }, spec: { containers: [{ name: 'app' }], ...spec } };
 }
 
+function annotated(length: number): Pod {
+  return pod({ annotations: { 'cortexflow.io/a': 'x'.repeat(length) } });
+}
+
 function reason(subject: Pod, namespace: Namespace = demo): string {
   const eligibility = checkAndValidatePod(subject, namespace);
   return eligibility.kind === 'ineligible' ? eligibility.reason : eligibility.kind;
@@ -40,10 +44,13 @@ test('pods of the system namespaces never are, whatever they say', (t) => {
 });
 
 test('the mesh itself, host network, mirrors, Windows', (t) => {
+  const component = pod({ labels: { 'cortexflow.io/component': 'injector' } });
   t.is(
-    reason(pod({ labels: { 'cortexflow.io/component': 'injector' } })),
+    reason(component, { name: 'cortexflow' }),
     'it is a part of the mesh itself (label cortexflow.io/component)',
   );
+  // Anybody may write that label.
+  t.is(reason(component), 'eligible');
   t.is(reason(pod({}, { hostNetwork: true })), "it is on the node's network (hostNetwork: true)");
   t.is(reason(pod({}, { hostNetwork: false })), 'eligible');
   t.is(
@@ -53,6 +60,14 @@ test('the mesh itself, host network, mirrors, Windows', (t) => {
   t.is(reason(pod({}, { os: { name: 'windows' } })), 'it runs on Windows');
   t.is(reason(pod({}, { nodeSelector: { 'kubernetes.io/os': 'windows' } })), 'it runs on Windows');
   t.is(reason(pod({}, { os: { name: 'linux' } })), 'eligible');
+});
+
+test('a pod with more annotations than the API server takes is not looked into', (t) => {
+  t.is(reason(annotated(262_144 - 15)), 'eligible');
+  t.is(
+    reason(annotated(262_144 - 14)),
+    'its annotations are longer than 256 KiB, which the API server refuses',
+  );
 });
 
 test('a pod that has a proxy keeps the one it has', (t) => {
@@ -111,6 +126,22 @@ test('where Pod Security would refuse what is added, a pod stays as it is, unles
     reason(pod(), { name: 'demo', labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } }),
     'eligible',
   );
+});
+
+test('a standard that the cluster enforces by default counts where a namespace names none', (t) => {
+  const surroundings = { meshNamespace: 'cortexflow', podSecurityDefault: 'baseline' } as const;
+  const kindIn = (namespace: Namespace, subject = pod()): string =>
+    checkAndValidatePod(subject, namespace, surroundings).kind;
+  const left = checkAndValidatePod(pod(), demo, surroundings);
+  t.is(
+    left.kind === 'ineligible' && left.reason,
+    'namespace demo says nothing of Pod Security, and CORTEXFLOW_POD_SECURITY_DEFAULT of the injector is baseline, ' +
+      "which forbids the proxy's init container NET_ADMIN: label the namespace " +
+      'pod-security.kubernetes.io/enforce=privileged, or proxy-injection=enabled if its pods are exempt',
+  );
+  t.is(kindIn({ ...demo, labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } }), 'eligible');
+  t.is(kindIn({ ...demo, labels: { 'proxy-injection': 'enabled' } }), 'eligible');
+  t.is(kindIn(demo, pod({ labels: { 'proxy-injection': 'enabled' } })), 'eligible');
 });
 
 test('what is in the way, each with the fix', (t) => {

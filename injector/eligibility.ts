@@ -1,6 +1,7 @@
+import { INJECTED_LABEL } from '../wire/pod.ts';
 import { conflictsOf, containersOf, surprisesOf } from './conflicts.ts';
 import { type Labelled, type Wish, wishOf } from './injection-wish.ts';
-import { COMPONENT_LABEL, INJECTED_LABEL, INJECTION, SIDECAR_CONTAINER } from './names.ts';
+import { COMPONENT_LABEL, INJECTION, SIDECAR_CONTAINER } from './names.ts';
 import { type Options, readOptions } from './options.ts';
 import type { Pod } from './pod.ts';
 
@@ -22,15 +23,34 @@ const SYSTEM_NAMESPACES: ReadonlySet<string> = new Set(['kube-system', 'kube-pub
 /** Containers by which a pod is known to have a proxy. */
 const PROXIES: ReadonlySet<string> = new Set([SIDECAR_CONTAINER, 'cortexflow-proxy']);
 
+/** Of all names and values of annotations; Kubernetes' TotalAnnotationSizeLimitB. */
+const MOST_ANNOTATION_BYTES = 256 * 1024;
+
 /** The annotation that the kubelet puts on what it shows of a static pod. */
 const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 const ENFORCE_LABEL = 'pod-security.kubernetes.io/enforce';
 
+export const POD_SECURITY_LEVELS = ['privileged', 'baseline', 'restricted'] as const;
+
+/** What a pod does not say, and its namespace neither. */
+export interface Surroundings {
+  /** The namespace of the mesh's own pods. */
+  readonly meshNamespace: string;
+  /** The Pod Security Standard that the API server enforces in a namespace that names none. */
+  readonly podSecurityDefault: (typeof POD_SECURITY_LEVELS)[number];
+}
+
+const USUAL: Surroundings = { meshNamespace: 'cortexflow', podSecurityDefault: 'privileged' };
+
 /** Whether a pod gets a sidecar, and with which options; if not, why. Pure. */
-export function checkAndValidatePod(pod: Pod, namespace: Namespace): Eligibility {
+export function checkAndValidatePod(
+  pod: Pod,
+  namespace: Namespace,
+  surroundings: Surroundings = USUAL,
+): Eligibility {
   const own = wishOf(pod.metadata);
-  const obstacle = obstacleOf(pod, namespace.name);
+  const obstacle = obstacleOf(pod, namespace.name, surroundings);
   if (obstacle !== undefined)
     return { kind: 'ineligible', ...obstacle, warnings: disappointed(pod, own, obstacle) };
   if (own.kind === 'unclear') return { kind: 'mistaken', mistakes: [own.sentence] };
@@ -42,7 +62,7 @@ export function checkAndValidatePod(pod: Pod, namespace: Namespace): Eligibility
     if (theirs.kind === 'disabled') {
       return leftOut(pod, `its namespace, ${namespace.name}, says ${INJECTION}: disabled`);
     }
-    const ban = theirs.kind === 'enabled' ? undefined : podSecurityBan(namespace);
+    const ban = theirs.kind === 'enabled' ? undefined : podSecurityBan(namespace, surroundings);
     if (ban !== undefined)
       return { kind: 'ineligible', reason: ban, warnings: [...warnings, `not injected: ${ban}`] };
   }
@@ -67,10 +87,10 @@ interface Obstacle {
 }
 
 /** What keeps a pod out of the mesh whatever it and its namespace say. */
-function obstacleOf(pod: Pod, namespace: string): Obstacle | undefined {
+function obstacleOf(pod: Pod, namespace: string, { meshNamespace }: Surroundings): Obstacle | undefined {
   const { metadata, spec } = pod;
   if (SYSTEM_NAMESPACES.has(namespace)) return { reason: `namespace ${namespace} is never injected` };
-  if (metadata.labels?.[COMPONENT_LABEL] !== undefined) {
+  if (namespace === meshNamespace && isComponent(pod)) {
     return { reason: `it is a part of the mesh itself (label ${COMPONENT_LABEL})` };
   }
   const proxy = containersOf(pod).find(({ name }) => PROXIES.has(name));
@@ -80,7 +100,24 @@ function obstacleOf(pod: Pod, namespace: string): Obstacle | undefined {
     return { reason: 'it is the mirror of a static pod, which the kubelet runs as it is' };
   }
   if (spec.hostNetwork) return { reason: "it is on the node's network (hostNetwork: true)" };
-  return isWindows(pod) ? { reason: 'it runs on Windows' } : undefined;
+  if (isWindows(pod)) return { reason: 'it runs on Windows' };
+  return isOverAnnotated(metadata.annotations)
+    ? { reason: 'its annotations are longer than 256 KiB, which the API server refuses' }
+    : undefined;
+}
+
+/** A pod is reviewed before it is validated. */
+function isOverAnnotated(annotations: Pod['metadata']['annotations']): boolean {
+  let bytes = 0;
+  for (const name in annotations) {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(annotations[name] ?? '');
+  }
+  return bytes > MOST_ANNOTATION_BYTES;
+}
+
+/** Anybody may label a pod: it counts in the mesh's own namespace alone. */
+function isComponent({ metadata }: Pod): boolean {
+  return metadata.labels?.[COMPONENT_LABEL] !== undefined;
 }
 
 function isWindows({ spec }: Pod): boolean {
@@ -118,11 +155,19 @@ function unclearNamespace(name: string, wish: Wish): string[] {
  * Where the Pod Security Standards are enforced, no pod gets past the API server whose init container has
  * NET_ADMIN: better a pod outside the mesh than none. Whoever says `enabled` knows of an exemption.
  */
-function podSecurityBan({ name, labels }: Namespace): string | undefined {
-  const level = labels?.[ENFORCE_LABEL];
+function podSecurityBan(
+  { name, labels }: Namespace,
+  { podSecurityDefault }: Surroundings,
+): string | undefined {
+  const own = labels?.[ENFORCE_LABEL];
+  const level = own ?? podSecurityDefault;
   if (level !== 'baseline' && level !== 'restricted') return undefined;
+  const enforced =
+    own === undefined
+      ? `namespace ${name} says nothing of Pod Security, and CORTEXFLOW_POD_SECURITY_DEFAULT of the injector is ${level}`
+      : `namespace ${name} enforces the Pod Security Standard ${level}`;
   return (
-    `namespace ${name} enforces the Pod Security Standard ${level}, which forbids the proxy's init container ` +
-    `NET_ADMIN: label it ${ENFORCE_LABEL}=privileged, or ${INJECTION}=enabled if its pods are exempt`
+    `${enforced}, which forbids the proxy's init container NET_ADMIN: label the namespace ` +
+    `${ENFORCE_LABEL}=privileged, or ${INJECTION}=enabled if its pods are exempt`
   );
 }

@@ -1,5 +1,4 @@
-import { PREFIX } from './names.ts';
-import type { Options } from './options.ts';
+import { isOption, type Options } from './options.ts';
 import { patchOf } from './patch.ts';
 import type { Pod, TextMap } from './pod.ts';
 import { proxyContainers, type ProxySettings } from './sidecar-containers.ts';
@@ -9,6 +8,8 @@ export type Injection = (pod: Pod, options: Options) => string;
 
 /** Patches that are kept, at some 5 KB each; whoever makes up others makes them anew. */
 const MOST_KEPT = 1_000;
+/** In characters. A patch is some times as long as what it was asked for with: long ones are made each time. */
+const LONGEST_KEY = 1_024;
 
 /**
  * The pods of one Deployment get one patch, and so do most others: it depends on our annotations and on what of
@@ -21,6 +22,7 @@ export function createInjection(settings: ProxySettings): Injection {
     const known = made.get(key);
     if (known !== undefined) return known;
     const patch = encodedPatch(pod, options, settings);
+    if (key.length > LONGEST_KEY) return patch;
     if (made.size >= MOST_KEPT) made.clear();
     made.set(key, patch);
     return patch;
@@ -42,7 +44,7 @@ function shapeOf({ metadata, spec }: Pod): string {
 function askedBy(annotations: TextMap | null | undefined): string {
   const ours: (string | undefined)[] = [];
   for (const name in annotations) {
-    if (name.startsWith(PREFIX)) ours.push(name, annotations?.[name]);
+    if (isOption(name)) ours.push(name, annotations?.[name]);
   }
   return ours.length === 0 ? '' : JSON.stringify(ours);
 }

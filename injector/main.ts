@@ -1,13 +1,16 @@
 import { lookup } from 'node:dns/promises';
+import type { Server } from 'node:https';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { connectApiServer } from '../api-server/connection.ts';
+import { surviveAcceptErrors } from '../process/accept-errors.ts';
 import { startAdmin } from '../process/admin.ts';
+import type { Address } from '../process/environment.ts';
 import { hostPort, listen } from '../process/listen.ts';
 import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
 import { runProgram } from '../process/program.ts';
 import { Readiness } from '../process/readiness.ts';
 import { schedule } from '../process/schedule.ts';
-import { shutDownOnSignal } from '../process/shutdown.ts';
+import { type ShutdownStep, shutDownOnSignal } from '../process/shutdown.ts';
 import { createApp } from './app.ts';
 import { ServedCertificate } from './certificates/serving.ts';
 import { type Certificates, startCertificates } from './certificates/start.ts';
@@ -16,6 +19,7 @@ import { ControlPlaneAddresses } from './control-plane-addresses.ts';
 import { createInjection, type Injection } from './injection.ts';
 import { exposeReviews, exposeUpkeep } from './metrics.ts';
 import { type Namespaces, watchNamespaces } from './namespaces.ts';
+import { requireNativeSidecars } from './native-sidecars.ts';
 import { createReviewer } from './reviewer.ts';
 import { closeServer, createWebhookServer } from './server.ts';
 
@@ -33,7 +37,8 @@ async function start(config: InjectorConfig, level: LogLevel, logger: Logger): P
   const { injection, addresses } = prepareInjection(config.proxy, logger);
 
   const ending = new AbortController();
-  const review = createReviewer({ findNamespace: namespaces.find, injection });
+  const { surroundings } = config;
+  const review = createReviewer({ findNamespace: namespaces.find, injection, surroundings });
   const observe = exposeReviews(registry);
   const webhook = createWebhookServer(
     createApp({ review, observe, isEnding: () => ending.signal.aborted, logger }),
@@ -48,26 +53,30 @@ async function start(config: InjectorConfig, level: LogLevel, logger: Logger): P
 
   collectDefaultMetrics({ register: registry });
   exposeUpkeep(registry, { namespaces: namespaces.watch, certificate: served, certificates });
-  const admin = await startAdmin({ ...config.admin, readiness, registry, level });
-  const port = await listen(webhook, 'the webhook', config.webhook.host, config.webhook.port);
+  const admin = await startAdmin({ ...config.admin, readiness, registry, level, logger });
+  const port = await listenForReviews(webhook, config.webhook, logger);
+  const version = requireNativeSidecars(api, { logger, readiness });
   void addresses.start();
-  shutDownOnSignal({
-    logger,
-    timeoutMs: config.shutdownMs,
-    steps: [
-      { name: 'readiness', run: () => void readiness.block('shutting down') },
-      { name: 'connections', run: () => letGo(ending, config.drainMs) },
-      { name: 'reviews', run: () => closeServer(webhook) },
-      { name: 'API server', run: () => close(certificates, namespaces.watch, addresses, api) },
-      { name: 'admin page', run: () => admin.close() },
-    ],
-  });
+  const steps: readonly ShutdownStep[] = [
+    { name: 'readiness', run: () => void readiness.block('shutting down') },
+    { name: 'connections', run: () => letGo(ending, config.drainMs) },
+    { name: 'reviews', run: () => closeServer(webhook) },
+    { name: 'API server', run: () => close(version, certificates, namespaces.watch, addresses, api) },
+    { name: 'admin page', run: () => admin.close() },
+  ];
+  shutDownOnSignal({ logger, timeoutMs: config.shutdownMs, steps });
 
   logger.info('Serving', {
     webhook: hostPort(config.webhook.host, port),
     admin: hostPort(config.admin.host, admin.port),
     apiServer: api.address,
   });
+}
+
+async function listenForReviews(webhook: Server, { host, port }: Address, logger: Logger): Promise<number> {
+  const bound = await listen(webhook, 'the webhook', host, port);
+  surviveAcceptErrors(webhook, 'the webhook', logger);
+  return bound;
 }
 
 /** What pods get, made anew whenever the control plane's address changes. */

@@ -54,6 +54,8 @@ const noImage = 'is no image: write one such as registry.example/cortexflow/side
 const noCpu = 'is no amount of CPU: write thousandths of a core such as 100m, or cores such as 0.5';
 const noMemory = 'is no amount of memory: write mebibytes such as 64Mi, or bytes';
 
+const noTaker = 'use a port of the pod, with the path where there is one, such as 7000 or 7000/messages';
+
 const WRONG: readonly (readonly [name: string, value: string, what: string])[] = [
   ['exclude-inbound-ports', 'http', `"http" is no port: ${ports}`],
   ['exclude-inbound-ports', '0', `"0" is no port: ${ports}`],
@@ -117,30 +119,26 @@ const WRONG: readonly (readonly [name: string, value: string, what: string])[] =
     'listens on 127.0.0.1:8080 twice: give each upstream its own port',
   ],
   [
-    'deliver-messages-to',
-    'http://app:7000',
-    'use a port of the pod, with the path where there is one, such as 7000 or 7000/messages',
+    'upstreams',
+    '127.0.0.1:8080=a.b:1,0.0.0.0:8080=c.d:2',
+    'listens on 127.0.0.1:8080 and 0.0.0.0:8080, which meet: give each upstream its own port',
   ],
   [
-    'deliver-messages-to',
-    '0',
-    'use a port of the pod, with the path where there is one, such as 7000 or 7000/messages',
+    'upstreams',
+    '[::]:8080=a.b:1,127.0.0.1:8080=c.d:2',
+    'listens on [::]:8080 and 127.0.0.1:8080, which meet: give each upstream its own port',
   ],
   [
-    'deliver-messages-to',
-    '65536',
-    'use a port of the pod, with the path where there is one, such as 7000 or 7000/messages',
+    'upstreams',
+    '10.0.0.7:8080=hello.demo:80',
+    'cannot listen on "10.0.0.7:8080", which no pod has before it is made: give an address of loopback, such as ' +
+      '127.0.0.1:8080 or [::1]:8080, or all of them, 0.0.0.0:8080',
   ],
-  [
-    'deliver-messages-to',
-    '7000messages',
-    'use a port of the pod, with the path where there is one, such as 7000 or 7000/messages',
-  ],
-  [
-    'deliver-messages-to',
-    '7000/a b',
-    'use a port of the pod, with the path where there is one, such as 7000 or 7000/messages',
-  ],
+  ['deliver-messages-to', 'http://app:7000', noTaker],
+  ['deliver-messages-to', '0', noTaker],
+  ['deliver-messages-to', '65536', noTaker],
+  ['deliver-messages-to', '7000messages', noTaker],
+  ['deliver-messages-to', '7000/a b', noTaker],
   [
     'deliver-messages-to',
     '5054',
@@ -169,6 +167,15 @@ for (const [name, value, what] of WRONG) {
     t.is(mistakeOf(name, value), `annotation cortexflow.io/${name} is ${JSON.stringify(value)}: ${what}`);
   });
 }
+
+test('more upstreams than a sidecar should listen for', (t) => {
+  const upstreams = Array.from({ length: 101 }, (_, index) => `127.0.0.1:${8_000 + index}=hello.demo:80`);
+  t.regex(
+    mistakeOf('upstreams', upstreams.join()) ?? '',
+    /: has 101 upstreams: a pod has at most 100, leave some out$/,
+  );
+  t.is(mistakeOf('upstreams', upstreams.slice(1).join()), undefined);
+});
 
 test('a request above the limit names both', (t) => {
   const { mistakes } = readOptions({
@@ -204,6 +211,15 @@ test('an unknown annotation is a warning that names the nearest', (t) => {
     'annotation cortexflow.io/colour is unknown and does nothing',
     'annotation cortexflow.io/ is unknown and does nothing',
   ]);
+});
+
+test('of very many unknown annotations the first ones are told, and of long names the beginning', (t) => {
+  const names = Array.from({ length: 5_000 }, (_, index) => `cortexflow.io/${index}-exclude-outbond-ports`);
+  const { warnings } = readOptions(Object.fromEntries(names.map((name) => [name, ''])));
+  t.is(warnings.length, 11);
+  t.is(warnings.at(-1), '4990 more annotations cortexflow.io/… are unknown and do nothing');
+  const [long = ''] = readOptions({ [`cortexflow.io/${'a'.repeat(200_000)}`]: '' }).warnings;
+  t.regex(long, /^annotation cortexflow\.io\/a{46}… is unknown and does nothing$/);
 });
 
 test('a long value is cut in the message, and takes no long time', (t) => {

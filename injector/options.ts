@@ -1,7 +1,8 @@
+import { type Level, LEVELS } from '../process/log.ts';
 import { nearestWord } from '../process/nearest-word.ts';
 import { INJECTION, PREFIX } from './names.ts';
 import { readCidrs } from './options/cidrs.ts';
-import { excerpt } from './options/excerpt.ts';
+import { beginning, excerpt } from './options/excerpt.ts';
 import { readImage } from './options/image.ts';
 import { readMessageTaker } from './options/message-taker.ts';
 import { readPorts } from './options/ports.ts';
@@ -19,7 +20,7 @@ export interface Options {
   readonly upstreams?: readonly Upstream[];
   /** An address of HTTP. */
   readonly deliverMessagesTo?: string;
-  readonly logLevel?: LogLevel;
+  readonly logLevel?: Level;
   readonly image?: string;
   readonly cpuRequest?: Quantity;
   readonly cpuLimit?: Quantity;
@@ -27,9 +28,6 @@ export interface Options {
   readonly memoryLimit?: Quantity;
   readonly requireControlPlane?: boolean;
 }
-
-const LOG_LEVELS = ['error', 'warn', 'info', 'debug'] as const;
-type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface ReadOptions {
   readonly options: Options;
@@ -52,7 +50,7 @@ const ANNOTATIONS: Readonly<Record<string, Annotation>> = {
   [`${PREFIX}exclude-outbound-cidrs`]: { option: 'excludeOutboundCidrs', read: readCidrs },
   [`${PREFIX}upstreams`]: { option: 'upstreams', read: readUpstreams },
   [`${PREFIX}deliver-messages-to`]: { option: 'deliverMessagesTo', read: readMessageTaker },
-  [`${PREFIX}log-level`]: { option: 'logLevel', read: oneOf(LOG_LEVELS) },
+  [`${PREFIX}log-level`]: { option: 'logLevel', read: oneOf(LEVELS) },
   [`${PREFIX}proxy-image`]: { option: 'image', read: readImage },
   [`${PREFIX}proxy-cpu-request`]: { option: 'cpuRequest', read: readCpu },
   [`${PREFIX}proxy-cpu-limit`]: { option: 'cpuLimit', read: readCpu },
@@ -63,6 +61,9 @@ const ANNOTATIONS: Readonly<Record<string, Annotation>> = {
 
 /** Without the prefix, which is most of a name and says nothing about what was meant. */
 const KNOWN = [...Object.keys(ANNOTATIONS).map((name) => name.slice(PREFIX.length)), INJECTION];
+
+/** How many unknown annotations are told: a pod may have thousands. */
+const MOST_UNKNOWN = 10;
 
 const NOTHING_ASKED: ReadOptions = { options: {}, mistakes: [], warnings: [] };
 
@@ -78,23 +79,34 @@ export function readOptions(annotations: TextMap | null | undefined): ReadOption
 function readOurs(names: readonly string[], annotations: TextMap): ReadOptions {
   const options: Record<string, unknown> = {};
   const mistakes: string[] = [];
-  const warnings: string[] = [];
+  const unknown: string[] = [];
   for (const name of names) {
-    const annotation = Object.hasOwn(ANNOTATIONS, name) ? ANNOTATIONS[name] : undefined;
+    const annotation = isOption(name) ? ANNOTATIONS[name] : undefined;
     const value = annotations[name]?.trim() ?? '';
-    if (annotation === undefined) warnings.push(isUnknown(name));
+    if (annotation === undefined) unknown.push(name);
     else if (value !== '') {
       const reading = annotation.read(value);
       if (reading.ok) options[annotation.option] = reading.value;
       else mistakes.push(`annotation ${name} is ${excerpt(value)}: ${reading.what}`);
     }
   }
-  return { options, mistakes: [...mistakes, ...contradictions(options)], warnings };
+  return { options, mistakes: [...mistakes, ...contradictions(options)], warnings: areUnknown(unknown) };
+}
+
+/** Whether options are read from an annotation of this name. */
+export function isOption(name: string): boolean {
+  return Object.hasOwn(ANNOTATIONS, name);
+}
+
+function areUnknown(names: readonly string[]): string[] {
+  const more = names.length - MOST_UNKNOWN;
+  const told = names.slice(0, MOST_UNKNOWN).map(isUnknown);
+  return more > 0 ? [...told, `${more} more annotations ${PREFIX}… are unknown and do nothing`] : told;
 }
 
 function isUnknown(name: string): string {
   const meant = nearestWord(name.slice(PREFIX.length), KNOWN);
-  const unknown = `annotation ${name} is unknown and does nothing`;
+  const unknown = `annotation ${beginning(name)} is unknown and does nothing`;
   if (meant === undefined) return unknown;
   return `${unknown}: did you mean ${meant === INJECTION ? INJECTION : PREFIX + meant}?`;
 }

@@ -1,4 +1,5 @@
-import { INJECTED_LABEL, STATE_VOLUME } from './names.ts';
+import { INJECTED_LABEL } from '../wire/pod.ts';
+import { STATE_VOLUME } from './names.ts';
 import type { Pod } from './pod.ts';
 import type { ProxyContainers } from './sidecar-containers.ts';
 

@@ -11,6 +11,10 @@ export interface BodyLimits {
   readonly bodyBytes: number;
   /** Of all that are being read at once. */
   readonly allBodiesBytes: number;
+  /** Of all that one remote address is sending. */
+  readonly addressBytes: number;
+  /** A body that is no longer than this is read however much is being read: most reviews are, by far. */
+  readonly smallBodyBytes: number;
   /** How much of a body that is too long is read, and forgotten, so that its sender hears why. */
   readonly discardedBytes: number;
 }
@@ -18,6 +22,8 @@ export interface BodyLimits {
 export const BODY_LIMITS: BodyLimits = {
   bodyBytes: 4 * 1024 ** 2,
   allBodiesBytes: 64 * 1024 ** 2,
+  addressBytes: 16 * 1024 ** 2,
+  smallBodyBytes: 64 * 1024,
   discardedBytes: 64 * 1024 ** 2,
 };
 
@@ -28,6 +34,8 @@ export class BodyReader {
   readonly #limits: BodyLimits;
   /** Bytes of all bodies that are being read. */
   #held = 0;
+  /** Likewise, by the remote address that sends them. */
+  readonly #heldFrom = new Map<string, number>();
 
   constructor(limits: BodyLimits = BODY_LIMITS) {
     this.#limits = limits;
@@ -35,12 +43,13 @@ export class BodyReader {
 
   read(request: IncomingMessage): Promise<Body> {
     return new Promise((resolve) => {
+      const { remoteAddress = '' } = request.socket;
       const body: Buffer[] = [];
       let held = 0;
       let received = 0;
       let refusal: Refusal | undefined;
       const release = (): void => {
-        this.#held -= held;
+        this.#hold(remoteAddress, -held);
         held = 0;
         body.length = 0;
       };
@@ -52,9 +61,9 @@ export class BodyReader {
         received += chunk.length;
         if (refusal === undefined) {
           held += chunk.length;
-          this.#held += chunk.length;
+          this.#hold(remoteAddress, chunk.length);
           body.push(chunk);
-          refusal = this.#refusal(held);
+          refusal = this.#refusal(remoteAddress, held);
           if (refusal !== undefined) release();
         }
         if (received > this.#limits.discardedBytes) end(false);
@@ -65,12 +74,20 @@ export class BodyReader {
     });
   }
 
-  #refusal(length: number): Refusal | undefined {
-    const { bodyBytes, allBodiesBytes } = this.#limits;
+  #hold(address: string, bytes: number): void {
+    this.#held += bytes;
+    const held = (this.#heldFrom.get(address) ?? 0) + bytes;
+    if (held > 0) this.#heldFrom.set(address, held);
+    else this.#heldFrom.delete(address);
+  }
+
+  #refusal(address: string, length: number): Refusal | undefined {
+    const { bodyBytes, allBodiesBytes, addressBytes, smallBodyBytes } = this.#limits;
     if (length > bodyBytes) {
       return { ok: false, status: 413, sentence: `the body is longer than ${bodyBytes} bytes` };
     }
-    return this.#held > allBodiesBytes
+    if (length <= smallBodyBytes) return undefined;
+    return this.#held > allBodiesBytes || (this.#heldFrom.get(address) ?? 0) > addressBytes
       ? { ok: false, status: 503, sentence: 'too many long bodies at once: try again' }
       : undefined;
   }

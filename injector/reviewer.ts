@@ -1,6 +1,6 @@
-import { checkAndValidatePod, type Namespace } from './eligibility.ts';
+import { checkAndValidatePod, type Eligibility, type Namespace, type Surroundings } from './eligibility.ts';
 import type { Injection } from './injection.ts';
-import { podName } from './pod.ts';
+import { type Pod, podName } from './pod.ts';
 import { readReview, reviewAnswer, type Verdict } from './review.ts';
 
 /** How a review ended. `error`: it could not be understood, or a fault of ours. */
@@ -13,6 +13,8 @@ export interface ReviewerOptions {
   readonly findNamespace: FindNamespace;
   /** Asked each time: it changes with the control plane's address. */
   readonly injection: () => Injection;
+  /** Default: as in a cluster that enforces no Pod Security Standard by itself. */
+  readonly surroundings?: Surroundings;
 }
 
 export interface ReviewAnswer {
@@ -28,7 +30,13 @@ const MOST_MISTAKES = 10;
 /** From the body of a request to the body of its answer. */
 export type Reviewer = (body: string) => ReviewAnswer | Promise<ReviewAnswer>;
 
-export function createReviewer({ findNamespace, injection }: ReviewerOptions): Reviewer {
+export function createReviewer({ findNamespace, injection, surroundings }: ReviewerOptions): Reviewer {
+  const judge = (review: PodReview, namespace: Namespace | undefined): ReviewAnswer => {
+    const found = namespace ?? { name: review.namespace };
+    const eligibility = checkAndValidatePod(review.pod, found, surroundings);
+    const remarks = unread(review.namespace, namespace);
+    return answered(review.uid, verdictOn(review.pod, eligibility, remarks, injection()));
+  };
   return (body) => {
     const review = readReview(body);
     if (review.kind === 'malformed') return { status: 400, outcome: 'error', text: review.sentence };
@@ -37,8 +45,8 @@ export function createReviewer({ findNamespace, injection }: ReviewerOptions): R
     }
     const namespace = findNamespace(review.namespace);
     return namespace instanceof Promise
-      ? namespace.then((found) => answered(review.uid, verdictOn(review, found, injection())))
-      : answered(review.uid, verdictOn(review, namespace, injection()));
+      ? namespace.then((found) => judge(review, found))
+      : judge(review, namespace);
   };
 }
 
@@ -48,15 +56,16 @@ function answered(uid: string, verdict: Verdict): ReviewAnswer {
 
 type PodReview = Extract<ReturnType<typeof readReview>, { kind: 'pod' }>;
 
-function verdictOn(review: PodReview, namespace: Namespace | undefined, injection: Injection): Verdict {
-  const { pod } = review;
-  const eligibility = checkAndValidatePod(pod, namespace ?? { name: review.namespace });
+function verdictOn(
+  pod: Pod,
+  eligibility: Eligibility,
+  remarks: readonly string[],
+  injection: Injection,
+): Verdict {
   if (eligibility.kind === 'mistaken') {
     return { outcome: 'rejected', message: `pod ${podName(pod)}: ${enumerated(eligibility.mistakes)}` };
   }
-  const warnings = [...unread(review.namespace, namespace), ...eligibility.warnings].map(
-    (warning) => `pod ${podName(pod)}: ${warning}`,
-  );
+  const warnings = [...remarks, ...eligibility.warnings].map((warning) => `pod ${podName(pod)}: ${warning}`);
   return eligibility.kind === 'ineligible'
     ? { outcome: 'skipped', reason: eligibility.reason, warnings }
     : { outcome: 'injected', patch: injection(pod, eligibility.options), warnings };

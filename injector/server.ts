@@ -1,4 +1,5 @@
 import { createServer, type Server } from 'node:https';
+import { limitConnections } from '../process/connection-limit.ts';
 import type { Handler } from './app.ts';
 
 /**
@@ -10,6 +11,15 @@ const KEEP_ALIVE_MS = 120_000;
 const HEADERS_MS = 5_000;
 /** For a request with its body; an API server waits for an answer for 30 s at most. */
 const REQUEST_MS = 10_000;
+
+/** Whoever does not take an answer holds no connection for longer; those that are kept alive are not meant. */
+const SILENCE_MS = 15_000;
+
+/**
+ * An API server has as many as it makes pods at once, 200 by default; several may share an address, behind a
+ * konnectivity agent or a translator.
+ */
+const CONNECTIONS = { total: 1_024, perAddress: 256 };
 
 /** The webhook's HTTPS server. Until it has a certificate (setSecureContext), handshakes with it fail. */
 export function createWebhookServer(handler: Handler): Server {
@@ -24,7 +34,8 @@ export function createWebhookServer(handler: Handler): Server {
     },
     handler,
   );
-  server.maxConnections = 1_024;
+  server.timeout = SILENCE_MS;
+  limitConnections(server, CONNECTIONS);
   return server;
 }
 

@@ -1,12 +1,6 @@
+import { PORTS, PROXY_UID } from '../wire/pod.ts';
 import { type BootstrapSettings, bootstrapOf } from './bootstrap.ts';
-import {
-  INIT_CONTAINER,
-  PORTS,
-  PROXY_UID,
-  SIDECAR_CONTAINER,
-  STATE_DIRECTORY,
-  STATE_VOLUME,
-} from './names.ts';
+import { INIT_CONTAINER, SIDECAR_CONTAINER, STATE_DIRECTORY, STATE_VOLUME } from './names.ts';
 import type { Options } from './options.ts';
 import { type ResourceDefaults, type Resources, resourcesOf } from './resources.ts';
 

@@ -1,5 +1,7 @@
 import test from 'ava';
+import { once } from 'node:events';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { Counter, Registry } from 'prom-client';
 import { startAdmin, text } from './admin.ts';
 import { LogLevel } from './log.ts';
@@ -15,7 +17,7 @@ async function started(t: { teardown: (fn: () => Promise<void>) => void }, host 
     readiness,
     registry,
     level,
-    routes: {
+    localRoutes: {
       'GET /config': () => text(200, 'config'),
       'GET /broken': () => {
         throw new Error('the table is on fire');
@@ -42,6 +44,17 @@ test('health, and readiness with its reasons', async (t) => {
   t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready\n' });
   readiness.remark(() => 'services were last heard of 75 s ago');
   t.deepEqual(await ask('/readyz'), { status: 200, body: 'ready\nservices were last heard of 75 s ago\n' });
+});
+
+test('connections that say nothing keep no probe out', async (t) => {
+  const { ask, port } = await started(t);
+  for (let count = 0; count < 200; count += 1) {
+    const silent = connect({ host: '127.0.0.1', port });
+    silent.on('error', () => {});
+    t.teardown(async () => void silent.destroy());
+    await once(silent, 'connect');
+  }
+  t.is((await ask('/healthz')).status, 200);
 });
 
 test('metrics of the registry', async (t) => {

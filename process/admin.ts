@@ -2,8 +2,11 @@ import type * as Http from 'node:http';
 import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
 import type { Registry } from 'prom-client';
+import { surviveAcceptErrors } from './accept-errors.ts';
+import { limitConnections } from './connection-limit.ts';
 import { listen } from './listen.ts';
-import { isLevel, LEVELS, type LogLevel } from './log.ts';
+import { isLevel, LEVELS, type Logger, type LogLevel } from './log.ts';
+import { isFromHere } from './peer.ts';
 import type { Readiness } from './readiness.ts';
 
 /**
@@ -27,8 +30,13 @@ export interface AdminOptions {
   readonly readiness: Readiness;
   readonly registry: Registry;
   readonly level: LogLevel;
-  /** Keyed `METHOD /path`. */
-  readonly routes?: Readonly<Record<string, AdminRoute>>;
+  /** Hears of connections that could not be accepted. */
+  readonly logger?: Logger;
+  /**
+   * Keyed `METHOD /path`. Answered to this machine alone, as everything is that changes something: to somebody there,
+   * or in the pod, `kubectl port-forward` included.
+   */
+  readonly localRoutes?: Readonly<Record<string, AdminRoute>>;
 }
 
 export interface Admin {
@@ -44,18 +52,26 @@ export function json(value: unknown): AdminAnswer {
   return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
 }
 
+/** A kubelet's probe and a Prometheus need one each. */
+const CONNECTIONS = { total: 128, perAddress: 32 };
+/** In milliseconds. */
+const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 };
+/** Whoever does not take an answer holds no connection for longer. */
+const SILENCE_MS = 10_000;
+
 /**
  * The page on which a program tells about itself: /healthz, /readyz, /metrics, /log-level and what the
  * program adds. Rejects with a StartupError when it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const routes = new Map(Object.entries({ ...standardRoutes(options), ...options.routes }));
-  const server = createServer((request, response) => {
-    void answer(routes, options.host, request).then((reply) => send(response, request, reply));
+  const routes = new Map(Object.entries({ ...standardRoutes(options), ...options.localRoutes }));
+  const server = createServer(TIMES, (request, response) => {
+    void answer(routes, options, request).then((reply) => send(response, request, reply));
   });
-  server.maxConnections = 128;
-  server.requestTimeout = 10_000;
+  server.timeout = SILENCE_MS;
+  limitConnections(server, CONNECTIONS);
   const port = await listen(server, 'the admin page', options.host, options.port);
+  surviveAcceptErrors(server, 'the admin page', options.logger);
   return {
     port,
     close: () =>
@@ -91,16 +107,18 @@ function setLevel(level: LogLevel, wanted: string): AdminAnswer {
 
 async function answer(
   routes: ReadonlyMap<string, AdminRoute>,
-  boundHost: string,
+  { host, localRoutes = {} }: AdminOptions,
   request: Http.IncomingMessage,
 ): Promise<AdminAnswer> {
   const { url: path = '', method: asked = 'GET' } = request;
   if (!/^\/(?!\/)/.test(path)) return text(400, 'the path of a request begins with one slash');
   const url = new URL(`http://admin${path}`);
   const method = asked === 'HEAD' ? 'GET' : asked;
-  const route = routes.get(`${method} ${url.pathname}`);
-  const unknown = `nothing at ${method} ${url.pathname}; there is ${[...routes.keys()].join(', ')}`;
-  return refusal(request, boundHost) ?? (route === undefined ? text(404, unknown) : perform(route, url));
+  const name = `${method} ${url.pathname}`;
+  const route = routes.get(name);
+  const refused = refusal(request, host) ?? strange(request, method !== 'GET' || name in localRoutes);
+  const unknown = `nothing at ${name}; there is ${[...routes.keys()].join(', ')}`;
+  return refused ?? (route === undefined ? text(404, unknown) : perform(route, url));
 }
 
 async function perform(route: AdminRoute, url: URL): Promise<AdminAnswer> {
@@ -128,6 +146,13 @@ function refusal({ method, headers }: Http.IncomingMessage, boundHost: string): 
   }
   return changes && headers.origin !== undefined
     ? text(403, 'web pages may not change anything here: leave out the Origin header')
+    : undefined;
+}
+
+/** Strangers may read what is cheap to tell; the rest is for whoever may be on this machine. */
+function strange({ socket }: Http.IncomingMessage, isForLocals: boolean): AdminAnswer | undefined {
+  return isForLocals && !isFromHere(socket)
+    ? text(403, 'this is answered to the machine or pod itself: use kubectl port-forward, and ask localhost')
     : undefined;
 }
 

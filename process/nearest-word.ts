@@ -1,10 +1,16 @@
 /** The known word that was most likely meant; undefined where none is close. */
 export function nearestWord(word: string, known: readonly string[]): string | undefined {
   const ranked = known
+    // Words differ by no less than their lengths do: of a word of any length, only those near it are compared.
+    .filter((candidate) => Math.abs(candidate.length - word.length) <= mostEdits(candidate))
     .map((candidate) => ({ candidate, edits: editDistance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .filter(({ candidate, edits }) => edits <= Math.max(1, Math.floor(candidate.length / 3)))
+    .filter(({ candidate, edits }) => edits <= mostEdits(candidate))
     .toSorted((a, b) => a.edits - b.edits);
   return ranked[0]?.candidate;
+}
+
+function mostEdits(candidate: string): number {
+  return Math.max(1, Math.floor(candidate.length / 3));
 }
 
 /** Levenshtein's distance. */

@@ -266,8 +266,8 @@ test('an upstream on the port of the admin page is a mistake', (t) => {
 
 const INTERCEPTION = {
   proxyUid: 2102,
-  outbound: { port: 5054, exclude: { ports: ['22', '8000-8010', 9], cidrs: ['10.1.2.3/8', '192.0.2.7'] } },
-  inbound: { exclude: { cidrs: ['FD00:0:0:1::7/48'] } },
+  outbound: { port: 5054, exclude: { ports: ['22', '8000-8010', 9], cidrs: ['10.0.0.0/8', '192.0.2.7'] } },
+  inbound: { exclude: { cidrs: ['FD00:0:0::/48'] } },
 };
 
 test('a value that begins with a brace is the bootstrap itself', (t) => {
@@ -318,11 +318,20 @@ test('interception, with what is left out of it as the kernel writes it', (t) =>
 });
 
 test('mistakes in what is left out of interception', (t) => {
-  const exclude = { ports: ['0', '9-8', 'http', true], cidrs: ['10.0.0.0/33', '::1%eth0', 'pods'] };
+  const exclude = {
+    ports: ['0', '9-8', 'http', true],
+    cidrs: ['10.0.0.0/33', '::1%eth0', 'pods', '10.1.2.3/8'],
+  };
   const mistakes = mistakesOf(
     load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify({ interception: { outbound: { exclude }, inbond: {} } }) }),
   );
-  t.is(mistakes.length, 8, mistakes.join('\n'));
+  t.is(mistakes.length, 9, mistakes.join('\n'));
+  t.true(
+    mistakes.includes(
+      'CORTEXFLOW_BOOTSTRAP interception.outbound.exclude.cidrs[3] must have no bits set beyond its prefix: write 10.0.0.0/8, and is "10.1.2.3/8"',
+    ),
+    mistakes.join('\n'),
+  );
   t.true(
     mistakes.includes(
       'CORTEXFLOW_BOOTSTRAP interception.outbound.exclude.ports[1] must be a port from 1 to 65535 or a range of them, such as "22" or "8000-8010", and is "9-8"',

@@ -15,7 +15,7 @@ import { VARIABLES } from './config/variables.ts';
 
 export type { Mistake } from './config/mistakes.ts';
 export { describeMistakes } from './config/mistakes.ts';
-export type { Cidr, Interception, PortRange } from './config/interception.ts';
+export type { Interception, PortRange } from './config/interception.ts';
 export type { Upstream } from './config/schema.ts';
 
 type Bootstrap = v.InferOutput<typeof BootstrapSchema>;

@@ -13,12 +13,14 @@ import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { listenForInterception } from './interception.ts';
+import { memoryLimit } from './memory-limit.ts';
 import { exposeMessages } from './message/metrics.ts';
 import { Messages } from './messages.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
 import type { Routes } from './services/decision.ts';
 import { StartReadiness } from './start-readiness.ts';
 import { listenForUpstreams, policyOf } from './upstreams.ts';
+import { ceilingWithin } from './xds/ceiling.ts';
 import { Discovery } from './xds/discovery.ts';
 
 async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promise<void> {
@@ -39,7 +41,8 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     readiness,
     registry,
     level,
-    routes: {
+    logger: log,
+    localRoutes: {
       'GET /config': () => json({ bootstrap: config, messages: messages.view(), ...discovery.view() }),
     },
   });
@@ -80,14 +83,16 @@ function forwarderFor(config: SidecarConfig, routes: Routes, log: Logger): Forwa
       policyOf: policyOf(config.upstreams),
     }),
     log,
-    limits: withinFileLimit(config.limits, log),
+    limits: withinFileLimit(config, log),
   });
 }
 
-function withinFileLimit(limits: SidecarConfig['limits'], log: Logger): SidecarConfig['limits'] {
+function withinFileLimit({ limits, interception }: SidecarConfig, log: Logger): SidecarConfig['limits'] {
   const descriptors = descriptorLimit();
   if (descriptors === undefined) return limits;
-  const maxConnections = Math.min(limits.maxConnections, connectionsWithin(descriptors));
+  // Inbound connections are intercepted or there are none.
+  const fitting = connectionsWithin(descriptors, interception === undefined ? 1 : 2);
+  const maxConnections = Math.min(limits.maxConnections, fitting);
   if (maxConnections < limits.maxConnections) {
     log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
       maxConnections,
@@ -110,6 +115,7 @@ function discover(
     lastGoodFile: config.lastGoodFile,
     endpointsIdleMs: config.endpointsIdleMs,
     waitMs: limits.endpointsWaitMs,
+    ceiling: ceilingWithin(memoryLimit()),
     log,
     world: {
       now: Date.now,

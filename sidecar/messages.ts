@@ -1,5 +1,6 @@
 import { hostPort, StartupError } from '../process/listen.ts';
 import type { Logger } from '../process/log.ts';
+import { PORTS } from '../wire/pod.ts';
 import { Balancer } from './balance/balancer.ts';
 import type { SidecarConfig } from './config.ts';
 import { formatAddress } from './forward/socket-address.ts';
@@ -14,8 +15,6 @@ import { MessageApi } from './message/message-api.ts';
 import { ownAddresses } from './message/own-addresses.ts';
 import { DEFAULT_PEERS, Peers } from './message/peers.ts';
 
-/** Where the sidecars of other pods take messages, if they are not told otherwise: as this one. */
-const MESSAGE_PORT = 5054;
 /** Short: connections have been given their time by now, and messages as well. */
 const DRAIN_MS = 2_000;
 
@@ -42,7 +41,7 @@ export class Messages {
     this.#taker = takerOf(messages, log);
     const delivery = new Delivery({
       directory,
-      locator: new Locator(interception?.outbound.port ?? MESSAGE_PORT),
+      locator: new Locator(interception?.outbound.port ?? PORTS.outbound),
       ownAddresses: ownAddresses(),
       taker: this.#taker,
       // Of its own: messages are no connections, and are not counted among those of a Service's port.

@@ -5,7 +5,7 @@
  *
  *   npm run bench:interception -- [--rounds 5] [--connections 1,16] [--round-trips 2000] [--new-connections 300]
  *
- * Needs Linux, root, nft, ip, nsenter and setpriv. Nothing else should run meanwhile.
+ * Needs Linux, root, nft, ip, nsenter, setpriv, curl and sysctl. Nothing else should run meanwhile.
  */
 import { loadavg } from 'node:os';
 import { fileURLToPath } from 'node:url';

@@ -4,7 +4,7 @@
  *
  *   npm run bench:kubernetes -- [--services 1000] [--endpoints 10] [--pods 10000] [--streams 200] [--changes 200] [--runs 3]
  *
- * Needs Linux and the API server that the tests have: node test/cluster/binaries.ts
+ * Needs Linux and the API server that the tests have: npm exec -- node test/cluster/binaries.ts
  */
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';

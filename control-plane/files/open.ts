@@ -15,6 +15,7 @@ export async function openFiles(directory: string, listener: Listener, logger: L
     name: directory,
     obstacles: () => source.obstacles().map(formatRejection),
     remark: () => undefined,
+    outage: () => undefined,
     expose: (registry) => exposeFiles(registry, source),
     close: () => source.close(),
   };

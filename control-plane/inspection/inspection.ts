@@ -1,5 +1,5 @@
 import type { DescFile, DescService } from '@bufbuild/protobuf';
-import { Server } from '@grpc/grpc-js';
+import { Server, type ServerOptions } from '@grpc/grpc-js';
 import { file_cortexflow_mesh_v1_endpoints } from '../../gen/cortexflow/mesh/v1/endpoints_pb.ts';
 import { file_cortexflow_mesh_v1_node } from '../../gen/cortexflow/mesh/v1/node_pb.ts';
 import { file_cortexflow_mesh_v1_service } from '../../gen/cortexflow/mesh/v1/service_pb.ts';
@@ -35,8 +35,12 @@ const INSIDE_ANY: readonly DescFile[] = [
  * A gRPC server for people and their tools: what is served, who has it, and what they said to it. It asks
  * for no credentials, so it belongs on loopback.
  */
-export function createInspectionServer(engine: XdsEngine, readiness: Readiness): Server {
-  const server = new Server(XDS_SERVER_OPTIONS);
+export function createInspectionServer(
+  engine: XdsEngine,
+  readiness: Readiness,
+  options: ServerOptions = XDS_SERVER_OPTIONS,
+): Server {
+  const server = new Server(options);
   const names = SERVICES.map(({ typeName }) => typeName);
   engine.addTo(server, [AGGREGATED]);
   addClientStatus(server, engine);

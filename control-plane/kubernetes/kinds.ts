@@ -1,6 +1,6 @@
 import type { KubernetesObject } from '../../api-server/api-server.ts';
-import type { Kind } from '../mesh/object.ts';
-import { INJECTED_LABEL } from '../mesh/pod.ts';
+import { INJECTED_LABEL } from '../../wire/pod.ts';
+import { type Kind, OTHER_PROXY_LABEL } from '../mesh/object.ts';
 
 /** One kind of object that is listed and watched in the whole cluster. */
 export interface FollowedKind {
@@ -19,11 +19,13 @@ export interface FollowedKind {
 export const KINDS: readonly FollowedKind[] = [
   {
     kind: 'Service',
+    labelSelector: `!${OTHER_PROXY_LABEL}`,
     path: '/api/v1/services',
     strip: ({ metadata, spec }) => ({ apiVersion: 'v1', kind: 'Service', metadata: named(metadata), spec }),
   },
   {
     kind: 'EndpointSlice',
+    labelSelector: `!${OTHER_PROXY_LABEL}`,
     path: '/apis/discovery.k8s.io/v1/endpointslices',
     strip: ({ metadata, addressType, ports, endpoints }) => ({
       apiVersion: 'discovery.k8s.io/v1',
@@ -38,13 +40,14 @@ export const KINDS: readonly FollowedKind[] = [
     kind: 'Pod',
     path: '/api/v1/pods',
     labelSelector: `${INJECTED_LABEL}=true`,
-    strip: ({ metadata, spec }) => ({
+    strip: ({ metadata, spec, status }) => ({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: labelled(metadata),
       spec: {
         serviceAccountName: (spec as { serviceAccountName?: unknown } | undefined)?.serviceAccountName,
       },
+      status: { podIPs: (status as { podIPs?: unknown } | undefined)?.podIPs },
     }),
   },
   {

@@ -4,7 +4,7 @@ import type { Logger } from '../../process/log.ts';
 import { exposeCounter, exposeGauge } from '../../process/metrics.ts';
 import type { Listener, Source } from '../source.ts';
 import { type FollowedState, KubernetesSource } from './source.ts';
-import { obstaclesOf, staleSentence } from './staleness.ts';
+import { obstaclesOf, outageClause, staleSentence } from './staleness.ts';
 
 /** Rejects with a StartupError where nobody says which API server, or with which credentials. */
 export async function openKubernetes(
@@ -18,6 +18,7 @@ export async function openKubernetes(
     name: api.address,
     obstacles: () => obstaclesOf(source.states),
     remark: () => staleSentence(source.states),
+    outage: () => outageClause(source.states),
     expose: (registry) => exposeKubernetes(registry, source),
     close: async () => {
       source.close();

@@ -101,15 +101,9 @@ function compileEndpoints(service: Service, slice: EndpointSlice, pods: MeshStat
     slice: slice.name,
     ipFamily: IP_FAMILY[slice.family],
     ports: slice.ports.map((port) => ({ ...port, protocol: PROTOCOL[port.protocol] })),
-    endpoints: slice.endpoints
-      .toSorted(byAddress)
-      .map((endpoint) =>
-        compileEndpoint(
-          endpoint,
-          pods.get(`${slice.namespace}/${endpoint.pod}`),
-          service.publishNotReadyAddresses,
-        ),
-      ),
+    endpoints: slice.endpoints.map((endpoint) =>
+      compileEndpoint(endpoint, podBehind(slice, endpoint, pods), service.publishNotReadyAddresses),
+    ),
   });
   return toBinary(endpointsProto.EndpointsSchema, message);
 }
@@ -133,9 +127,9 @@ function compileEndpoint(
   });
 }
 
-/** Kubernetes leaves the order of endpoints open. Equal addresses are told apart by all else there is. */
-function byAddress(a: Endpoint, b: Endpoint): number {
-  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
-  const [first, second] = [JSON.stringify(a), JSON.stringify(b)];
-  return first === second ? 0 : first < second ? -1 : 1;
+/** Whoever may write a slice may name any pod: it counts only where the endpoint's address is the pod's own. */
+function podBehind(slice: EndpointSlice, endpoint: Endpoint, pods: MeshState['pods']): Pod | undefined {
+  if (endpoint.pod === '') return undefined;
+  const pod = pods.get(`${slice.namespace}/${endpoint.pod}`);
+  return pod?.addresses.includes(endpoint.address) ? pod : undefined;
 }

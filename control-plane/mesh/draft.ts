@@ -5,7 +5,7 @@ import type { EndpointSlice } from './endpoint-slice.ts';
 import type { Node } from './node.ts';
 import type { Identity } from './object.ts';
 import { objectLabel } from './object.ts';
-import type { Pod } from './pod.ts';
+import { type Pod, samePod } from './pod.ts';
 import type { Rejection } from './rejection.ts';
 import type { Service } from './service.ts';
 import { withSlice } from './slices-by-pod.ts';
@@ -117,7 +117,7 @@ export class Draft {
   #setPod({ namespace, name }: Identity<'Pod'>, next: Pod | undefined): void {
     const key = `${namespace}/${name}`;
     const { pods, slicesByPod, owners } = this.#state;
-    if (pods.get(key)?.serviceAccount === next?.serviceAccount) return;
+    if (samePod(pods.get(key), next)) return;
     for (const slice of slicesByPod.get(key) ?? []) {
       const owner = owners.get(slice);
       if (owner !== undefined) this.#endpoints.add(endpointsName(owner, slice.slice(namespace.length + 1)));

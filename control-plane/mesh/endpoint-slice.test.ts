@@ -209,3 +209,29 @@ test('the name of a slice is limited as a whole, its parts are not', (t) => {
     t.is(read('addressType: IPv4\n', named(name)).outcome, 'rejected', name);
   }
 });
+
+test('a slice may have as many endpoints and ports as Kubernetes allows', (t) => {
+  const slice = (endpoints: number, ports: number): Parsed<EndpointSlice> =>
+    read(`
+addressType: IPv4
+ports: [${Array.from({ length: ports }, (_, port) => `{name: p${port}, port: ${port + 1}}`).join(',')}]
+endpoints: [${Array.from({ length: endpoints }, (_, n) => `{addresses: [10.1.${n >> 8}.${n & 255}]}`).join(',')}]
+`);
+  t.is(slice(1000, 100).outcome, 'accepted');
+  t.deepEqual(slice(1001, 101), {
+    outcome: 'rejected',
+    problems: [
+      'ports is a list of 101: use at most 100 entries',
+      'endpoints is a list of 1001: use at most 1000 entries',
+    ],
+  });
+  const hints = Array.from({ length: 65 }, (_, n) => `{name: zone-${n}}`).join(',');
+  t.deepEqual(
+    read(`addressType: IPv4
+endpoints: [{addresses: [10.1.0.1], hints: {forZones: [${hints}]}}]`),
+    {
+      outcome: 'rejected',
+      problems: ['endpoints[0].hints.forZones is a list of 65: use at most 64 entries'],
+    },
+  );
+});

@@ -17,6 +17,7 @@ export interface EndpointSlice {
   readonly family: IpFamily;
   /** Shared by all endpoints. Their names join them to the Service's ports; the numbers may differ from slice to slice. */
   readonly ports: readonly EndpointPort[];
+  /** In an order that follows from what they are. */
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -41,6 +42,12 @@ export interface Endpoint {
 
 export type Health = 'ready' | 'terminating' | 'not-ready';
 
+/** As the API server has it (discovery.k8s.io/v1 validation); hints may become more than its 8 one day. */
+const MOST_ENDPOINTS = 1000;
+const MOST_PORTS = 100;
+const MOST_ADDRESSES = 100;
+const MOST_HINTS = 64;
+
 export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 const WRITTEN_FAMILY: Readonly<Record<IpFamily, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' };
@@ -62,12 +69,7 @@ export function parseEndpointSlice(
     family: family ?? 'ipv4',
     ports: parsePorts(root.at('ports'), warnings),
     endpoints:
-      family === undefined
-        ? []
-        : root
-            .at('endpoints')
-            .list()
-            .map((field) => parseEndpoint(field, { namespace: identity.namespace, family, warnings })),
+      family === undefined ? [] : parseEndpoints(root.at('endpoints'), { ...identity, family, warnings }),
   };
   return parsed(slice, problems, warnings);
 }
@@ -90,7 +92,7 @@ function parseService(root: Field, warnings: Problems): string | undefined {
 
 function parsePorts(list: Field, warnings: Problems): readonly EndpointPort[] {
   const names = new Set<string>();
-  return list.list().flatMap((field) => {
+  return list.list(MOST_PORTS).flatMap((field) => {
     const name = dnsLabel(field.at('name'));
     if (names.has(name)) field.at('name').reject('two ports have this name: give each its own');
     names.add(name);
@@ -111,6 +113,25 @@ interface SliceContext {
   readonly warnings: Problems;
 }
 
+/** In an order of our own, since Kubernetes leaves it open: once, and not each time that the slice is compiled. */
+function parseEndpoints(list: Field, context: SliceContext): readonly Endpoint[] {
+  const endpoints = list.list(MOST_ENDPOINTS).map((field) => parseEndpoint(field, context));
+  const texts = new Map<Endpoint, string>();
+  const textOf = (endpoint: Endpoint): string => {
+    const text = texts.get(endpoint) ?? JSON.stringify(endpoint);
+    texts.set(endpoint, text);
+    return text;
+  };
+  // Equal addresses are told apart by all else there is.
+  return endpoints.toSorted((a, b) =>
+    a.address === b.address ? compare(textOf(a), textOf(b)) : compare(a.address, b.address),
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
 function parseEndpoint(field: Field, { namespace, family, warnings }: SliceContext): Endpoint {
   const hints = field.at('hints');
   return {
@@ -127,9 +148,9 @@ function parseEndpoint(field: Field, { namespace, family, warnings }: SliceConte
 
 /** Kubernetes says that the addresses of one endpoint are interchangeable and that clients use the first. */
 function parseEndpointAddress(list: Field, family: IpFamily, warnings: Problems): string {
-  const [first, ...others] = list.list();
+  const [first, ...others] = list.list(MOST_ADDRESSES);
   if (first === undefined) {
-    if (!list.isPresent || Array.isArray(list.value)) list.reject('give the address of the endpoint');
+    if (list.isEmptyList) list.reject('give the address of the endpoint');
     return '';
   }
   if (others.length > 0) {
@@ -158,7 +179,7 @@ function parseHealth(conditions: Field): Health {
 }
 
 function parseHints(list: Field): readonly string[] {
-  const names = list.list().map((field) => field.at('name').text());
+  const names = list.list(MOST_HINTS).map((field) => field.at('name').text());
   return names.filter((name) => name !== '').toSorted();
 }
 

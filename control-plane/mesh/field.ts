@@ -1,5 +1,7 @@
 const SHOWN_LENGTH = 60;
 const MOST_PROBLEMS = 20;
+/** More than the API server takes of any text that is read here: the longest, a qualified name, has 317. */
+const LONGEST_TEXT = 512;
 
 /** What is wrong with one object, bounded however much that is. */
 export class Problems {
@@ -48,6 +50,11 @@ export class Field {
     return this.value === undefined || this.value === '';
   }
 
+  /** Absent, or a list without entries. */
+  get isEmptyList(): boolean {
+    return this.value === undefined || (Array.isArray(this.value) && this.value.length === 0);
+  }
+
   /** Notes that what stands here cannot be used. `remedy` begins with a verb. */
   reject(remedy: string): void {
     this.#problems.add(`${this.describe()}: ${remedy}`);
@@ -67,10 +74,14 @@ export class Field {
     return new Field(held, path, this.#problems);
   }
 
-  /** Absent is empty. */
-  list(): readonly Field[] {
+  /** Absent is empty. Of a list with more than `most` entries none is looked at. */
+  list(most = Infinity): readonly Field[] {
     if (!this.isPresent) return [];
     if (Array.isArray(this.value)) {
+      if (this.value.length > most) {
+        this.reject(`use at most ${most} entries`);
+        return [];
+      }
       return this.value.map((item, index) => new Field(item, `${this.path}[${index}]`, this.#problems));
     }
     this.reject('use a list');
@@ -80,7 +91,11 @@ export class Field {
   /** Absent is the empty string. */
   text(): string {
     if (!this.isPresent) return '';
-    if (typeof this.value === 'string') return this.value;
+    if (typeof this.value === 'string') {
+      if (this.value.length <= LONGEST_TEXT) return this.value;
+      this.reject(`use at most ${LONGEST_TEXT} characters`);
+      return '';
+    }
     this.reject('use text, in quotes where it looks like a number or a boolean');
     return '';
   }

@@ -115,11 +115,16 @@ function targetRef(name: string | undefined): string {
 function pod(
   name: string,
   serviceAccount: string,
-  { namespace = 'demo', labels = 'cortexflow.io/injected: "true"' } = {},
+  {
+    namespace = 'demo',
+    labels = 'cortexflow.io/injected: "true"',
+    addresses = ['10.1.0.1', '10.1.0.2', '10.1.0.3'],
+  }: { namespace?: string; labels?: string; addresses?: readonly string[] } = {},
 ): MeshEvent {
   return upsert(
     `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, namespace: ${namespace}, labels: {${labels}}},
-      spec: {serviceAccountName: ${serviceAccount}}}`,
+      spec: {serviceAccountName: ${serviceAccount}},
+      status: {podIPs: [${addresses.map((ip) => `{ip: ${ip}}`).join(', ')}]}}`,
   );
 }
 
@@ -437,6 +442,34 @@ test('endpoints say which pods have a sidecar, and whom those run as', (t) => {
     ['a', undefined, undefined],
     ['b', undefined, undefined],
   ]);
+});
+
+test('a pod is behind an endpoint only at an address of its own, whatever the slice says', (t) => {
+  const { tell, snapshots } = scene();
+  tell(
+    service('hello'),
+    slice({ name: 's', service: 'hello', addresses: ['10.1.0.1', '10.6.6.6'], pods: ['a', 'a'] }),
+    pod('a', 'web', { addresses: [] }),
+  );
+  const others = ['a', undefined, undefined];
+  t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [others, others]);
+  tell(pod('a', 'web', { addresses: ['10.1.0.1'] }));
+  t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [['a', true, 'web'], others]);
+});
+
+test('what has the label of another proxy is not of the mesh', (t) => {
+  const label = 'service.kubernetes.io/service-proxy-name';
+  const other = { name: 'hello', namespace: 'demo', labels: { [label]: '' } };
+  for (const [apiVersion, kind] of [
+    ['v1', 'Service'],
+    ['discovery.k8s.io/v1', 'EndpointSlice'],
+  ]) {
+    t.deepEqual(identify({ apiVersion, kind, metadata: other }), {
+      outcome: 'skipped',
+      reason: `a ${kind} with the label ${label} is left to the proxy that it names`,
+    });
+  }
+  t.is(identify({ apiVersion: 'v1', kind: 'Pod', metadata: other }).outcome, 'identified');
 });
 
 test('a bad Pod and a bad Node keep what was good of them, and reject nothing else', (t) => {

@@ -18,6 +18,12 @@ export type Identified =
   /** Meant as a Kubernetes object and yet nobody can say which. */
   | { readonly outcome: 'unidentified'; readonly problems: readonly string[] };
 
+/**
+ * On a Service, and on its slices, that another proxy than kube-proxy is to serve, whatever the value.
+ * https://kubernetes.io/docs/reference/labels-annotations-taints/#servicekubernetesioservice-proxy-name
+ */
+export const OTHER_PROXY_LABEL = 'service.kubernetes.io/service-proxy-name';
+
 const API_VERSIONS: Readonly<Record<Kind, string>> = {
   Service: 'v1',
   EndpointSlice: 'discovery.k8s.io/v1',
@@ -53,6 +59,10 @@ export function identify(object: unknown): Identified {
       reason: 'a document with neither apiVersion nor kind is no Kubernetes object',
     };
   }
+  return identifyTyped(object);
+}
+
+function identifyTyped(object: Readonly<Record<string, unknown>>): Identified {
   const problems = new Problems();
   const root = new Field(object, '', problems);
   const kind = requiredText(root.at('kind'), 'say which kind of object this is, e.g. Service');
@@ -65,7 +75,8 @@ export function identify(object: unknown): Identified {
   const name = requiredText(metadata.at('name'), `name the ${kind}`);
   const namespace = metadata.at('namespace').text() || 'default';
   if (!problems.isEmpty) return { outcome: 'unidentified', problems: problems.sentences };
-  return { outcome: 'identified', identity: kind === 'Node' ? { kind, name } : { kind, namespace, name } };
+  if (kind === 'Node') return { outcome: 'identified', identity: { kind, name } };
+  return ofOtherProxy(kind, object) ?? { outcome: 'identified', identity: { kind, namespace, name } };
 }
 
 /** The objects in a `v1 List`, or in the list of one kind, whose items need not repeat the kind; else the object itself. */
@@ -77,6 +88,14 @@ export function unpackList(object: unknown): readonly unknown[] {
   if (itemKind === undefined || object['apiVersion'] !== API_VERSIONS[itemKind]) return [object];
   const typed = { apiVersion: API_VERSIONS[itemKind], kind: itemKind };
   return object['items'].map((item: unknown) => (isObject(item) ? { ...typed, ...item } : item));
+}
+
+function ofOtherProxy(kind: Kind, { metadata }: Readonly<Record<string, unknown>>): Identified | undefined {
+  const labels = isObject(metadata) ? metadata['labels'] : undefined;
+  const isProxied = kind === 'Service' || kind === 'EndpointSlice';
+  if (!isProxied || !isObject(labels) || !Object.hasOwn(labels, OTHER_PROXY_LABEL)) return undefined;
+  const reason = `a ${kind} with the label ${OTHER_PROXY_LABEL} is left to the proxy that it names`;
+  return { outcome: 'skipped', reason };
 }
 
 function isKind(kind: string): kind is Kind {

@@ -5,8 +5,10 @@ import type { Parsed } from './parsed.ts';
 import type { Pod } from './pod.ts';
 import { parsePod } from './pod.ts';
 
-function read(metadata: string, spec = '{}'): Parsed<Pod | undefined> {
-  const object: unknown = parse(`{apiVersion: v1, kind: Pod, metadata: {${metadata}}, spec: ${spec}}`);
+function read(metadata: string, spec = '{}', status = '{}'): Parsed<Pod | undefined> {
+  const object: unknown = parse(
+    `{apiVersion: v1, kind: Pod, metadata: {${metadata}}, spec: ${spec}, status: ${status}}`,
+  );
   const identified = identify(object);
   if (identified.outcome !== 'identified' || identified.identity.kind !== 'Pod') {
     throw new Error('the fixture is no Pod');
@@ -21,12 +23,29 @@ function accepted(value: Pod | undefined): Parsed<Pod | undefined> {
 }
 
 test('a Pod with a sidecar is kept with whom it runs as, and nothing else of it', (t) => {
-  t.deepEqual(read(INJECTED, '{serviceAccountName: web, nodeName: n}'), accepted({ serviceAccount: 'web' }));
-  t.deepEqual(read(INJECTED), accepted({ serviceAccount: 'default' }));
-  t.deepEqual(read(INJECTED, '{serviceAccountName: ""}'), accepted({ serviceAccount: 'default' }));
+  t.deepEqual(
+    read(INJECTED, '{serviceAccountName: web, nodeName: n}'),
+    accepted({ serviceAccount: 'web', addresses: [] }),
+  );
+  t.deepEqual(read(INJECTED), accepted({ serviceAccount: 'default', addresses: [] }));
+  t.deepEqual(
+    read(INJECTED, '{serviceAccountName: ""}'),
+    accepted({ serviceAccount: 'default', addresses: [] }),
+  );
   for (const labels of ['', ', labels: {}', ', labels: {cortexflow.io/injected: "yes"}']) {
     t.deepEqual(read(`name: hello-0${labels}`, '{serviceAccountName: web}'), accepted(undefined), labels);
   }
+});
+
+test('its addresses are kept as slices write them', (t) => {
+  t.deepEqual(
+    read(INJECTED, '{}', '{podIPs: [{ip: 10.1.0.1}, {ip: "FD00:0::1"}]}'),
+    accepted({ serviceAccount: 'default', addresses: ['10.1.0.1', 'fd00::1'] }),
+  );
+  t.deepEqual(read(INJECTED, '{}', '{podIPs: [{}]}'), {
+    outcome: 'rejected',
+    problems: ['status.podIPs[0].ip is missing: use an IP address'],
+  });
 });
 
 const MISTAKES: readonly (readonly [metadata: string, spec: string, problem: string])[] = [

@@ -217,3 +217,25 @@ test('a thousand problems are told in a few sentences', (t) => {
   t.is(result.problems.length, 21);
   t.is(result.problems.at(-1), 'and 980 more problems');
 });
+
+function manyPorts(count: number): string {
+  const ports = Array.from({ length: count }, (_, port) => `{name: p${port}, port: ${port + 1}}`);
+  return `ports: [${ports.join(',')}]`;
+}
+
+function longWord(length: number): string {
+  return `ports: [{port: 80, appProtocol: ${'a'.repeat(length)}}]`;
+}
+
+test('a Service may have a thousand ports, and words of any length that Kubernetes takes', (t) => {
+  const most = read(manyPorts(1000));
+  t.is(most.outcome === 'accepted' && most.value.ports.length, 1000);
+  t.deepEqual(read(manyPorts(1001)), {
+    outcome: 'rejected',
+    problems: ['spec.ports is a list of 1001: use at most 1000 entries'],
+  });
+
+  t.is(read(longWord(512)).outcome, 'accepted');
+  const tooLong = read(longWord(513));
+  t.regex(String(tooLong.outcome === 'rejected' && tooLong.problems), /appProtocol is "a+…: use at most 512/);
+});

@@ -39,6 +39,8 @@ export interface ServicePort {
   readonly appProtocol: string;
 }
 
+/** Every sidecar is told of every port. Kubernetes itself sets no limit but an object's size. */
+const MOST_PORTS = 1000;
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 const LONGEST_AFFINITY_SECONDS = 86_400;
 
@@ -161,8 +163,8 @@ function parseFamilies(spec: Field, addresses: readonly Address[]): readonly IpF
 }
 
 function parsePorts(list: Field, type: ServiceType, warnings: Problems): readonly ServicePort[] {
-  const fields = list.list();
-  if (fields.length === 0 && type === 'cluster-ip') list.reject('list at least one port');
+  const fields = list.list(MOST_PORTS);
+  if (list.isEmptyList && type === 'cluster-ip') list.reject('list at least one port');
   const names = new Set<string>();
   const numbers = new Set<string>();
   return fields.flatMap((field) => {

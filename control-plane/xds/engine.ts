@@ -9,11 +9,14 @@ import { createCounters, createTypeCounters } from './counters.ts';
 import type { Counters, TypeCounters } from './counters.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
+import { GOING_AWAY, refuse, STREAM_TOO_OLD, TOO_MANY_NEW_STREAMS, TOO_MANY_OF_PEER } from './stream-end.ts';
+import type { StreamEnd } from './stream-end.ts';
 import { readDeltaRequest, readSotwRequest, RequestReader } from './request.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
 import { CLUSTER_TYPE_URL, LISTENER_TYPE_URL } from './services.ts';
 import type { DiscoveryService } from './services.ts';
+import { PeerStreams } from './peer-streams.ts';
 import { resourcesOf } from './snapshot.ts';
 import type { SnapshotCell } from './snapshot.ts';
 import { XdsStream } from './stream.ts';
@@ -48,6 +51,8 @@ export interface XdsEngine {
    * it tells clients to make their next stream on another connection.
    */
   drain(windowMs: number): Promise<void>;
+  /** Ends the streams that are open, each at some moment of this many milliseconds. New ones are taken as before. */
+  endStreams(windowMs: number, details: string): void;
   /** Ends everything now. */
   close(): void;
 }
@@ -77,11 +82,11 @@ class Engine implements XdsEngine, StreamHost {
   readonly #ranks: ReadonlyMap<string, number>;
   readonly #fullStateTypes: ReadonlySet<string>;
   readonly #admission: Admission;
+  readonly #peers: PeerStreams;
   readonly #deltaRequests = new RequestReader((bytes) => readDeltaRequest(bytes, this.limits));
   readonly #sotwRequests = new RequestReader((bytes) => readSotwRequest(bytes, this.limits));
   readonly #servers = new Map<string, TypeServer>();
-  /** With the time at which each is to end. */
-  readonly #streams = new Map<XdsStream, number>();
+  readonly #streams = new Map<XdsStream, StreamEnd>();
   readonly #unsubscribe: () => void;
   readonly #sweeper: NodeJS.Timeout;
   readonly #waiting = new Set<XdsStream>();
@@ -100,6 +105,7 @@ class Engine implements XdsEngine, StreamHost {
     this.#fullStateTypes = new Set(options.fullStateTypes ?? [CLUSTER_TYPE_URL, LISTENER_TYPE_URL]);
     const { newStreamsPerSecond, newStreamsBurst } = this.limits;
     this.#admission = new Admission(newStreamsPerSecond, newStreamsBurst, this.now());
+    this.#peers = new PeerStreams(this.limits.streamsPerPeer);
     this.#unsubscribe = this.#snapshots.subscribe(() => this.#onSnapshot());
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
@@ -154,7 +160,10 @@ class Engine implements XdsEngine, StreamHost {
   };
 
   ended = (stream: XdsStream): void => {
-    if (!this.#streams.delete(stream)) return;
+    const end = this.#streams.get(stream);
+    if (end === undefined) return;
+    this.#streams.delete(stream);
+    this.#peers.closed(end.peer);
     this.counters.streams -= 1;
     if (this.#streams.size === 0) this.#whenEmpty?.();
   };
@@ -164,14 +173,24 @@ class Engine implements XdsEngine, StreamHost {
     if (this.#streams.size === 0) return;
     const start = this.now();
     const step = windowMs / this.#streams.size;
-    let at = 0;
-    for (const stream of this.#streams.keys()) this.#streams.set(stream, start + step * at++);
+    let nth = 0;
+    for (const [stream, { peer }] of this.#streams) {
+      this.#streams.set(stream, { at: start + step * nth++, details: GOING_AWAY, peer });
+    }
     const timer = setInterval(() => this.#sweep(), Math.max(1, Math.min(50, windowMs / 20)));
     await new Promise<void>((resolve) => {
       this.#whenEmpty = resolve;
       this.#sweep();
     });
     clearInterval(timer);
+  }
+
+  endStreams(windowMs: number, details: string): void {
+    const now = this.now();
+    for (const [stream, end] of this.#streams) {
+      const at = now + this.#random() * windowMs;
+      if (at < end.at) this.#streams.set(stream, { ...end, at, details });
+    }
   }
 
   close(): void {
@@ -194,9 +213,15 @@ class Engine implements XdsEngine, StreamHost {
       this.counters.identitiesRefused += 1;
       return refuse(call, identified.rejected.code, identified.rejected.details);
     }
+    const peer = call.getPeer();
+    if (!this.#peers.opened(peer)) {
+      this.counters.admissionsRefused += 1;
+      return refuse(call, status.RESOURCE_EXHAUSTED, TOO_MANY_OF_PEER);
+    }
     const stream = new XdsStream(call, identified.ok, kind, this);
     const jitter = 0.9 + 0.2 * this.#random();
-    this.#streams.set(stream, this.now() + this.limits.streamAgeMs * jitter);
+    const endsAt = this.now() + this.limits.streamAgeMs * jitter;
+    this.#streams.set(stream, { at: endsAt, details: STREAM_TOO_OLD, peer });
     this.counters.streams += 1;
     this.counters.streamsOpened += 1;
   }
@@ -242,9 +267,9 @@ class Engine implements XdsEngine, StreamHost {
   #sweep(): void {
     this.#forgetUnusedTypes();
     const now = this.now();
-    for (const [stream, endsAt] of this.#streams) {
-      if (now >= endsAt) {
-        stream.end(status.UNAVAILABLE, this.#accepting ? STREAM_TOO_OLD : GOING_AWAY);
+    for (const [stream, { at, details }] of this.#streams) {
+      if (now >= at) {
+        stream.end(status.UNAVAILABLE, details);
       } else if (stream.sessions.length === 0 && now >= stream.openedAt + this.limits.firstRequestMs) {
         stream.end(status.DEADLINE_EXCEEDED, `No request came within ${this.limits.firstRequestMs} ms.`);
       }
@@ -268,13 +293,4 @@ class Engine implements XdsEngine, StreamHost {
     for (const stream of this.streams()) for (const { server } of stream.sessions) used.add(server);
     for (const [key, server] of this.#servers) if (!used.has(server)) this.#servers.delete(key);
   }
-}
-
-const GOING_AWAY = 'This control plane is shutting down: connect to another one.';
-const STREAM_TOO_OLD = 'The stream reached its maximum age: open another one.';
-const TOO_MANY_NEW_STREAMS =
-  'Too many new streams at once (limits.newStreamsPerSecond, limits.newStreamsBurst): try again after a moment.';
-
-function refuse(call: RawCall, code: status, details: string): void {
-  call.emit('error', Object.assign(new Error(details), { code, details }));
 }

@@ -17,6 +17,8 @@ export interface Limits {
   /** New streams a second, lastingly, and how many at once after quiet. */
   readonly newStreamsPerSecond: number;
   readonly newStreamsBurst: number;
+  /** Streams that one peer address may have open; a pod's sidecar needs one, and a proxy in front of us many. */
+  readonly streamsPerPeer: number;
   /** A stream that has not asked for anything by then is closed. */
   readonly firstRequestMs: number;
   /** Streams end after this long, give or take a tenth, so that replicas come to share the load anew. */
@@ -33,6 +35,7 @@ export const DEFAULT_LIMITS: Limits = {
   clientReceiveBytes: 4 << 20,
   newStreamsPerSecond: 1000,
   newStreamsBurst: 5000,
+  streamsPerPeer: 2000,
   firstRequestMs: 10_000,
   streamAgeMs: 30 * 60_000,
 };
@@ -49,5 +52,5 @@ export type CountedLimit = keyof typeof COUNTED;
 
 /** Why a stream is refused, and what to do about it. */
 export function overLimit(limit: CountedLimit, value: number, allowed: number): string {
-  return `${value} ${COUNTED[limit]} on this stream and limits.${limit} allows ${allowed}: subscribe to less, by a wildcard or a collection, or raise the limit.`;
+  return `${value} ${COUNTED[limit]} on this stream, and no more than ${allowed} are allowed: subscribe to less, by a wildcard or a collection.`;
 }

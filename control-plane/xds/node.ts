@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { NodeSchema } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import { excerpt } from './excerpt.ts';
+import { keptBytes } from './kept-bytes.ts';
 
 /** Kept as bytes and read when somebody asks: a thousand of them are seldom looked at. */
 export function nodeOf(bytes: Uint8Array | undefined): Node | undefined {
@@ -22,7 +23,7 @@ const LONGEST_TEXT = 256;
  * clients with much metadata do not make the status of all too large to be sent. Always a copy.
  */
 export function keptNode(bytes: Uint8Array): Buffer {
-  if (bytes.length <= SMALL_NODE) return Buffer.from(bytes);
+  if (bytes.length <= SMALL_NODE) return keptBytes([bytes]);
   const node = nodeOf(bytes);
   if (node === undefined) return Buffer.alloc(0);
   const { locality, userAgentVersionType: version } = node;
@@ -43,7 +44,7 @@ export function keptNode(bytes: Uint8Array): Buffer {
           },
         }),
   });
-  return Buffer.from(toBinary(NodeSchema, kept));
+  return keptBytes([toBinary(NodeSchema, kept)]);
 }
 
 function shortened(text = ''): string {

@@ -1,3 +1,5 @@
+import { type HashKey, keyedHash } from './keyed-hash.ts';
+
 /**
  * An immutable map from strings: a hash trie whose leaves are small Maps. Setting one key copies the path to
  * it and shares the rest with the map before, so that two versions of a map are told apart in time that grows
@@ -52,9 +54,11 @@ interface Branch<V> {
 type Node<V> = Leaf<V> | Branch<V>;
 
 const LEAF_ENTRIES = 32;
+const [WORD = 0, OTHER_WORD = 0] = crypto.getRandomValues(new Int32Array(2));
+const HASH_KEY: HashKey = [WORD, OTHER_WORD];
 const BITS = 4;
 const FAN_OUT = 1 << BITS;
-/** Below this depth the hash has no bits left: keys that share them all stay in one leaf. */
+/** Below this depth the hash has no bits left: keys that share them all, a few by chance, stay in one leaf. */
 const MAX_DEPTH = 32 / BITS;
 
 class Trie<V> implements PersistentMap<V> {
@@ -237,11 +241,11 @@ function slot(hash: number, depth: number): number {
   return (hash >>> (depth * BITS)) & (FAN_OUT - 1);
 }
 
-/** FNV-1a over UTF-16 code units, then mixed so that the low bits depend on all. */
+/**
+ * The key is the process's own, because others choose the names: with a hash that they can compute they could give
+ * thousands of objects the same one, and each change would copy all of those. So the order of a map is that of this
+ * process only, and nothing that replicas have to agree on may follow from it.
+ */
 function hashOf(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let at = 0; at < key.length; at += 1) hash = Math.imul(hash ^ key.charCodeAt(at), 0x01000193);
-  hash ^= hash >>> 15;
-  hash = Math.imul(hash, 0x2c1b3c6d);
-  return (hash ^ (hash >>> 12)) >>> 0;
+  return keyedHash(HASH_KEY, key);
 }

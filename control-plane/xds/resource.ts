@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { keptBytes } from './kept-bytes.ts';
 
 /** A typed, versioned message, serialised once for every stream that will ever carry it. */
 export interface Resource {
@@ -15,12 +16,12 @@ export interface Resource {
 /** `value` is the serialised message of the type that the type URL names. */
 export function createResource(typeUrl: string, name: string, value: Uint8Array): Resource {
   const version = versionOf(name, value);
-  const any = concat([stringField(1, typeUrl), lengthPrefix(2, value.length), value]);
+  const any = Buffer.concat([stringField(1, typeUrl), lengthPrefix(2, value.length), value]);
   // `Resource.resource` and `DiscoveryResponse.resources` are both field 2 and both an Any, so the bytes of
   // the one are an entry of the other. Fields may come in any order: the Any is put last.
-  const head = concat([stringField(3, name), stringField(1, version)]);
+  const head = Buffer.concat([stringField(3, name), stringField(1, version)]);
   const sotwLength = lengthPrefix(2, any.length).length + any.length;
-  const deltaEntry = concat([
+  const deltaEntry = keptBytes([
     lengthPrefix(2, head.length + sotwLength),
     head,
     lengthPrefix(2, any.length),
@@ -72,8 +73,4 @@ function varint(value: number): number[] {
   for (; rest >= 0x80; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80);
   bytes.push(rest);
   return bytes;
-}
-
-function concat(parts: readonly Uint8Array[]): Buffer {
-  return Buffer.concat(parts);
 }

@@ -144,7 +144,7 @@ export class XdsStream {
     if (node.length > this.#host.limits.nodeBytes) {
       return this.#refuse(
         status.RESOURCE_EXHAUSTED,
-        `The node takes ${node.length} bytes, more than limits.nodeBytes (${this.#host.limits.nodeBytes}) allows: send less metadata or raise it.`,
+        `The node takes ${node.length} bytes, and no more than ${this.#host.limits.nodeBytes} are allowed: send less metadata.`,
       );
     }
     this.#node = keptNode(node);

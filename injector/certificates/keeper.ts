@@ -5,7 +5,14 @@ import { type Bundle, readBundle, type SecretData, secretData } from './bundle.t
 import type { Certificate } from './certificate.ts';
 import { type ClockWorld, Reconciler } from './reconciler.ts';
 import { isOlder } from './resource-version.ts';
-import { freshBundle, nextStep, type RotationInput, type RotationPolicy, stepped } from './rotation.ts';
+import {
+  freshBundle,
+  nextStep,
+  type RotationInput,
+  type RotationPolicy,
+  type Step,
+  stepped,
+} from './rotation.ts';
 
 export interface KeeperOptions {
   readonly api: ApiServer;
@@ -46,6 +53,7 @@ export class CertificateKeeper {
   /** The last one that was of use: what the Secret should hold if it does not any more. */
   #good: Bundle | undefined;
   #isKnown = false;
+  #lastStep: { readonly kind: Step['kind']; readonly at: number } | undefined;
 
   constructor(options: KeeperOptions) {
     const { api, namespace, secret, logger, world } = options;
@@ -114,9 +122,19 @@ export class CertificateKeeper {
     const input = this.#input;
     const step = nextStep(read.bundle, input);
     if (step.kind === 'rest') return Math.min(step.until - input.now, input.policy.recheckMs);
+    const early = this.#earlyMs(step, input);
+    if (early > 0) return early;
+    this.#lastStep = { kind: step.kind, at: input.now };
     await this.#write(secret, await stepped(step, read.bundle, input));
     this.#options.logger.info('The certificates of the webhook were renewed', { step: step.kind });
     return 0;
+  }
+
+  /** How much too early it is to take this step: another replica may have just undone it, and would again. */
+  #earlyMs({ kind }: Step, { now, policy: { repeatMs } }: RotationInput): number {
+    if (this.#lastStep?.kind !== kind) return 0;
+    // Set back, the clock says that the last one is still to come.
+    return Math.min(repeatMs, this.#lastStep.at + repeatMs - now);
   }
 
   #adopt(bundle: Bundle): void {
@@ -159,7 +177,13 @@ export class CertificateKeeper {
 
   /** Names the version it is based on, by the metadata that are sent back. */
   async #replace(secret: Secret, data: SecretData): Promise<Secret | undefined> {
-    const { api, secret: name } = this.#options;
+    const { api, namespace, secret: name } = this.#options;
+    if (secret['immutable'] === true) {
+      throw new Error(
+        'it is immutable, so what is wrong with it cannot be set right: delete it (kubectl delete secret ' +
+          `${name} -n ${namespace}), and the injector makes another`,
+      );
+    }
     try {
       const body = { ...secret, data };
       return (await api.request({ method: 'PUT', path: `${this.#path}/${name}`, body })) as Secret;

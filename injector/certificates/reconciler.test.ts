@@ -42,6 +42,28 @@ test('one attempt at a time, and one more for all that happened meanwhile', asyn
   t.is(clock.now(), 10_250);
 });
 
+test('a clock that is set back holds up nothing', async (t) => {
+  let attempts = 0;
+  let ahead = 3 * 86_400_000;
+  const clock = new VirtualClock(0);
+  const reconciler = new Reconciler({
+    reconcile: async () => {
+      attempts += 1;
+      return 1_000;
+    },
+    what: 'Writing it',
+    world: { now: () => clock.now() + ahead, schedule: clock.schedule, random: () => 1 },
+    logger: createLogger({ format: 'json', level: () => 'error', write: () => {}, now: () => new Date() }),
+  });
+  reconciler.wake();
+  ahead = 0;
+  reconciler.wake();
+  await reconciler.settled();
+  clock.next();
+  t.is(attempts, 2);
+  t.is(clock.now(), 250);
+});
+
 test('failures are tried again, ever later, said once, and forgotten after a success', async (t) => {
   const failure = new Error('no route to host');
   let isBroken = true;

@@ -67,7 +67,9 @@ export class Reconciler {
   #runAfter(delayMs: number): void {
     this.#cancel();
     const { now, schedule } = this.#options.world;
-    const wait = Math.max(Math.min(delayMs, LONGEST_MS), this.#startedAt + SHORTEST_MS - now());
+    // Set back, the clock says that the last attempt is still to come.
+    const distance = Math.min(SHORTEST_MS, this.#startedAt + SHORTEST_MS - now());
+    const wait = Math.max(Math.min(delayMs, LONGEST_MS), distance);
     if (wait <= 0) this.#run();
     else this.#cancel = schedule(wait, () => this.#run());
   }

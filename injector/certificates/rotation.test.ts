@@ -98,6 +98,28 @@ test('an authority that nobody is seen to trust signs nothing that is served', a
   );
 });
 
+test('what a replica made whose clock was ahead is made anew', async (t) => {
+  const ahead = START + 30 * DAY;
+  const good = await freshBundle(at(START));
+  const early = await stepped({ kind: 'new certificate' }, good, at(ahead));
+  t.deepEqual(nextStep(early, at(START)), { kind: 'new certificate' });
+  t.is(nextStep(await stepped({ kind: 'new certificate' }, early, at(START)), at(START)).kind, 'rest');
+  // Clocks may differ by as much as certificates are valid before they are made.
+  t.is(nextStep(early, at(ahead - ROTATION_POLICY.backdateMs)).kind, 'rest');
+
+  const bad = await freshBundle(at(ahead));
+  const steps: string[] = [];
+  let bundle = bad;
+  for (let step = nextStep(bundle, at(START)); step.kind !== 'rest'; step = nextStep(bundle, at(START))) {
+    steps.push(step.kind);
+    bundle = await stepped(step, bundle, at(START));
+  }
+  t.deepEqual(steps, ['new authority', 'new certificate']);
+  // The replica whose clock is ahead is content with it, and what it may serve still stays trusted.
+  t.not(nextStep(bundle, at(ahead)).kind, 'new certificate');
+  t.deepEqual(pems(bundle).slice(1), pems(bad));
+});
+
 test('after years without an API server all is renewed step by step', async (t) => {
   let bundle = await freshBundle(at(START));
   const now = START + 30 * 365 * DAY;

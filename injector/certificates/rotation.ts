@@ -12,6 +12,8 @@ export interface RotationPolicy {
   readonly backdateMs: number;
   /** However far away the next step is, the clock may be set meanwhile: how soon to look again. */
   readonly recheckMs: number;
+  /** A replica takes the same step again no sooner: where clocks or hosts differ, replicas undo each other's. */
+  readonly repeatMs: number;
 }
 
 const DAY_MS = 86_400_000;
@@ -22,6 +24,7 @@ export const ROTATION_POLICY: RotationPolicy = {
   overlapMs: 3_600_000,
   backdateMs: 600_000,
   recheckMs: 3_600_000,
+  repeatMs: 60_000,
 };
 
 /** What is known when the next step is chosen. */
@@ -53,11 +56,15 @@ export function nextStep(bundle: Bundle, input: RotationInput): Step {
   const { now, hosts } = input;
   const [signer] = bundle.authorities;
   const { certificate } = bundle.server;
-  if (now >= renewalOf(signer)) return { kind: 'new authority' };
+  // What is not valid yet was made by a replica whose clock was ahead, and is taken by no API server.
+  if (now < signer.from || now >= renewalOf(signer)) return { kind: 'new authority' };
   if (issuerOf(bundle) !== signer) {
-    return now < certificate.until ? handOver(signer, input) : { kind: 'new certificate' };
+    const isValid = now >= certificate.from && now < certificate.until;
+    return isValid ? handOver(signer, input) : { kind: 'new certificate' };
   }
-  return now >= renewalOf(certificate) || !hosts.every((host) => isFor(certificate, host))
+  return now < certificate.from ||
+    now >= renewalOf(certificate) ||
+    !hosts.every((host) => isFor(certificate, host))
     ? { kind: 'new certificate' }
     : retirement(bundle, input);
 }

@@ -1,4 +1,4 @@
-import { PORTS } from '../names.ts';
+import { PORTS } from '../../wire/pod.ts';
 import { misread, read, type Reading } from './reading.ts';
 
 /** What may stand in the path of an address as it is (RFC 3986), and its query. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { parseAddress } from '../../process/environment.ts';
 import { hostPort } from '../../process/listen.ts';
-import { PORTS } from '../names.ts';
+import { PORTS } from '../../wire/pod.ts';
 import { excerpt, listItems } from './excerpt.ts';
 import { misread, read, readEach, type Reading } from './reading.ts';
 
@@ -21,16 +21,39 @@ const SERVICE = new RegExp(
   'u',
 );
 
+/** What every pod can listen on: loopback, and all of its addresses. */
+const LOCAL = /^(?:127\.[\d.]+|::1|0\.0\.0\.0|::)$/u;
+
+/** All of them stand in one environment variable of the pod, and each is a listener of its sidecar. */
+const MOST_UPSTREAMS = 100;
+
 /** `127.0.0.1:8080=hello.demo:80`, several of them with commas between. */
 export function readUpstreams(value: string): Reading<Upstream[]> {
-  const upstreams = readEach(listItems(value), readUpstream);
+  const items = listItems(value);
+  if (items.length > MOST_UPSTREAMS) {
+    return misread(`has ${items.length} upstreams: a pod has at most ${MOST_UPSTREAMS}, leave some out`);
+  }
+  const upstreams = readEach(items, readUpstream);
   if (!upstreams.ok) return upstreams;
-  const taken = new Set<string>();
-  for (const { listen } of upstreams.value) {
-    if (taken.has(listen)) return misread(`listens on ${listen} twice: give each upstream its own port`);
-    taken.add(listen);
+  for (const [index, upstream] of upstreams.value.entries()) {
+    const other = upstreams.value.slice(0, index).find((earlier) => meet(earlier, upstream));
+    if (other !== undefined) return misread(clash(other, upstream));
   }
   return upstreams;
+}
+
+/** As the sidecar judges it: who listens on all addresses takes the port on each of them. */
+function meet(a: Upstream, b: Upstream): boolean {
+  return a.port === b.port && (a.listen === b.listen || isWildcard(a.listen) || isWildcard(b.listen));
+}
+
+function isWildcard(listen: string): boolean {
+  return listen.startsWith('0.0.0.0:') || listen.startsWith('[::]:');
+}
+
+function clash(a: Upstream, b: Upstream): string {
+  const where = a.listen === b.listen ? `${a.listen} twice` : `${a.listen} and ${b.listen}, which meet`;
+  return `listens on ${where}: give each upstream its own port`;
 }
 
 function readUpstream(item: string): Reading<Upstream> {
@@ -48,6 +71,12 @@ function readListen(text: string): Reading<Pick<Upstream, 'listen' | 'port'>> {
   if (address === undefined || isIP(host) === 0) {
     return misread(
       `cannot listen on ${excerpt(text)}: give an IP address and a port, such as 127.0.0.1:8080`,
+    );
+  }
+  if (!LOCAL.test(host)) {
+    return misread(
+      `cannot listen on ${excerpt(text)}, which no pod has before it is made: give an address of loopback, such ` +
+        'as 127.0.0.1:8080 or [::1]:8080, or all of them, 0.0.0.0:8080',
     );
   }
   const wrong = wrongPort(address.port);

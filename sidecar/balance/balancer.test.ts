@@ -111,9 +111,9 @@ test('session affinity outlives a Service that is forgotten for want of connecti
     return clients.map((request) => balancer.pick(wanted, request, nowMs)?.candidate.id);
   };
   const first = endpoints(3, 0);
-  balancer.forget('demo/hello', 300_000);
+  t.false(balancer.forget('demo/hello', 300_000));
   t.deepEqual(endpoints(6, 301_000), first);
-  balancer.forget('demo/hello', 301_000 + 10_800_000);
+  t.true(balancer.forget('demo/hello', 301_000 + 10_800_000));
   t.notDeepEqual(endpoints(6, 301_001), first);
 });
 

@@ -67,16 +67,17 @@ export class Balancer {
 
   /**
    * Drops what is remembered about a Service that has no connections. Which client had which endpoint stays for
-   * as long as session affinity promises it: call again after that.
+   * as long as session affinity promises it: call again after that. True once nothing is remembered.
    */
-  forget(service: string, nowMs: number): void {
+  forget(service: string, nowMs: number): boolean {
     const ports = this.#books.get(service);
-    if (ports === undefined) return;
+    if (ports === undefined) return true;
     for (const [key, books] of ports) {
       if (!books.loads.isEmpty) books.loads = new LoadBook();
       if (!books.affinity.isLive(nowMs)) ports.delete(key);
     }
     if (ports.size === 0) this.#books.delete(service);
+    return ports.size === 0;
   }
 
   #adopt(group: EndpointGroup): Adopted {

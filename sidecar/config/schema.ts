@@ -3,6 +3,8 @@ import * as v from 'valibot';
 import { policyClashes } from './policies.ts';
 import type { Address } from '../../process/environment.ts';
 import { parseAddress } from '../../process/environment.ts';
+import { LEVELS } from '../../process/log.ts';
+import { PORTS } from '../../wire/pod.ts';
 import { DEFAULT_LIMITS } from '../forward/limits.ts';
 import { DEFAULT_MESSAGE_LIMITS } from '../message/limits.ts';
 import { list, milliseconds, oneOf, portNumber, received, section, text, whole, yesOrNo } from './fields.ts';
@@ -172,14 +174,14 @@ export const BootstrapSchema = section({
     {},
   ),
   admin: v.optional(
-    section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, 5058) }),
+    section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, PORTS.admin) }),
     {},
   ),
   /** Where the last good table is kept; nowhere where it is left out. */
   lastGoodFile: v.optional(v.pipe(text, v.nonEmpty('must be the path of a file, and is empty'))),
   log: v.optional(
     section({
-      level: v.optional(oneOf(['error', 'warn', 'info', 'debug']), 'info'),
+      level: v.optional(oneOf(LEVELS), 'info'),
       /** `auto`: text on a terminal, else json. */
       format: v.optional(oneOf(['auto', 'json', 'text']), 'auto'),
     }),

@@ -2,11 +2,10 @@ import type { PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
 import type { Decision, Destination, EndpointGroup } from '../services/decision.ts';
 import type { Direction, DirectionOwner } from './direction.ts';
-import { Exchange } from './exchange.ts';
+import { type Breakage, Exchange } from './exchange.ts';
 import { connectLimitMs, keepAliveWithin } from './limits.ts';
 import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
-import { afterRest } from './rest.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
 import { formatAddress, type SocketAddress } from './socket-address.ts';
@@ -120,18 +119,23 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const isSending = direction === exchange.sending;
     this.#closedFirst ??= isSending ? 'client' : 'backend';
     const other = isSending ? exchange.receiving : exchange.sending;
-    if (other.hasEnded) {
-      this.#close('complete');
-    } else {
-      (isSending ? this.#backend : this.#client)?.shutdown();
-    }
+    if (exchange.breakage !== undefined) this.#breakOff(exchange.breakage);
+    else if (other.hasEnded) this.#close('complete');
+    else (isSending ? this.#backend : this.#client)?.shutdown();
   }
 
-  directionFailed(at: TcpStream, code: string): void {
-    if (this.#hasEnded) return;
-    const isClient = at === this.#client;
-    this.#closedFirst ??= isClient ? 'client' : 'backend';
-    this.abort(isClient ? 'client-reset' : 'backend-reset', code);
+  sourceFailed(direction: Direction, code: string): void {
+    this.#breakOff(this.#exchange?.sourceFailed(direction, code));
+  }
+
+  sinkFailed(direction: Direction, code: string): void {
+    this.#breakOff(this.#exchange?.sinkFailed(direction, code));
+  }
+
+  #breakOff(breakage: Breakage | undefined): void {
+    if (breakage === undefined || this.#hasEnded) return;
+    this.#closedFirst ??= breakage.side;
+    this.abort(`${breakage.side}-reset`, breakage.code);
   }
 
   async #awaitEndpoints(service: ServiceUse): Promise<void> {
@@ -187,8 +191,14 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
       this.#giveUp('connect-failed');
       return;
     }
-    this.#load = pick.load;
     this.#endpoint = pick.candidate.id;
+    if (this.#around.isOwn(pick.candidate)) {
+      // Whoever wrote that EndpointSlice would have the connection come back here, and again, without end.
+      this.#failure = `${this.#endpoint} is where this sidecar itself listens: correct the Service's EndpointSlice.`;
+      this.exclude = new Set([...this.exclude, this.#endpoint]);
+      return this.#connectToOneOf(group);
+    }
+    this.#load = pick.load;
     pick.load.connectStarted();
     this.#connect(pick.candidate);
   }
@@ -206,14 +216,11 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   #tickQuiet(exchange: Exchange, nowMs: number): void {
-    const { isDraining, limits } = this.#around;
-    const { idleTimeoutMs } = limits;
-    const { direction, isIntercepted } = this.#origin;
-    const isLeftBehind = isDraining && exchange.hasWorkloadEnded(direction);
-    const due = afterRest({ quietMs: exchange.quietMs(nowMs), isIntercepted, isLeftBehind, idleTimeoutMs });
-    if (due === 'keep-alive') exchange.keepAlive(keepAliveWithin(idleTimeoutMs));
+    const due = exchange.due(nowMs, this.#origin, this.#around);
+    if (due === 'keep-alive') exchange.keepAlive(keepAliveWithin(this.#around.limits.idleTimeoutMs));
     else if (due === 'close') this.#close('drained');
     else if (due === 'cut') this.abort('idle-timeout');
+    else if (due === 'break-off') this.#breakOff(exchange.breakage);
   }
 
   /** Without a reset: whoever still reads has been told all there was. */

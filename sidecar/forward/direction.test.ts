@@ -45,7 +45,8 @@ test('last bytes and the end at once, for a sink that is full: both arrive, the 
         sink.stream.shutdown();
         ended.resolve();
       },
-      directionFailed: (_at, code) => ended.reject(new Error(code)),
+      sourceFailed: (_direction, code) => ended.reject(new Error(code)),
+      sinkFailed: (_direction, code) => ended.reject(new Error(code)),
     },
   );
   source.peer.end('tail');
@@ -59,4 +60,31 @@ test('last bytes and the end at once, for a sink that is full: both arrive, the 
   const text = await received;
   t.is(text.length, jammed + 4);
   t.true(text.endsWith('tail'));
+});
+
+/** Puts off everything, until somebody who knows better flushes it. */
+class EndlessTurn extends Turn {
+  override defer(): boolean {
+    return true;
+  }
+}
+
+test('last bytes and a reset within one turn: the bytes come first', async (t) => {
+  const [source, sink] = [await streamAndPeer(t), await streamAndPeer(t)];
+  const failed = Promise.withResolvers<string>();
+  const resources = { pool: new BufferPool(), turn: new EndlessTurn() };
+  const direction = new Direction(source.stream, sink.stream, resources, {
+    directionEnded: () => failed.resolve('end'),
+    sourceFailed(_direction, code) {
+      sink.stream.shutdown();
+      failed.resolve(code);
+    },
+    sinkFailed: () => failed.resolve('sink'),
+  });
+  direction.start();
+  source.peer.write('tail');
+  while (direction.bytes < 4) await nextTurn();
+  source.peer.resetAndDestroy();
+  t.is(await failed.promise, 'ECONNRESET');
+  t.is(await readAll(sink.peer), 'tail');
 });

@@ -18,8 +18,10 @@ const SMALL_READ_BYTES = SMALLEST_BUFFER / 2;
 export interface DirectionOwner {
   /** All bytes of the source have been passed on, and there will be no more. */
   directionEnded(direction: Direction): void;
-  /** `at` is the stream on which it failed. */
-  directionFailed(at: TcpStream, code: string): void;
+  /** The source is gone. What came of it has been given to the sink. */
+  sourceFailed(direction: Direction, code: string): void;
+  /** The sink takes nothing more, and so nothing more is read. What it has sent itself may still be there. */
+  sinkFailed(direction: Direction, code: string): void;
 }
 
 /** What the directions of all connections share. */
@@ -51,6 +53,7 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
   /** The bytes of a pending write: they must neither move nor change. */
   #pending: Uint8Array | undefined;
   #isReleased = false;
+  #hasFailed = false;
   #smallReads = 0;
 
   constructor(source: TcpStream, sink: TcpStream, resources: CopyResources, owner: DirectionOwner) {
@@ -101,13 +104,14 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
   readEnded(): void {
     this.flush();
     // With a write pending, reading goes on after it, and then meets the end again.
-    if (this.#isReleased || this.#pending !== undefined) return;
+    if (this.#isReleased || this.#hasFailed || this.#pending !== undefined) return;
     this.hasEnded = true;
     this.#owner.directionEnded(this);
   }
 
   readFailed(code: string): void {
-    this.#owner.directionFailed(this.#source, code);
+    this.flush();
+    if (!this.#isReleased && !this.#hasFailed) this.#owner.sourceFailed(this, code);
   }
 
   flush(): void {
@@ -126,7 +130,10 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
   }
 
   writeFailed(code: string): void {
-    this.#owner.directionFailed(this.#sink, code);
+    this.#hasFailed = true;
+    this.#pending = undefined;
+    this.#source.stopReading();
+    this.#owner.sinkFailed(this, code);
   }
 
   #write(bytes: Uint8Array): void {
@@ -136,7 +143,7 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
       this.#pending = bytes;
       this.#source.stopReading();
     } else {
-      this.#owner.directionFailed(this.#sink, getSystemErrorName(written));
+      this.writeFailed(getSystemErrorName(written));
     }
   }
 

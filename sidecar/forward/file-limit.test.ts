@@ -17,8 +17,9 @@ test('no limit, or no such text: undefined', (t) => {
 });
 
 test('two descriptors a connection, and some for everything else', (t) => {
-  t.is(connectionsWithin(1_024), 480);
-  t.is(connectionsWithin(20), 1);
+  t.is(connectionsWithin(1_024, 1), 480);
+  t.is(connectionsWithin(1_024, 2), 240, 'for each direction');
+  t.is(connectionsWithin(20, 1), 1);
 });
 
 test('this process has a limit, where the system tells', (t) => {

@@ -6,9 +6,9 @@ const PER_CONNECTION = 2;
 /** What is left for listeners, the control plane, scrapes, files and the runtime itself. */
 const RESERVED = 64;
 
-/** How many connections can be carried with so many file descriptors; never less than one. */
-export function connectionsWithin(descriptors: number): number {
-  return Math.max(1, Math.floor((descriptors - RESERVED) / PER_CONNECTION));
+/** How many connections can be carried in each of so many directions with that many descriptors; at least one. */
+export function connectionsWithin(descriptors: number, directions: number): number {
+  return Math.max(1, Math.floor((descriptors - RESERVED) / PER_CONNECTION / directions));
 }
 
 /** How many file descriptors this process may have; undefined where that is unlimited or cannot be told. */

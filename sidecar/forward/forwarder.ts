@@ -6,8 +6,9 @@ import { Connection } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
+import { isListenedAt } from './own-address.ts';
 import type { ServiceUse } from './service-use.ts';
-import { ServiceUses } from './service-uses.ts';
+import { isGone, ServiceUses } from './service-uses.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
@@ -54,6 +55,7 @@ export class Forwarder implements Surroundings {
   readonly log: Logger;
   readonly #listeners = new Map<TcpListener, Origin>();
   readonly #connections = new Set<Connection>();
+  readonly #open: Record<TrafficDirection, number> = { outbound: 0, inbound: 0 };
   readonly #services = new ServiceUses();
   readonly #timer: NodeJS.Timeout;
   #isDraining = false;
@@ -117,8 +119,16 @@ export class Forwarder implements Surroundings {
     return this.#services.of(direction, name);
   }
 
+  isOwn(address: SocketAddress): boolean {
+    return isListenedAt(
+      address,
+      this.#listeners.keys().map((listener) => listener.address),
+    );
+  }
+
   ended(connection: Connection): void {
-    this.#connections.delete(connection);
+    // One that was refused was none of them.
+    if (this.#connections.delete(connection)) this.#open[connection.direction]--;
     if (this.#connections.size === 0) this.#allEnded?.resolve();
   }
 
@@ -134,14 +144,13 @@ export class Forwarder implements Surroundings {
         }
         const connection = new Connection(client, destination, origin, this);
         const { maxConnections } = this.limits;
-        if (this.#connections.size < maxConnections) {
+        if (this.#open[origin.direction] < maxConnections) {
           this.#connections.add(connection);
+          this.#open[origin.direction]++;
           connection.start();
         } else {
-          connection.refuse(
-            'too-many-connections',
-            `${maxConnections} connections are open, the most allowed.`,
-          );
+          const detail = `${maxConnections} ${origin.direction} connections are open, the most allowed (limits.maxConnections).`;
+          connection.refuse('too-many-connections', detail);
         }
       },
       acceptFailed: (code) => {
@@ -172,10 +181,11 @@ export class Forwarder implements Surroundings {
     for (const service of this.#services) {
       // Looked for here and not as each connection ends: one lease serves many short connections in a row.
       if (service.isUnused()) service.release();
-      if (service.direction === 'outbound' && service.isIdle(nowMs)) {
-        this.balancer.forget(service.name, nowMs);
-      }
     }
+    this.#services.sweep(
+      nowMs,
+      (service) => this.balancer.forget(service.name, nowMs) && isGone(service, this.routes),
+    );
   }
 }
 

@@ -2,7 +2,10 @@ import type { KeepAlive } from './tcp.ts';
 
 /** What one sidecar's forwarder grants its connections. */
 export interface Limits {
-  /** Connections open at one time, all listeners together; more are reset. */
+  /**
+   * Connections open at one time in each direction, all its listeners together; more are reset. Whoever holds
+   * connections to the workload takes nothing from those that the workload makes.
+   */
   readonly maxConnections: number;
   /** How long one endpoint may take to accept before the next is tried. */
   readonly connectTimeoutMs: number;

@@ -106,13 +106,13 @@ function exposeConnects(registry: AnyRegistry, forwarder: Forwarder): void {
 
 function exposeEndpoints(registry: AnyRegistry, forwarder: Forwarder): void {
   const labelNames = [...SERVICE_LABELS, 'endpoint'];
-  const allSeries = new Map<string, EndpointSeries>();
+  const allSeries = new WeakMap<ServiceUse, EndpointSeries>();
   const forEach = (show: (sample: EndpointSample, labels: Record<string, string>) => void): void => {
     for (const use of forwarder.services) {
       // What comes in is not balanced.
       if (use.direction === 'inbound') continue;
-      const series = allSeries.get(use.name) ?? new EndpointSeries();
-      allSeries.set(use.name, series);
+      const series = allSeries.get(use) ?? new EndpointSeries();
+      allSeries.set(use, series);
       for (const sample of series.read(forwarder.balancer.loads(use.name))) {
         show(sample, { ...labelsOf(use), endpoint: sample.endpoint });
       }

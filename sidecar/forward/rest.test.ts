@@ -2,7 +2,7 @@ import test from 'ava';
 import { keepAliveWithin } from './limits.ts';
 import { afterRest } from './rest.ts';
 
-const resting = { isIntercepted: true, isLeftBehind: false, idleTimeoutMs: 60_000 };
+const resting = { isIntercepted: true, isLeftBehind: false, isBroken: false, idleTimeoutMs: 60_000 };
 const DAYS = 30 * 86_400_000;
 
 test('an intercepted connection may rest for ever, and is kept alive', (t) => {
@@ -20,6 +20,11 @@ test('one of an upstream is cut after its idle time', (t) => {
   const upstream = { ...resting, isIntercepted: false };
   t.is(afterRest({ ...upstream, quietMs: 59_999 }), 'nothing');
   t.is(afterRest({ ...upstream, quietMs: 60_000 }), 'cut');
+});
+
+test('one of which a side is gone does not wait for ever for the other to take what that had sent', (t) => {
+  t.is(afterRest({ ...resting, isBroken: true, quietMs: 9_999 }), 'keep-alive');
+  t.is(afterRest({ ...resting, isBroken: true, quietMs: 10_000 }), 'break-off');
 });
 
 test('a peer is asked every minute at the most, and given up after the idle time without an answer', (t) => {

@@ -1,4 +1,4 @@
-import type { Destination } from '../services/decision.ts';
+import type { Destination, Routes } from '../services/decision.ts';
 import { TRAFFIC_DIRECTIONS, type TrafficDirection } from './origin.ts';
 import { ServiceUse } from './service-use.ts';
 
@@ -19,6 +19,13 @@ export class ServiceUses {
     return uses.get(name) ?? this.#add(direction, name);
   }
 
+  /** Drops those to Services that nobody has needed for long, where they are gone; counters and series go with them. */
+  sweep(nowMs: number, isNoMore: (use: ServiceUse) => boolean): void {
+    for (const use of this.#uses.outbound.values()) {
+      if (use.isIdle(nowMs) && isNoMore(use)) this.#uses.outbound.delete(use.name);
+    }
+  }
+
   *[Symbol.iterator](): Iterator<ServiceUse> {
     for (const direction of TRAFFIC_DIRECTIONS) yield* this.#uses[direction].values();
   }
@@ -31,6 +38,14 @@ export class ServiceUses {
     uses.set(shown, use);
     return use;
   }
+}
+
+/** Whether this was a Service, and all of them are known, and it is none of them. */
+export function isGone({ name }: ServiceUse, routes: Routes): boolean {
+  // The others are words for connections that belong to no Service.
+  if (!name.includes('/')) return false;
+  const decision = routes.decide({ kind: 'service', service: name, port: 0, protocol: 'tcp' });
+  return decision.action === 'refuse' && decision.reason === 'unknown-service';
 }
 
 /** What a connection is counted under that was refused before it was known to belong to a Service. */

@@ -7,6 +7,7 @@ import type { CopyResources } from './direction.ts';
 import type { Limits } from './limits.ts';
 import type { TrafficDirection } from './origin.ts';
 import type { ServiceUse } from './service-use.ts';
+import type { SocketAddress } from './socket-address.ts';
 
 /** What all connections of one forwarder share. */
 export interface Surroundings extends CopyResources {
@@ -17,6 +18,8 @@ export interface Surroundings extends CopyResources {
   readonly log: Logger;
   /** Whether the sidecar was told to end: its workload has ended, or is about to. */
   readonly isDraining: boolean;
+  /** Whether a connection to this address would come back to this sidecar. */
+  isOwn(address: SocketAddress): boolean;
   serviceUse(name: string, direction: TrafficDirection): ServiceUse;
   ended(connection: Connection): void;
 }

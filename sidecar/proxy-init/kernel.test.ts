@@ -29,6 +29,7 @@ test('what a kernel lacks is named, with what to do', (t) => {
     ['type', /lacks nf_tables with tables of family inet/u],
     ['type nat', /lacks address translation in tables of family inet/u],
     ['redirect', /lacks redirection \(CONFIG_NFT_REDIR, module nft_redir\): load the module/u],
+    ['ct state', /lacks the state of connections \(CONFIG_NFT_CT, module nft_ct\)/u],
     ['fib', /lacks address lookups/u],
     ['nothing of the kind', /^nft refused the rules: Error: Could not process rule$/u],
   ] as const) {

@@ -32,6 +32,12 @@ const NEEDS: readonly Need[] = [
     missing: 'redirection (CONFIG_NFT_REDIR, module nft_redir)',
   },
   {
+    rule: 'ct state invalid drop',
+    hook: 'prerouting',
+    type: 'filter',
+    missing: 'the state of connections (CONFIG_NFT_CT, module nft_ct)',
+  },
+  {
     rule: 'fib daddr type local accept',
     hook: 'prerouting',
     type: 'nat',

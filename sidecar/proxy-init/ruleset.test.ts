@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Interception } from '../config.ts';
-import { parseCidr } from '../config/interception.ts';
+import { parseCidr } from '../../wire/cidr.ts';
 import { merged, parseInterval } from './intervals.ts';
 import { renderRuleset, rulesetFor } from './ruleset.ts';
 
@@ -57,6 +57,19 @@ test('inbound: only where somebody listens, and never the ports of the sidecar',
   ]);
   const elsewhere = { ...plain, inbound: { ...plain.inbound, port: 6000 } };
   t.true(rulesOf(textOf(elsewhere), 'inbound').includes('tcp dport { 5053-5058, 6000 } return'));
+});
+
+test('inbound: what connection tracking cannot place is dropped, of what may be intercepted', (t) => {
+  t.deepEqual(rulesOf(textOf(plain), 'invalid'), [
+    'iif lo return',
+    'tcp dport { 5053-5058 } return',
+    'tcp dport @inbound_excluded_ports return',
+    'ip saddr @inbound_excluded_ipv4 return',
+    'ip6 saddr @inbound_excluded_ipv6 return',
+    'fib daddr type != local return',
+    'meta l4proto tcp ct state invalid counter drop',
+  ]);
+  t.regex(textOf(plain), /chain invalid \{\n +type filter hook prerouting priority -150; policy accept;/u);
 });
 
 test('the sidecar comes to the workload from loopback, and the workload sees its own address', (t) => {

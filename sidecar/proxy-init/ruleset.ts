@@ -1,4 +1,6 @@
-import type { Cidr, Interception, PortRange } from '../config.ts';
+import type { Cidr } from '../../wire/cidr.ts';
+import { PORTS } from '../../wire/pod.ts';
+import type { Interception, PortRange } from '../config.ts';
 
 /**
  * Which connections of a pod the kernel hands to the sidecar, as one nftables table (nft(8)). Pure: what it is
@@ -20,12 +22,14 @@ export interface NamedSet {
 
 export interface Chain {
   readonly name: string;
+  /** What it does to packets: rewrite where a connection comes from or goes to, or let them through or not. */
+  readonly type: 'nat' | 'filter';
   readonly hook: 'prerouting' | 'output' | 'postrouting';
   readonly priority: number;
   readonly rules: readonly Rule[];
 }
 
-/** The rules of a chain are tried in their order, for the first packet of a connection only. */
+/** The rules of a chain are tried in their order; those of type nat for the first packet of a connection only. */
 export interface Rule {
   /** Says what it is about, to whoever lists the rules. Unique in its chain. */
   readonly comment: string;
@@ -37,6 +41,8 @@ export interface Rule {
 export type Action =
   /** Left alone. */
   | { readonly kind: 'return' }
+  /** Not let through, and counted. */
+  | { readonly kind: 'drop' }
   /** To this port of the pod. */
   | { readonly kind: 'redirect'; readonly port: number }
   /** As if it came from the address that it goes to. */
@@ -49,12 +55,15 @@ export interface Features {
 
 export const TABLE = 'cortexflow';
 
+/** After connection tracking (NF_IP_PRI_CONNTRACK, -200) has looked at a packet, before its destination is rewritten. */
+const TRACKED_PRIORITY = -150;
+
 /** The priorities at which destinations and sources are rewritten (NF_IP_PRI_NAT_DST, NF_IP_PRI_NAT_SRC). */
 const DESTINATION_PRIORITY = -100;
 const SOURCE_PRIORITY = 100;
 
-/** What the sidecar itself listens on, now and later: for those who speak to it, whatever is redirected. */
-const SIDECAR_PORTS = { first: 5053, last: 5058 } as const;
+/** For those who speak to the sidecar itself, whatever is redirected. */
+const SIDECAR_PORTS = PORTS;
 
 /** No Service and no pod is there, and a link-local IPv6 address means nothing without its interface. */
 const LINK_LOCAL = { ipv4: '169.254.0.0/16', ipv6: 'fe80::/10' } as const;
@@ -63,13 +72,19 @@ export function rulesetFor(interception: Interception, features: Features): Rule
   const { outbound, inbound } = interception;
   return {
     sets: [...setsOf('outbound', outbound.exclude), ...setsOf('inbound', inbound.exclude)],
-    chains: [outboundChain(interception), inboundChain(interception, features), sourceChain(interception)],
+    chains: [
+      outboundChain(interception),
+      invalidChain(interception),
+      inboundChain(interception, features),
+      sourceChain(interception),
+    ],
   };
 }
 
 function outboundChain({ proxyUid, outbound }: Interception): Chain {
   return {
     name: 'outbound',
+    type: 'nat',
     hook: 'output',
     priority: DESTINATION_PRIORITY,
     rules: [
@@ -85,6 +100,25 @@ function outboundChain({ proxyUid, outbound }: Interception): Chain {
 }
 
 /**
+ * A segment that connection tracking cannot place, for instance out of window after loss or reordering, belongs to
+ * no connection for it, so that nothing rewrites where it goes. Of an intercepted connection it would come to the
+ * workload's own port, where the kernel knows of no such connection and resets it. Dropped, it is as good as lost,
+ * and is sent again.
+ */
+function invalidChain({ outbound, inbound }: Interception): Chain {
+  return {
+    name: 'invalid',
+    type: 'filter',
+    hook: 'prerouting',
+    priority: TRACKED_PRIORITY,
+    rules: [
+      ...spared(sidecarPorts([outbound.port, inbound.port])),
+      { comment: 'out of window', matches: 'meta l4proto tcp ct state invalid', action: { kind: 'drop' } },
+    ],
+  };
+}
+
+/**
  * Only where somebody listens at that address and port: else the kernel refuses, so that a probe that only
  * connects, and a client that would try another endpoint, learn the truth. Any socket that is found is
  * transparent or not, and none is neither.
@@ -93,14 +127,12 @@ function inboundChain({ outbound, inbound }: Interception, { findsListeners }: F
   const ports = sidecarPorts([outbound.port, inbound.port]);
   return {
     name: 'inbound',
+    type: 'nat',
     hook: 'prerouting',
     priority: DESTINATION_PRIORITY,
     rules: [
       leave('no beginning of a connection', NO_BEGINNING),
-      leave('loopback, and the pod to itself', 'iif lo'),
-      leave('ports of the sidecar', `tcp dport ${ports}`),
-      ...exclusions('inbound', 'saddr'),
-      leave('routed on to somebody else', 'fib daddr type != local'),
+      ...spared(ports),
       findsListeners
         ? redirect(
             'to the sidecar where somebody listens',
@@ -120,6 +152,7 @@ function sourceChain({ proxyUid }: Interception): Chain {
   const own = `oif lo meta skuid ${proxyUid} meta l4proto tcp`;
   return {
     name: 'source',
+    type: 'nat',
     hook: 'postrouting',
     priority: SOURCE_PRIORITY,
     rules: [
@@ -182,6 +215,16 @@ function exclusions(side: string, address: 'saddr' | 'daddr'): readonly Rule[] {
   ];
 }
 
+/** What comes in and is none of the sidecar's. */
+function spared(ports: string): readonly Rule[] {
+  return [
+    leave('loopback, and the pod to itself', 'iif lo'),
+    leave('ports of the sidecar', `tcp dport ${ports}`),
+    ...exclusions('inbound', 'saddr'),
+    leave('routed on to somebody else', 'fib daddr type != local'),
+  ];
+}
+
 /** For `nft -f`: one transaction that puts the table in the place of an earlier one, if there is any. */
 export function renderRuleset({ sets, chains }: Ruleset): string {
   return [
@@ -206,10 +249,10 @@ function renderSet({ name, type, elements }: NamedSet): string[] {
   ];
 }
 
-function renderChain({ name, hook, priority, rules }: Chain): string[] {
+function renderChain({ name, type, hook, priority, rules }: Chain): string[] {
   return [
     `  chain ${name} {`,
-    `    type nat hook ${hook} priority ${priority}; policy accept;`,
+    `    type ${type} hook ${hook} priority ${priority}; policy accept;`,
     ...rules.map(
       ({ matches, action, comment }) => `    ${matches} ${renderAction(action)} comment "${comment}"`,
     ),
@@ -223,6 +266,8 @@ function renderAction(action: Action): string {
       return `redirect to :${action.port}`;
     case 'from-destination':
       return `snat ${action.family} to ${action.family} daddr`;
+    case 'drop':
+      return 'counter drop';
     default:
       return 'return';
   }

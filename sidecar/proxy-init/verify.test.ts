@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseCidr } from '../config/interception.ts';
+import { parseCidr } from '../../wire/cidr.ts';
 import { type Action, rulesetFor } from './ruleset.ts';
 import { differences } from './verify.ts';
 
@@ -30,6 +30,8 @@ function statement(action: Action): object {
       return { redirect: { port: action.port } };
     case 'from-destination':
       return { snat: { family: action.family, addr: {} } };
+    case 'drop':
+      return { drop: null };
     default:
       return { return: null };
   }
@@ -39,8 +41,8 @@ function statement(action: Action): object {
 function listing(edit: (entries: Partial<Listed>[]) => void = () => {}): string {
   const entries: Partial<Listed>[] = [
     ...wanted.sets.map(({ name, type }) => ({ set: { name, type } })),
-    ...wanted.chains.map(({ name, hook, priority }) => ({
-      chain: { name, hook, type: 'nat', prio: priority, policy: 'accept' },
+    ...wanted.chains.map(({ name, type, hook, priority }) => ({
+      chain: { name, hook, type, prio: priority, policy: 'accept' },
     })),
     ...wanted.chains.flatMap(({ name, rules }) =>
       rules.map(({ comment, action }) => ({
@@ -76,6 +78,10 @@ function first(entries: Partial<Listed>[], kind: keyof Listed): number {
   return entries.findIndex((entry) => kind in entry);
 }
 
+function ruleCalled(entries: readonly Partial<Listed>[], comment: string): Listed['rule'] {
+  return entries.find(({ rule }) => rule?.comment === comment)!.rule!;
+}
+
 test('what is not is named', (t) => {
   const cases: readonly (readonly [(entries: Partial<Listed>[]) => void, RegExp])[] = [
     [(entries) => void (entries[0]!.set!.elem = [22]), /^Set outbound_excluded_ports does not hold/u],
@@ -96,6 +102,14 @@ test('what is not is named', (t) => {
     [
       (entries) => void (entries[first(entries, 'chain')]!.chain!.prio = 0),
       /^Chain outbound is at output 0/u,
+    ],
+    [
+      (entries) => void (entries[first(entries, 'chain') + 1]!.chain!.type = 'nat'),
+      /^Chain invalid is at prerouting -150 as nat/u,
+    ],
+    [
+      (entries) => void (ruleCalled(entries, 'out of window').expr = [{ accept: null }]),
+      /^Rule 7 of chain invalid is not "out of window"/u,
     ],
     [(entries) => void entries.splice(first(entries, 'chain'), 1), /^Chain outbound is missing/u],
     [

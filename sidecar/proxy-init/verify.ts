@@ -38,6 +38,7 @@ interface ListedRule {
 
 interface Statement {
   readonly return?: null;
+  readonly drop?: null;
   readonly redirect?: { readonly port?: number };
   readonly snat?: { readonly family?: string };
 }
@@ -93,7 +94,8 @@ function differencesOfChain(
   const chain = chains.find(({ name }) => name === wanted.name);
   if (chain === undefined) return [`Chain ${wanted.name} is missing.`];
   const { type, hook, prio, policy } = chain;
-  const isPlaced = type === 'nat' && hook === wanted.hook && prio === wanted.priority && policy === 'accept';
+  const isPlaced =
+    type === wanted.type && hook === wanted.hook && prio === wanted.priority && policy === 'accept';
   return [
     ...(isPlaced ? [] : [`Chain ${wanted.name} is at ${hook} ${prio} as ${type}, policy ${policy}.`]),
     ...differencesOfRules(
@@ -121,6 +123,8 @@ function does(action: Action, statement: Statement): boolean {
       return statement.redirect?.port === action.port;
     case 'from-destination':
       return statement.snat?.family === action.family;
+    case 'drop':
+      return statement.drop === null;
     default:
       return statement.return === null;
   }

@@ -71,6 +71,8 @@ export class Directory implements Routes {
 
   /** Begins with what an earlier run held, if anything, and pins what is to be pinned. */
   start(held: readonly Change[]): void {
+    // What was so before may not be any more; a first use still waits for what the control plane says of it.
+    if (held.length > 0) this.#trust.sourceAnswers(false);
     this.apply(held);
     for (const service of this.#table.endpoints.keys()) {
       this.#interest.adopt(service);

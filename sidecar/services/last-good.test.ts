@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '../../process/log.ts';
@@ -189,6 +189,15 @@ test('what lies where the temporary file goes is not written to', async (t) => {
   await writeAtomically(path, 'content');
   t.is(await readFile(victim, 'utf8'), 'precious');
   t.is(await readFile(path, 'utf8'), 'content');
+});
+
+test('three of them fit into the volume of a pod: a larger one is neither read nor moved', async (t) => {
+  const path = join(folder, 'huge');
+  await writeFile(path, '');
+  await truncate(path, Math.floor((128 * 1024 * 1024) / 3));
+  const loaded = await loadLastGood(path);
+  t.regex(loaded.kind === 'unusable' ? loaded.why : loaded.kind, / has \d+ bytes, more than \d+\.$/u);
+  t.is((await stat(path)).size, Math.floor((128 * 1024 * 1024) / 3));
 });
 
 test('what would not be read is not written', async (t) => {

@@ -11,8 +11,11 @@ export type Loaded =
   /** `why` is a sentence that names the file. */
   | { readonly kind: 'unusable'; readonly why: string };
 
-/** A mesh of 100,000 Services takes less. */
-const MAX_FILE_BYTES = 128 * 1024 * 1024;
+/**
+ * A mesh of 100,000 Services takes less. In a pod the volume has 128Mi (`injector/patch.ts`), and three of them may
+ * lie there: the old one, the new one beside it, and one that was of no use.
+ */
+const MAX_FILE_BYTES = 40 * 1024 * 1024;
 
 /** What an earlier run left. A file that is of no use is put aside as `<path>.unusable`, for whoever wants to look. */
 export async function loadLastGood(path: string): Promise<Loaded> {

@@ -44,7 +44,14 @@ function slice(endpoints: readonly (typeof endpoint)[]): Change {
   };
 }
 
-function directoryWith(...changes: readonly Change[]): { directory: Directory; pass: (ms: number) => void } {
+function directoryWith(...changes: readonly Change[]): ReturnType<typeof directoryFrom> {
+  return directoryFrom('control-plane', changes);
+}
+
+function directoryFrom(
+  from: 'disk' | 'control-plane',
+  changes: readonly Change[],
+): { directory: Directory; pass: (ms: number) => void } {
   const timers = new Map<symbol, { readonly at: number; readonly run: () => void }>();
   let now = 0;
   const directory = new Directory({
@@ -59,7 +66,13 @@ function directoryWith(...changes: readonly Change[]): { directory: Directory; p
     waitMs: 2_000,
     pinned: [],
   });
-  directory.start([{ kind: 'services-known' }, { kind: 'service', service: web, origin }, ...changes]);
+  const all: readonly Change[] = [
+    { kind: 'services-known' },
+    { kind: 'service', service: web, origin },
+    ...changes,
+  ];
+  directory.start(from === 'disk' ? all : []);
+  directory.apply(all);
   const pass = (ms: number): void => {
     now += ms;
     for (const [id, { at, run }] of timers) {
@@ -109,6 +122,18 @@ test('a table that nobody keeps up is used for five minutes, and again once some
   t.is(directory.decide(toWeb).action, 'balance');
   pass(600_000);
   t.is(directory.decide(toWeb).action, 'balance');
+  directory.close();
+});
+
+test('a table from disk may be wrong until a control plane answers, and is believed for five minutes', (t) => {
+  const { directory, pass } = directoryFrom('disk', [slice([endpoint])]);
+  t.is(directory.decide(toWeb).action, 'balance');
+  t.deepEqual(directory.decide({ ...toWeb, port: 81 }), { ...passThrough, port: 81 });
+  pass(300_000);
+  t.deepEqual(directory.decide(toWeb), passThrough);
+  directory.sourceAnswers(true);
+  t.is(directory.decide(toWeb).action, 'balance');
+  t.like(directory.decide({ ...toWeb, port: 81 }), { action: 'refuse', reason: 'unknown-port' });
   directory.close();
 });
 

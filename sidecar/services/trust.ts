@@ -16,6 +16,7 @@ const BELIEVED_MS = 300_000;
 export class Trust {
   readonly #schedule: Schedule;
   readonly #doubted = new Set<ServiceKey>();
+  /** Of an empty table nothing can be wrong; whoever begins with one from disk says so. */
   #isCurrent = true;
   #isOutdated = false;
   #cancel: (() => void) | undefined;

@@ -36,9 +36,13 @@ export interface ControlPlaneClientOptions {
   /** Called before the response is acknowledged. */
   readonly onReceived: (received: Received) => void;
   readonly onConnection: (connection: Connection) => void;
+  /** A control plane answers, by more than a transport that is up. May be called again and again. */
+  readonly onAnswering: () => void;
 }
 
 const FIRST_ANSWER_TIMEOUT_MS = 15_000;
+/** A server that has nothing to say, and a stream that has held for this long: that is an answer, too. */
+const SILENT_ANSWER_MS = 5_000;
 /**
  * A stream that held this long was a good one. That it answered is not enough: a server that fails after each
  * answer would be asked for all of it again and again.
@@ -120,24 +124,32 @@ export class ControlPlaneClient {
     for (const request of session.open()) {
       stream.send(request);
     }
-    if (session.awaitsAnswer) {
-      this.#cancelTimer = schedule(FIRST_ANSWER_TIMEOUT_MS, () => {
-        stream.close(`nothing came within ${FIRST_ANSWER_TIMEOUT_MS / 1000} s`);
-      });
-    }
+    this.#cancelTimer = session.awaitsAnswer
+      ? schedule(FIRST_ANSWER_TIMEOUT_MS, () => {
+          stream.close(`nothing came within ${FIRST_ANSWER_TIMEOUT_MS / 1000} s`);
+        })
+      : undefined;
   }
 
   #connected(address: string): void {
-    this.#options.log.info('connected to the control plane', { address });
+    const { log, onAnswering, schedule, session } = this.#options;
+    log.info('connected to the control plane', { address });
+    this.#cancelTimer ??= schedule(SILENT_ANSWER_MS, () => {
+      // What was asked for meanwhile has to be answered in words.
+      if (!session.awaitsAnswer) {
+        onAnswering();
+      }
+    });
     this.#become({ state: 'connected', address, sinceMs: this.#options.now() });
   }
 
   #receive(response: DeltaDiscoveryResponse): void {
-    const { session, now, onReceived } = this.#options;
+    const { session, now, onAnswering, onReceived } = this.#options;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     this.#lastResponseMs = now();
     const received = session.receive(response, this.#lastResponseMs);
+    onAnswering();
     onReceived(received);
     this.#send(received.reply);
   }

@@ -48,6 +48,8 @@ const SLICE = toBinary(
     ],
   }),
 );
+/** Another timer that runs while nobody answers: how long the table is believed. */
+const BELIEVED_MS = 300_000;
 const COLLECTION = 'demo/hello/*';
 const toHello = { kind: 'service', service: 'demo/hello', port: 80, protocol: 'tcp' } as const;
 const toClusterIp = { kind: 'address', address: '10.96.0.1', port: 80, protocol: 'tcp' } as const;
@@ -292,7 +294,7 @@ test('a first answer that is cut off is not the whole mesh, however long the res
   await until(() => sendRest !== undefined);
   t.true(discovery.directory.table.services.has('demo/hello'));
   t.false(discovery.directory.table.servicesKnown);
-  t.deepEqual([...pending], [15_000], 'only the first word of the new stream is waited for');
+  t.deepEqual([...pending], [BELIEVED_MS, 15_000], 'only the first word of the new stream is waited for');
   sendRest?.();
   await until(() => discovery.directory.table.servicesKnown);
 });
@@ -475,6 +477,36 @@ test('while no control plane answers nobody waits, and once one does all is well
   t.is(directory.decide(toClusterIp).action, 'balance');
 });
 
+/** Endpoints did not answer while no control plane did: connections to the cluster IP go around the mesh. */
+async function inDoubt(t: ExecutionContext, { hurry }: { readonly hurry: number }) {
+  const first = startServer(t);
+  const address = await first.listen();
+  const { discovery } = newDiscovery(t, { addresses: [address], pinned: ['demo/hello'], hurry });
+  await discovery.start();
+  await until(() => discovery.directory.ready);
+  first.kill();
+  await until(() => discovery.directory.doubt(toClusterIp));
+  return { discovery, address };
+}
+
+test('a server that takes each stream and fails it does not count as one that answers', async (t) => {
+  const { discovery, address } = await inDoubt(t, { hurry: 100 });
+  const failing = startServer(t, (_request, stream) => {
+    stream.emit('error', { code: status.UNAVAILABLE, details: 'not today' });
+  });
+  await failing.listen(address);
+  await until(() => failing.streams >= 3);
+  t.is(discovery.directory.decide(toClusterIp).action, 'pass-through');
+});
+
+test('a server that takes a stream and has nothing to add answers, after a moment', async (t) => {
+  const { discovery, address } = await inDoubt(t, { hurry: 100 });
+  const silent = startServer(t, () => {});
+  await silent.listen(address);
+  await until(() => discovery.directory.decide(toClusterIp).action === 'balance');
+  t.is(silent.streams, 1);
+});
+
 test('one control plane of several is enough, over IPv6 as well', async (t) => {
   const dead = new ScriptedServer(answer);
   const nobody = await dead.listen();
@@ -501,9 +533,6 @@ test('a stream that the server ends in order is opened again without alarm', asy
   t.false(lines.some((line) => line.startsWith('warn')));
 });
 
-/** Other timers that run while there is no connection: how long the table is believed. */
-const LONGER_THAN_RETRIES_MS = 300_000;
-
 test('a server that answers and then fails is asked less and less often', async (t) => {
   const server = startServer(t, (request, stream) => {
     answer(request, stream);
@@ -519,9 +548,7 @@ test('a server that answers and then fails is asked less and less often', async 
       random: () => 0.5,
       schedule: (delayMs, run) => {
         const isRetry =
-          discovery.status.connection.state !== 'connecting' &&
-          delayMs >= 500 &&
-          delayMs < LONGER_THAN_RETRIES_MS;
+          discovery.status.connection.state !== 'connecting' && delayMs >= 500 && delayMs < BELIEVED_MS;
         if (isRetry) {
           delays.push(delayMs);
         }
@@ -582,6 +609,8 @@ test('a sidecar that starts without a control plane serves from disk, and resume
   await discovery.start();
   t.true(discovery.directory.ready, 'at once');
   t.is(discovery.directory.decide(toHello).action, 'balance');
+  const otherPort = { ...toClusterIp, port: 81 };
+  t.is(discovery.directory.decide(otherPort).action, 'pass-through', 'it may have been added since');
   t.like(discovery.view().services, [{ name: 'demo/hello', origin: { source: 'disk', version: 'v1' } }]);
   t.true(lines.some((line) => line.startsWith('info starting from the last good table')));
 
@@ -592,4 +621,5 @@ test('a sidecar that starts without a control plane serves from disk, and resume
     second.requests.slice(0, 2).map(({ initialResourceVersions }) => initialResourceVersions),
     [{ 'demo/hello': 'v1' }, { 'demo/hello/s1': 'v1' }],
   );
+  await until(() => discovery.directory.decide(otherPort).action === 'refuse');
 });

@@ -9,6 +9,7 @@ import type { Locality } from '../services/groups.ts';
 import type { Schedule } from '../services/interest.ts';
 import { LastGoodWriter, loadLastGood, writeAtomically } from '../services/last-good.ts';
 import type { ServiceKey } from '../services/service.ts';
+import type { Ceiling } from './ceiling.ts';
 import type { ClientStatus } from './client.ts';
 import { ControlPlaneClient } from './client.ts';
 import type { Identity } from './identity.ts';
@@ -38,6 +39,8 @@ export interface DiscoveryOptions {
   readonly endpointsIdleMs: number;
   /** How long a connection waits for the first word of a Service. */
   readonly waitMs: number;
+  /** How much may be held; as much as the largest mesh needs where it is left out. */
+  readonly ceiling?: Ceiling;
   readonly log: Logger;
   readonly world: World;
 }
@@ -71,13 +74,14 @@ export class Discovery {
   #responses = 0;
 
   constructor(options: DiscoveryOptions) {
-    const { node, lastGoodFile, log, world } = options;
+    const { node, lastGoodFile, ceiling, log, world } = options;
     this.#options = options;
     this.#rejections = new RejectionLog(log);
     this.#session = new Session({
       kinds: resourceKinds(nodeToLearnFrom(node)),
       node: wireNode(node),
       keepsBytes: lastGoodFile !== undefined,
+      ...(ceiling === undefined ? {} : { ceiling }),
     });
     this.#lastGood =
       lastGoodFile === undefined
@@ -170,14 +174,17 @@ export class Discovery {
       onReceived: (received) => {
         this.#take(received);
       },
+      onAnswering: () => {
+        this.directory.sourceAnswers(true);
+      },
       onConnection: ({ state }) => {
-        // While it is being tried again after a failure, it is still not answering.
         if (state !== 'connected') {
           // What was missing of a first answer comes on another stream, if at all.
           this.#settling.cancel();
         }
-        if (state !== 'connecting') {
-          this.directory.sourceAnswers(state === 'connected');
+        // While it is being tried again after a failure, nothing is known anew; connected, it has yet to answer.
+        if (state === 'waiting' || state === 'stopped') {
+          this.directory.sourceAnswers(false);
         }
       },
     });

@@ -8,6 +8,8 @@ import type {
 import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
+import { type Ceiling, ceilingWithin, OVERHEAD_BYTES } from './ceiling.ts';
+import type { HeldResources } from './held.ts';
 import type { Rejection } from './rejection.ts';
 import { rejectionStatus } from './rejection.ts';
 import type { ResourceKind } from './resource-kind.ts';
@@ -33,16 +35,6 @@ export interface SessionOptions {
   readonly ceiling?: Ceiling;
 }
 
-/** How much a control plane can make a sidecar hold. */
-export interface Ceiling {
-  readonly resources: number;
-  /** Of all their serialised contents. */
-  readonly bytes: number;
-}
-
-/** Several times the largest mesh that we know how to serve. */
-const DEFAULT_CEILING: Ceiling = { resources: 100_000, bytes: 256 * 1024 * 1024 };
-
 const NOTHING_RESTORED: Restored = { changes: [], unusable: 0 };
 
 /**
@@ -55,7 +47,7 @@ export class Session {
   readonly #ceiling: Ceiling;
   #nodeSent = false;
 
-  constructor({ kinds, node, keepsBytes, ceiling = DEFAULT_CEILING }: SessionOptions) {
+  constructor({ kinds, node, keepsBytes, ceiling = ceilingWithin(Infinity) }: SessionOptions) {
     this.#types = new Map(kinds.map((kind) => [kind.typeUrl, new TypeState(kind, keepsBytes)]));
     this.#node = node;
     this.#ceiling = ceiling;
@@ -158,19 +150,21 @@ export class Session {
     return [...this.#types.values()].map((state) => state.stored());
   }
 
-  /** Why there is no room for this resource, if so. */
-  #surplus({ held }: TypeState, { name, resource }: Resource): string | undefined {
+  /** Why there is no room for this resource, if so. What is held of it stays. */
+  #surplus({ kind, held }: TypeState, { name, resource }: Resource): string | undefined {
     const before = held.get(name);
-    const all = [...this.#types.values()].map((type) => type.held);
-    const more = (resource?.value.length ?? 0) - (before?.size ?? 0);
-    const bytes = all.reduce((sum, other) => sum + other.bytes, more);
-    const others = all.reduce((sum, other) => sum + other.count, 0);
-    if (before === undefined && others >= this.#ceiling.resources) {
+    const count = this.#sum((type) => type.count) + (before === undefined ? 1 : 0);
+    if (count > this.#ceiling.resources) {
       return `is one more than the ${this.#ceiling.resources} resources that a sidecar holds`;
     }
-    return more > 0 && bytes > this.#ceiling.bytes
-      ? `would make more than the ${this.#ceiling.bytes} bytes that a sidecar holds`
-      : undefined;
+    const more = (resource?.value.length ?? 0) - (before?.size ?? 0);
+    const bytes = this.#sum((type) => type.bytes) + more + count * OVERHEAD_BYTES;
+    const isLarger = before === undefined || more > 0;
+    return isLarger && bytes > this.#ceiling.bytes ? noRoom(kind, this.#ceiling) : undefined;
+  }
+
+  #sum(of: (held: HeldResources) => number): number {
+    return this.#types.values().reduce((sum, { held }) => sum + of(held), 0);
   }
 
   #received(
@@ -204,4 +198,13 @@ export class Session {
     }
     return request;
   }
+}
+
+function noRoom({ typeUrl }: ResourceKind, { bytes }: Ceiling): string {
+  const type = typeUrl.slice(typeUrl.lastIndexOf('/') + 1);
+  return (
+    `is a ${type} for which this sidecar has no room: with it, resources would take more than ${bytes} bytes, which ` +
+    'is what its memory limit allows. What was known of it stays. Raise the memory limit of the sidecar ' +
+    '(annotation cortexflow.io/proxy-memory-limit), or have fewer or smaller resources'
+  );
 }

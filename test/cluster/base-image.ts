@@ -8,9 +8,9 @@ import { mustRun } from './command.ts';
 import { buildImage, hasImage, tagImage } from './image-store.ts';
 import { digestOf } from './inputs.ts';
 
-/** What the project's Dockerfiles begin with. */
-const NAME = 'docker.io/library/node:26-bookworm-slim';
 const SUITE = 'bookworm';
+/** What the project's Dockerfiles begin with: the Node of package.json, which is the one that runs this. */
+const NAME = `docker.io/library/node:${process.versions.node}-${SUITE}-slim`;
 const PACKAGES = ['ca-certificates', 'libatomic1', 'libstdc++6'];
 /** The authorities that this machine trusts, be it that somebody added one for its network. */
 const TRUSTED = '/etc/ssl/certs/ca-certificates.crt';

@@ -1,6 +1,6 @@
 /**
  * The programs of Kubernetes itself, built from their published source once per version and kept outside the
- * tree. `node test/cluster/binaries.ts` builds what is missing: ten minutes on two cores the first time.
+ * tree. `npm exec -- node test/cluster/binaries.ts` builds what is missing: ten minutes on two cores the first time.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, readFileSync, renameSync } from 'node:fs';
@@ -69,7 +69,7 @@ export function whatIsMissing(
   if (packages.size > 0)
     sentences.push(`run apt-get install --no-install-recommends ${[...packages].join(' ')}`);
   if (unbuilt.length > 0)
-    sentences.push(`run node test/cluster/binaries.ts, which builds ${unbuilt.join(', ')}`);
+    sentences.push(`run npm exec -- node test/cluster/binaries.ts, which builds ${unbuilt.join(', ')}`);
   return sentences.length === 0 ? undefined : sentences.join('; ');
 }
 

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { cacheDirectory } from './binaries.ts';
 
 /** Several can be up at once, each under a name of its own: they share images and nothing else. */
-export const clusterName = process.env['CORTEXFLOW_CLUSTER'] ?? 'default';
+export const clusterName = process.env['CORTEXFLOW_TEST_CLUSTER'] ?? 'default';
 if (!/^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$/.test(clusterName)) {
   throw new Error(
-    `CORTEXFLOW_CLUSTER is "${clusterName}": use up to 20 lower-case letters, digits and dashes`,
+    `CORTEXFLOW_TEST_CLUSTER is "${clusterName}": use up to 20 lower-case letters, digits and dashes`,
   );
 }
 

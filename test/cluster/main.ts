@@ -1,9 +1,9 @@
 /**
  * Brings the test cluster up or takes it down:
  *
- *   node test/cluster/main.ts up
- *   node test/cluster/main.ts down
- *   node test/cluster/main.ts on node-a|node-b|outside <command…>
+ *   npm exec -- node test/cluster/main.ts up
+ *   npm exec -- node test/cluster/main.ts down
+ *   npm exec -- node test/cluster/main.ts on node-a|node-b|outside <command…>
  */
 import { spawnSync } from 'node:child_process';
 import { clusterName, stateDirectory } from './layout.ts';
@@ -22,7 +22,7 @@ switch (verb) {
 
 A command on a node, or on the nodes' network outside of the cluster:
 
-  node test/cluster/main.ts on node-a|node-b|outside <command…>
+  npm exec -- node test/cluster/main.ts on node-a|node-b|outside <command…>
 
 Logs: ${stateDirectory}/logs. Gone again: npm run cluster:down
 `);

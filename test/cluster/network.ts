@@ -15,7 +15,8 @@ export async function connectMachines(outside: Machine, nodes: ReadonlyMap<strin
     'link set lo up',
     `addr add ${OUTSIDE.world}/32 dev lo`,
     `addr add ${OUTSIDE.world6}/128 dev lo nodad`,
-    'link add name lan type bridge',
+    // Else it takes the lowest address of what is plugged into it, and changes it while others rely on it.
+    'link add name lan address 02:00:00:00:00:01 type bridge',
     'link set lan up',
     `addr add ${OUTSIDE.address}/${PREFIX} dev lan`,
     `addr add ${OUTSIDE.address6}/${PREFIX6} dev lan nodad`,

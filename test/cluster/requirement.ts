@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os';
 import type { ExecutionContext } from 'ava';
 
 type Declare = (title: string, implementation: (t: ExecutionContext) => void | Promise<void>) => void;
@@ -12,4 +13,27 @@ export function testThatNeeds(missing: string | undefined, test: Declare & { ski
   if (missing === undefined) return (title, implementation) => test(title, implementation);
   if (process.env['CI'] === 'true') return (title) => test(title, (t) => t.fail(missing));
   return (title, implementation) => test.skip(`${title} (skipped: ${missing})`, implementation);
+}
+
+/**
+ * The same for a file whose tests all need it, hooks included: whether they are left out. One title then says so
+ * for all of them.
+ *
+ * @param what the tests are about
+ */
+export function leavesOut(
+  what: string,
+  missing: string | undefined,
+  test: Declare & { skip: Declare },
+): boolean {
+  if (missing === undefined) return false;
+  testThatNeeds(missing, test)(`all tests of ${what}`, () => {});
+  return true;
+}
+
+/** Why nothing can listen on `::1` here, for tests of IPv6. */
+export function whyNoIPv6(): string | undefined {
+  const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  if (addresses.some(({ address }) => address === '::1')) return undefined;
+  return 'there is no IPv6 on loopback: sysctl -w net.ipv6.conf.lo.disable_ipv6=0';
 }

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Decision, Routes } from '../../sidecar/services/decision.ts';
+import { testThatNeeds, whyNoIPv6 } from '../cluster/requirement.ts';
 import {
   always,
   balanceOver,
@@ -82,6 +82,32 @@ test('retries end with the budget', async (t) => {
   while (forwarder.serviceUse(SERVICE).retryBudget.withdraw(later));
   t.is(await endOf(client()), 'ECONNRESET');
   t.like(await log.nextOutcome(), { ending: 'retry-budget-exhausted', connectAttempts: 1 });
+});
+
+test('an endpoint that is the sidecar itself is left out: no connection comes back for ever', async (t) => {
+  const backend = await startBackend(t, echo);
+  const others: number[] = [backend];
+  const running = startForwarder(t, {
+    routes: {
+      ...balanceOver([backend]),
+      decide: () => ({ action: 'balance', group: groupOf([running.port, ...others]) }),
+    },
+    limits: { maxConnections: 10 },
+    address: '0.0.0.0',
+  });
+  const { client, log, forwarder } = running;
+  for (let connection = 0; connection < 3; connection++) {
+    const socket = client();
+    socket.end('hello');
+    t.is(await readAll(socket), 'hello');
+    t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 1 });
+  }
+  others.pop();
+  t.is(await endOf(client()), 'ECONNRESET');
+  const { ending, detail } = await log.nextOutcome();
+  t.is(ending, 'connect-failed');
+  t.regex(detail, /^127\.0\.0\.1:\d+ is where this sidecar itself listens/u);
+  t.is(forwarder.serviceUse(SERVICE).counters.opened, 4, 'none came back');
 });
 
 test('endpoints that change meanwhile: the retry goes to one that is there now', async (t) => {
@@ -217,12 +243,7 @@ test('pass-through to an address that is none: refused, nothing thrown', async (
   t.like(await log.nextOutcome(), { ending: 'connect-failed' });
 });
 
-test('IPv6 on both sides', async (t) => {
-  if (!Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))) {
-    t.log('Skipped: this machine has no IPv6 loopback address.');
-    t.pass();
-    return;
-  }
+testThatNeeds(whyNoIPv6(), test)('IPv6 on both sides', async (t) => {
   const backend = await startBackend(t, echo, '::1');
   const { client } = startForwarder(t, {
     routes: always({ action: 'balance', group: groupOf([backend], '::1') }),
@@ -297,6 +318,43 @@ test('more connections than allowed: the new one is reset and counted, the old o
   t.is(forwarder.serviceUse(SERVICE).counters.closed['too-many-connections'], 1);
   first.end('two');
   t.is(await readAll(first), 'two');
+});
+
+async function carried(socket: Socket): Promise<Socket> {
+  socket.write('hello');
+  await once(socket, 'data');
+  return socket;
+}
+
+test('connections to the workload take no room from those that it makes, nor the other way round', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { client, forwarder } = startForwarder(t, {
+    routes: balanceOver([backend]),
+    limits: { maxConnections: 1 },
+  });
+  const listening = forwarder.listen({
+    name: 'Interception (inbound)',
+    address: { address: HOST, port: 0 },
+    origin: { direction: 'inbound', isIntercepted: true, outlivesDrain: false },
+    destinationOf: () => DESTINATION,
+  });
+  if (!listening.ok) throw new Error(listening.message);
+  const stranger = (): Socket => {
+    const socket = connect(listening.address.port, HOST);
+    t.teardown(() => socket.destroy());
+    return socket;
+  };
+  const first = await carried(stranger());
+  t.is(await endOf(stranger()), 'ECONNRESET');
+  await carried(client());
+  t.is(await endOf(client()), 'ECONNRESET');
+  first.destroy();
+  while (forwarder.connections.size > 1) await delay(10);
+  await carried(stranger());
+  t.is(await endOf(stranger()), 'ECONNRESET');
+  const { closed } = forwarder.serviceUse(SERVICE, 'inbound').counters;
+  // Another test may connect to a port that it takes for closed.
+  t.true(closed['too-many-connections'] >= 2);
 });
 
 test('two drains at once both end', async (t) => {

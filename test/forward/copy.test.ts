@@ -89,6 +89,26 @@ test('a backend that resets mid-stream: the client sees a reset, not an end', as
   t.like(await log.nextOutcome(), { ending: 'backend-reset', closedFirst: 'backend', detail: 'ECONNRESET' });
 });
 
+test('a backend that answers early and is gone: the answer comes before the reset', async (t) => {
+  const accepted = Promise.withResolvers<Socket>();
+  const backend = await startBackend(t, (socket) => {
+    socket.once('data', () => accepted.resolve(socket));
+  });
+  const { client, log } = startForwarder(t, { routes: balanceOver([backend]) });
+  const socket = client();
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+  socket.write('the beginning of much');
+  const server = await accepted.promise;
+  // More for the backend is seen first, and cannot be written to it any more.
+  socket.write('more');
+  server.write('413 too much');
+  server.resetAndDestroy();
+  await once(socket, 'close').catch(() => {});
+  t.is(answer, '413 too much');
+  t.like(await log.nextOutcome(), { ending: 'backend-reset', closedFirst: 'backend', receivedBytes: 12 });
+});
+
 test('a client that resets: the backend sees a reset, not an end', async (t) => {
   const ended = Promise.withResolvers<string>();
   const backend = await startBackend(t, (socket) => {

@@ -26,6 +26,7 @@ const POLICY: RotationPolicy = {
   overlapMs: 2_000,
   backdateMs: 1_000,
   recheckMs: 1_000,
+  repeatMs: 1_000,
 };
 
 const logger = createLogger({ format: 'json', level: () => 'error', write: () => {}, now: () => new Date() });

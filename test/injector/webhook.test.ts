@@ -113,7 +113,6 @@ testInCluster('warnings are printed, and the pod is made', async (t) => {
 testInCluster('every ineligible kind is made as it is', async (t) => {
   const kinds: Readonly<Record<string, object>> = {
     'host network': podWith({}, { hostNetwork: true }),
-    'the mesh itself': podWith({ labels: { 'cortexflow.io/component': 'control-plane' } }),
     'a proxy of its own': podWith({}, { containers: [{ name: 'cortexflow-proxy', image: 'own:1' }] }),
     'an annotation': podWith({ annotations: { 'proxy-injection': 'disabled' } }),
     'a label': podWith({ labels: { 'proxy-injection': 'disabled' } }),
@@ -123,6 +122,9 @@ testInCluster('every ineligible kind is made as it is', async (t) => {
     const { stderr, pod: made } = await create(pod);
     t.deepEqual([stderr, initContainers(made)], ['', []], kind);
   }
+  const component = podWith({ labels: { 'cortexflow.io/component': 'control-plane' } });
+  t.deepEqual(initContainers((await create(component, 'cortexflow')).pod), []);
+  t.is(initContainers((await create(component)).pod).length, 2);
   await cluster.server.createServiceAccount('default', 'kube-system');
   t.deepEqual(initContainers((await create(podWith({}), 'kube-system')).pod), []);
 });

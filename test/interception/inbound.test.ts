@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { until } from '../system/programs.ts';
 import { Mesh } from './mesh.ts';
@@ -7,6 +8,7 @@ import { skipped } from './skipped.ts';
 
 // What an application that knows nothing of a mesh sees of the connections that are made to it, and who makes them.
 
+const OUT_OF_WINDOW = fileURLToPath(new URL('out-of-window.pl', import.meta.url));
 const REFUSED = 'curl 7';
 const RESET = /^curl (?:7|52|56)$/u;
 
@@ -99,6 +101,26 @@ if (!skipped(test)) {
     },
   );
 
+  test.serial(
+    'strangers read health and metrics, and neither the table nor do they change anything',
+    async (t) => {
+      const status = ['-o', '/dev/null', '-w', '%{http_code}'];
+      const debug = ['-X', 'PUT', '/log-level?level=debug'];
+      for (const [path, expected] of [
+        [['/healthz'], '200'],
+        [['/metrics'], '200'],
+        [['/config'], '403'],
+        [debug, '403'],
+      ] as const) {
+        const words = path.map((word) => (word.startsWith('/') ? `http://${server.ipv4}:5058${word}` : word));
+        t.is(await outside.curl(...status, ...words), expected, words.join(' '));
+      }
+      t.is(await server.curl('http://127.0.0.1:5058/log-level'), 'info\n');
+      t.is(await server.curl(...status, 'http://127.0.0.1:5058/config'), '200');
+      t.is(await server.curl(...status, `http://${server.ipv4}:5058/config`), '200');
+    },
+  );
+
   test.serial('excluded ports and clients do not pass the sidecar', async (t) => {
     const careful = await mesh.pod('careful');
     const exclude = { ports: ['8090'], cidrs: [`${client.ipv4}/32`, `${client.ipv6}/128`] };
@@ -141,11 +163,34 @@ if (!skipped(test)) {
     );
   });
 
+  test.serial('a segment out of window ends no connection: it is dropped, as if it were lost', async (t) => {
+    const dropped = async () => {
+      const rules = await server.at.must('nft', 'list', 'chain', 'inet', 'cortexflow', 'invalid');
+      return Number(/counter packets (\d+)/u.exec(rules)?.[1]);
+    };
+    const before = await dropped();
+    t.is(await outside.at.must('perl', OUT_OF_WINDOW, server.ipv4, '2525'), '250 HELO\n');
+    t.is(await dropped(), before + 1);
+  });
+
   test.serial('a gigabyte arrives byte for byte', async (t) => {
     t.timeout(300_000);
-    t.true(await client.ask('upload', { host: '10.96.0.15', port: 90, bytes: 1024 ** 3 }));
+    const upload = client.ask('upload', { host: '10.96.0.15', port: 90, bytes: 1024 ** 3 });
+    const arrived = await upload.catch(String);
+    if (arrived !== true) {
+      for (const [name, pod] of Object.entries({ client, server })) t.log(name, await told(pod));
+    }
+    t.is(arrived, true);
     t.is((await server.metric(bytes(9090))) >= 1024 ** 3, true);
   });
+}
+
+/** How the connections of a pod's sidecar have ended, and what it logged. */
+async function told(pod: Pod): Promise<string> {
+  const closed = (await pod.metrics())
+    .split('\n')
+    .filter((line) => line.startsWith('cortexflow_tcp_connections_closed_total{') && !line.endsWith(' 0'));
+  return [...closed, ...pod.logs].join('\n');
 }
 
 function refused(direction: string): string {

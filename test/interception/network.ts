@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-const TOOLS = ['ip', 'nft', 'nsenter', 'setpriv', 'curl'];
+const TOOLS = ['ip', 'nft', 'nsenter', 'setpriv', 'curl', 'sysctl', 'perl'];
 
 /** Programs of administrators, before others that may have their names. */
 const PATH = '/usr/sbin:/usr/bin:/sbin:/bin';
@@ -16,7 +16,7 @@ export function whyNot(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root may make network namespaces: run npm test as root';
   const missing = TOOLS.filter((tool) => !PATH.split(':').some((folder) => existsSync(`${folder}/${tool}`)));
   if (missing.length > 0) {
-    return `${missing.join(', ')} not installed: apt-get install nftables iproute2 util-linux curl`;
+    return `${missing.join(', ')} not installed: apt-get install nftables iproute2 util-linux curl procps perl`;
   }
   const tried = spawnSync('unshare', ['--net', 'nft', 'list', 'tables'], { env: { PATH }, encoding: 'utf8' });
   return tried.status === 0 ? undefined : `no network namespaces here: ${tried.stderr}`;
@@ -84,7 +84,9 @@ export class Network {
     const network = new Network(`${PREFIX}-${process.pid}-${label}`);
     const { world } = network;
     await network.#add(world);
-    await world.must('ip', 'link', 'add', 'pods', 'type', 'bridge');
+    // Left to itself, a bridge takes the lowest address of what is plugged into it: one pod more, and to the others
+    // their gateway is gone until they ask for its address again.
+    await world.must('ip', 'link', 'add', 'pods', 'address', '02:00:00:00:00:01', 'type', 'bridge');
     await network.#configure(world, 'pods');
     await world.must('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
     // An address that is neither a pod's nor a Service's.

@@ -131,6 +131,11 @@ export class Pod {
     return line === undefined ? 0 : Number(line.slice(series.length + 1));
   }
 
+  /** What its sidecars wrote, each one line for line. */
+  get logs(): readonly string[] {
+    return this.#programs.map(({ text }) => text);
+  }
+
   async stop(): Promise<void> {
     for (const program of this.#programs) await program.end('SIGKILL');
     if (this.#agent.exitCode === null) {

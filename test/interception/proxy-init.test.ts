@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { parseCidr } from '../../sidecar/config/interception.ts';
+import { parseCidr } from '../../wire/cidr.ts';
 import { renderRuleset, rulesetFor } from '../../sidecar/proxy-init/ruleset.ts';
 import { differences } from '../../sidecar/proxy-init/verify.ts';
 import { Mesh } from './mesh.ts';

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { readOptions } from '../../injector/options.ts';
@@ -24,6 +24,28 @@ test('every annotation is documented, and none that does nothing', (t) => {
   t.true(known.length > 10);
   t.deepEqual(documented().toSorted(), known.toSorted());
   for (const name of documented()) t.deepEqual(readOptions({ [name]: 'x' }).warnings, [], name);
+});
+
+/** The names of all metrics that these programs show. */
+function metricsOf(...programs: readonly string[]): Set<string> {
+  const files = programs.flatMap((program) => globSync(`${program}/**/*.ts`, { cwd: TOP }));
+  const sources = files.filter((file) => !file.endsWith('.test.ts')).map((file) => read(file));
+  return new Set(sources.flatMap((source) => source.match(/(?<=')cortexflow_[a-z_]+(?=')/gu) ?? []));
+}
+
+test('every metric of a sidecar and of the injector is documented, and none that there is not', (t) => {
+  const rows = read('docs', 'kubernetes.md').matchAll(/^\| `(?<name>cortexflow_[a-z_]+)[`{]/gmu);
+  const shown = [...rows].map(({ groups }) => groups?.['name'] ?? '');
+  const registered = metricsOf('sidecar', 'injector');
+  t.true(registered.size > 20);
+  t.deepEqual(shown.toSorted(), [...registered].toSorted());
+
+  const all = registered.union(metricsOf('control-plane', 'process', 'api-server'));
+  const text = ['README.md', 'docs/kubernetes.md', 'docs/configuration.md']
+    .map((file) => read(file))
+    .join('');
+  const named = new Set(text.match(/\bcortexflow_[a-z_]+/gu));
+  t.deepEqual([...named.difference(all)], []);
 });
 
 test('the examples of annotations are right', (t) => {

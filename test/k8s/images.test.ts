@@ -42,8 +42,11 @@ function commandOf(program: string): string[] {
   return JSON.parse(command) as string[];
 }
 
-const { dependencies, scripts } = JSON.parse(readFileSync(join(TOP, 'package.json'), 'utf8')) as {
+const { dependencies, devDependencies, scripts } = JSON.parse(
+  readFileSync(join(TOP, 'package.json'), 'utf8'),
+) as {
   dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
   scripts: Record<string, string>;
 };
 
@@ -77,6 +80,19 @@ for (const { program, entries } of IMAGES) {
     t.true(warmUp.endsWith(command.join(' ')), `${warmUp} ends with ${command.join(' ')}`);
   });
 }
+
+test('every image is made of the very Node that everything is tested with', (t) => {
+  const files = [
+    ...IMAGES.map(({ program }) => `${program}/Dockerfile`),
+    'test/cluster/images/app.Dockerfile',
+    'examples/kubernetes/hello.yaml',
+  ];
+  for (const file of files) {
+    const named = readFileSync(join(TOP, file), 'utf8').matchAll(/(?<=^FROM |^\s*image: )\S+/gmu);
+    const images = new Set([...named].map(([image]) => image));
+    t.deepEqual([...images], [`node:${devDependencies['node']}-bookworm-slim`], file);
+  }
+});
 
 test('the sidecar image starts the sidecar as npm run sidecar does, with node:ffi', (t) => {
   const script = (scripts['sidecar'] ?? '')

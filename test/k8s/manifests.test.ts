@@ -164,7 +164,7 @@ testWithKubectl("documented: other images, the sidecar's among them", async (t) 
 });
 
 testWithKubectl('documented: a certificate of cert-manager', async (t) => {
-  const [, files] = documentedMeshes();
+  const files = documentedMeshes().find((mesh) => 'certificate.yaml' in mesh);
   const manifests = await buildFiles(files ?? {});
   const { env, volumeMounts } = containerOf(manifests, 'injector');
   const directory = env.find(({ name }) => name === 'CORTEXFLOW_CERTIFICATE_DIRECTORY')?.value;
@@ -174,6 +174,14 @@ testWithKubectl('documented: a certificate of cert-manager', async (t) => {
   );
   t.is(manifests.length, (await build('.')).length + 1);
   t.truthy(manifests.find(({ kind }) => kind === 'Certificate'));
+});
+
+testWithKubectl('documented: the guard', async (t) => {
+  const files = documentedMeshes().find((mesh) => mesh['kustomization.yaml']?.includes('components:'));
+  const manifests = await buildFiles(files ?? {});
+  const added = manifests.filter(({ kind }) => kind.startsWith('ValidatingAdmissionPolicy'));
+  t.is(added.length, 4);
+  t.is(manifests.length, (await build('.')).length + added.length);
 });
 
 testWithKubectl('ha: two of each, kept apart', async (t) => {

@@ -41,6 +41,7 @@ test.before(async () => {
   await server.createNamespace('plain');
   await server.createNamespace('enabled', { 'proxy-injection': 'enabled' });
   await server.createNamespace('disabled', { 'proxy-injection': 'disabled' });
+  await server.createNamespace('cortexflow', { 'proxy-injection': 'enabled' });
   for (const name of ['kube-system', 'kube-public', 'kube-node-lease']) {
     await mustCall(server.admin, {
       method: 'PATCH',
@@ -118,8 +119,10 @@ testWithServer(
     await until(async () => (await ask('enabled')).length > 0);
     for (const namespace of ['plain', 'enabled', 'disabled']) {
       t.deepEqual(await ask(namespace), ['inject.cortexflow.io'], namespace);
-      t.deepEqual(await ask(namespace, COMPONENT), [], namespace);
+      t.deepEqual(await ask(namespace, COMPONENT), ['inject.cortexflow.io'], namespace);
     }
+    t.deepEqual(await ask('cortexflow'), ['inject.cortexflow.io']);
+    t.deepEqual(await ask('cortexflow', COMPONENT), []);
     for (const namespace of KEPT_OUT) t.deepEqual(await ask(namespace, ENABLED), [], namespace);
   },
 );
@@ -132,9 +135,9 @@ testWithServer('opt-in: only what is labelled is shown, and once', async (t) => 
   for (const namespace of ['plain', 'disabled']) {
     t.deepEqual(await ask(namespace), [], namespace);
     t.deepEqual(await ask(namespace, ENABLED), ['inject-pod.cortexflow.io'], namespace);
-    t.deepEqual(await ask(namespace, { labels: { ...ENABLED.labels, ...COMPONENT.labels } }), [], namespace);
   }
-  t.deepEqual(await ask('enabled', COMPONENT), []);
+  t.deepEqual(await ask('cortexflow', COMPONENT), []);
+  t.deepEqual(await ask('cortexflow', { labels: { ...ENABLED.labels, ...COMPONENT.labels } }), []);
   for (const namespace of KEPT_OUT) t.deepEqual(await ask(namespace, ENABLED), [], namespace);
 });
 
@@ -145,7 +148,8 @@ testWithServer('fail-closed: the promise is for labelled namespaces, and once', 
   for (const namespace of ['plain', 'disabled']) {
     t.deepEqual(await ask(namespace), ['inject.cortexflow.io'], namespace);
   }
-  for (const namespace of ['plain', 'enabled']) t.deepEqual(await ask(namespace, COMPONENT), [], namespace);
+  t.deepEqual(await ask('enabled', COMPONENT), ['inject-or-refuse.cortexflow.io']);
+  t.deepEqual(await ask('cortexflow', COMPONENT), []);
 });
 
 testWithServer(
@@ -165,7 +169,9 @@ testWithServer(
       /failed calling webhook "inject-or-refuse\.cortexflow\.io"/u,
     );
     for (const namespace of ['plain', 'disabled']) t.is((await create(namespace)).status, 201, namespace);
-    for (const wishes of [COMPONENT, DISABLED, { hostNetwork: true }]) {
+    t.is((await create('enabled', COMPONENT)).status, 500);
+    t.is((await create('cortexflow', COMPONENT)).status, 201);
+    for (const wishes of [DISABLED, { hostNetwork: true }]) {
       t.is((await create('enabled', wishes)).status, 201, JSON.stringify(wishes));
     }
     for (const namespace of KEPT_OUT) t.is((await create(namespace)).status, 201, namespace);

@@ -39,6 +39,11 @@ kind: Service
 metadata: { name: hello, namespace: demo }
 spec: { ports: [{ name: http, port: 80 }] }
 ---
+apiVersion: v1
+kind: Service
+metadata: { name: of-another, namespace: demo, labels: { service.kubernetes.io/service-proxy-name: another } }
+spec: { ports: [{ name: http, port: 80 }] }
+---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: hello-1, namespace: demo, labels: { kubernetes.io/service-name: hello } }

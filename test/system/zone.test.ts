@@ -54,6 +54,7 @@ apiVersion: v1
 kind: Pod
 metadata: { name: hello-east, namespace: demo, labels: { cortexflow.io/injected: "true" } }
 spec: { serviceAccountName: greeter }
+status: { podIPs: [{ ip: 127.0.0.1 }] }
 `;
 
 /** Lies beside what the control plane reads: it leaves out names that begin with a dot. */

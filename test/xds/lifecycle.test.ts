@@ -33,7 +33,7 @@ test('new streams are admitted up to the burst, and told to come back above it',
   t.teardown(() => refused.close());
   const ended = await refused.ended;
   t.is(ended.code, status.UNAVAILABLE);
-  t.regex(ended.details, /limits\.newStreamsPerSecond/u);
+  t.regex(ended.details, /CORTEXFLOW_NEW_STREAMS_PER_SECOND/u);
   t.is(serving.engine.counters.admissionsRefused, 1);
   t.is(serving.engine.counters.streams, 2);
 });
@@ -117,21 +117,53 @@ test('streams end at their maximum age, each at a time of its own', async (t) =>
 });
 
 test('draining ends the streams one by one and refuses new ones', async (t) => {
-  const serving = await serveFor(t);
+  let now = 1_000_000;
+  const serving = await serveFor(t, { now: () => now });
   const streams = await Promise.all(Array.from({ length: 5 }, () => connect(t, serving)));
-  const ends: number[] = [];
+  // The clock moves on when an end has arrived, so that one stream is due at a time.
+  const seen: number[] = [];
   const all = streams.map(async (stream) => {
     const { code } = await stream.ended;
     t.is(code, status.UNAVAILABLE);
-    ends.push(Date.now());
+    seen.push(serving.engine.counters.streams);
+    now += 100;
   });
   await serving.engine.drain(500);
   await Promise.all(all);
   t.is(serving.engine.counters.streams, 0);
-  t.true((ends.at(-1) as number) - (ends[0] as number) > 100);
+  t.deepEqual(seen, [4, 3, 2, 1, 0]);
   const late = deltaStream(serving.address);
   t.teardown(() => late.close());
   t.regex((await late.ended).details, /shutting down/u);
+});
+
+test('streams that are turned away end within the window, each at a time of its own, and on a new connection', async (t) => {
+  let now = 1_000_000;
+  const chances = [0.5, 0.5, 0.1, 0.9];
+  const serving = await serveFor(t, { now: () => now, random: () => chances.shift() ?? 0 });
+  const first = await connect(t, serving);
+  const second = await connect(t, serving);
+  serving.engine.endStreams(30_000, 'out of date');
+  serving.server.drain(serving.address, 60_000);
+  now += 3_000;
+  t.like(await first.ended, { code: status.UNAVAILABLE, details: 'out of date' });
+  t.is(serving.engine.counters.streams, 1);
+  await connect(t, serving);
+  now += 24_000;
+  t.is((await second.ended).details, 'out of date');
+  t.is(serving.engine.counters.streams, 1);
+});
+
+test('one address has no more streams than its share, and a new one when one has ended', async (t) => {
+  const serving = await serveFor(t, { limits: { streamsPerPeer: 1 } });
+  const first = await connect(t, serving);
+  const second = deltaStream(serving.address);
+  t.teardown(() => second.close());
+  t.is((await second.ended).code, status.RESOURCE_EXHAUSTED);
+  first.close();
+  while (serving.engine.counters.streams > 0) await sleep(5);
+  await connect(t, serving);
+  t.is(serving.engine.counters.streams, 1);
 });
 
 test('a client that has asked all it wants gets all of it, and then the end', async (t) => {

@@ -1,5 +1,5 @@
 # Applications for the journeys: servers and clients that know nothing of a mesh.
-FROM node:26-bookworm-slim
+FROM node:26.10.0-bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends \
       bind9-dnsutils curl iproute2 netcat-openbsd postgresql procps redis-server redis-tools \

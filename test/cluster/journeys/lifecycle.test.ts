@@ -54,7 +54,7 @@ journey(
 );
 
 function cluster(verb: 'up' | 'down'): Promise<string> {
-  return mustRun(['env', `CORTEXFLOW_CLUSTER=${NAME}`, process.execPath, main, verb]);
+  return mustRun(['env', `CORTEXFLOW_TEST_CLUSTER=${NAME}`, process.execPath, main, verb]);
 }
 
 /** Processes that name the directory on their command line: all of a cluster but what runs in its pods. */

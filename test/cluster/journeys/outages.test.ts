@@ -4,7 +4,7 @@ import type { Pod } from '../cluster.ts';
 import { container, signalContainer } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { assertNothingFailed, type Load, loadPod } from '../journey/load.ts';
-import { installMesh, meshPods, removeMeshDeployment } from '../journey/mesh.ts';
+import { installMesh, type MeshDeployment, meshPods, removeMeshDeployment } from '../journey/mesh.ts';
 import { podPage, sidecarPage } from '../journey/metrics.ts';
 import { deployment, pod, service } from '../journey/objects.ts';
 
@@ -19,7 +19,7 @@ const OUTAGE_REQUESTS = 300;
 
 journey('without a control plane, traffic goes on and pods start in pass-through', async (t, stage) => {
   const load = await startLoadOnServer(stage);
-  await removeMeshDeployment(stage.cluster, 'control-plane');
+  await takeAway(t, stage, 'control-plane');
   const annotations = { 'cortexflow.io/require-control-plane': 'true' };
   await stage.apply(loadPod({ name: 'required', url: URL, annotations }));
   const late = await stage.startLoad({ name: 'late', url: URL });
@@ -55,7 +55,7 @@ journey('without a control plane, a restarted sidecar reads from its disk what i
     () => stage.cluster.exec(stage.namespace, 'client/proxy-sidecar', stored),
     ({ stdout }) => stdout.includes(`${stage.namespace}/server`),
   );
-  await removeMeshDeployment(stage.cluster, 'control-plane');
+  await takeAway(t, stage, 'control-plane');
   await signalContainer(stage.cluster, client, await container(stage, 'client', 'proxy-sidecar'), 'SIGKILL');
   await until(
     () => container(stage, 'client', 'proxy-sidecar'),
@@ -95,7 +95,7 @@ journey('without control plane and API server, traffic goes on', async (t, stage
   const load = await startLoadOnServer(stage);
   const [one] = await stage.pods('server');
   const its = await container(stage, one!.name, 'server');
-  await removeMeshDeployment(cluster, 'control-plane');
+  await takeAway(t, stage, 'control-plane');
   await cluster.stopProgram('kube-apiserver');
   try {
     await signalContainer(cluster, one!, its, 'SIGTERM');
@@ -110,7 +110,7 @@ journey('without control plane and API server, traffic goes on', async (t, stage
 
 journey('without an injector, pods start without a sidecar, and work', async (t, stage) => {
   const load = await startLoadOnServer(stage);
-  await removeMeshDeployment(stage.cluster, 'injector');
+  await takeAway(t, stage, 'injector');
   const bare = await stage.startLoad({ name: 'bare', url: URL });
   t.deepEqual(await stage.cluster.pods(stage.namespace, 'app=bare,cortexflow.io/injected=true'), []);
   await bare.goOn(50);
@@ -120,6 +120,12 @@ journey('without an injector, pods start without a sidecar, and work', async (t,
   assertNothingFailed(t, await bare.stop());
   assertNothingFailed(t, await load.stop());
 });
+
+/** It is there again when the journey has ended, however it ended. */
+async function takeAway(t: ExecutionContext, { cluster }: Stage, part: MeshDeployment): Promise<void> {
+  t.teardown(() => installMesh(cluster));
+  await removeMeshDeployment(cluster, part);
+}
 
 async function startLoadOnServer(stage: Stage): Promise<Load> {
   await stage.apply(deployment({ name: 'server', replicas: 2 }), service({ name: 'server' }));

@@ -15,7 +15,7 @@ journey('a rolling update fails no request, neither of new nor of kept connectio
   assertNothingFailed(t, await load.stop());
 });
 
-journey('scaled to 0 a Service is refused at once, scaled up again it fails nobody', async (t, stage) => {
+journey('scaled to 0 a Service is refused, scaled up again it fails nobody', async (t, stage) => {
   await stage.apply(deployment({ name: 'other' }), service({ name: 'other' }));
   const load = await startLoadOnServer(stage, 2);
   await stage.untilRolledOut('other');
