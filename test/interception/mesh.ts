@@ -127,11 +127,12 @@ function serviceObject({ name, clusterIps, port, targetPort }: ServiceSpec): unk
 
 function podObjects({ name, pods, inMesh = false }: ServiceSpec): unknown[] {
   if (!inMesh) return [];
-  return pods.map((_pod, index) => ({
+  return pods.map(({ ipv4, ipv6 }, index) => ({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name: `${name}-${index}`, namespace: 'demo', labels: { 'cortexflow.io/injected': 'true' } },
     spec: {},
+    status: { podIPs: [{ ip: ipv4 }, { ip: ipv6 }] },
   }));
 }
 
