@@ -160,6 +160,22 @@ test('a workload gets no more at one time than it may, and who waits too long in
   t.like(counters.outcomes, { delivered: 7, overloaded: 3 });
 });
 
+test('a workload may take longer to answer than its connections are kept', async (t) => {
+  const port = await sharedPort();
+  const workload = await startWorkload(
+    t,
+    (body, response) => void setTimeout(() => response.end(body), 1_500),
+  );
+  const table = tableOf(...serviceAt('hello', [A]));
+  const { client } = startSidecar(t, {
+    table: () => table,
+    address: A,
+    port,
+    taker: taker(t, workload.url),
+  });
+  t.is(textOf(await client().ask(request('slowly'))), 'slowly');
+});
+
 test('who has waited for too long is told that the message was not delivered', async (t) => {
   const port = await sharedPort();
   const workload = await startWorkload(t, () => {});
