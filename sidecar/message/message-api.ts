@@ -31,7 +31,8 @@ export class MessageApi implements SessionSurroundings {
   readonly #warnings = new Warnings();
   readonly #sessions = new Set<Session>();
   readonly #listeners = new Set<TcpListener>();
-  readonly #timer: NodeJS.Timeout;
+  /** Only while there are sessions. */
+  #timer: NodeJS.Timeout | undefined;
   #allEnded: PromiseWithResolvers<void> | undefined;
 
   constructor({ deliver, limits, counters, log }: MessageApiOptions) {
@@ -39,9 +40,6 @@ export class MessageApi implements SessionSurroundings {
     this.counters = counters;
     this.#deliver = deliver;
     this.#log = log;
-    const shortest = tickMs(limits.lineTimeoutMs, limits.idleTimeoutMs, limits.unreadTimeoutMs);
-    this.#timer = setInterval(() => this.#tick(), shortest);
-    this.#timer.unref();
   }
 
   get openConnections(): number {
@@ -54,6 +52,7 @@ export class MessageApi implements SessionSurroundings {
     const { maxConnections } = this.limits;
     const hasRoom = this.#sessions.size < maxConnections;
     this.#sessions.add(session);
+    this.#timer ??= this.#startTimer();
     this.counters.connections++;
     if (hasRoom) session.start();
     else session.turnAway(`${maxConnections} connections are open for messages, the most allowed.`);
@@ -103,15 +102,26 @@ export class MessageApi implements SessionSurroundings {
       await this.#allEnded.promise;
       clearTimeout(limit);
     }
-    clearInterval(this.#timer);
+    this.#stopTimer();
   }
 
   #abortAll(): void {
     for (const session of this.#sessions) session.abort();
   }
 
+  #startTimer(): NodeJS.Timeout {
+    const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.limits;
+    return setInterval(() => this.#tick(), tickMs(lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs)).unref();
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
   #tick(): void {
     const nowMs = performance.now();
     for (const session of this.#sessions) session.tick(nowMs);
+    if (this.#sessions.size === 0) this.#stopTimer();
   }
 }

@@ -26,12 +26,11 @@ export class Peers {
   readonly #options: PeersOptions;
   readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly #peers = new Map<string, Peer>();
-  readonly #timer: NodeJS.Timeout;
+  /** Only while there are connections. */
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PeersOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#tick(), tickMs(options.connectTimeoutMs, options.idleTimeoutMs));
-    this.#timer.unref();
   }
 
   get openConnections(): number {
@@ -42,13 +41,24 @@ export class Peers {
   send(to: SocketAddress & { readonly id: string }, line: Buffer, deadlineMs: number): Promise<Sent> {
     let peer = this.#peers.get(to.id);
     if (peer === undefined) this.#peers.set(to.id, (peer = new Peer(to, this.#readBuffer, this.#options)));
+    this.#timer ??= this.#startTimer();
     return new Promise((done) => peer.take({ line, deadlineMs, done }));
   }
 
   close(): void {
-    clearInterval(this.#timer);
+    this.#stopTimer();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
+  }
+
+  #startTimer(): NodeJS.Timeout {
+    const { connectTimeoutMs, idleTimeoutMs } = this.#options;
+    return setInterval(() => this.#tick(), tickMs(connectTimeoutMs, idleTimeoutMs)).unref();
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
   #tick(): void {
@@ -57,6 +67,7 @@ export class Peers {
       peer.tick(nowMs);
       if (peer.isUnused) this.#peers.delete(id);
     }
+    if (this.#peers.size === 0) this.#stopTimer();
   }
 }
 
