@@ -3,6 +3,7 @@ import type { Logger } from '../process/log.ts';
 import { PORTS } from '../wire/pod.ts';
 import { Balancer } from './balance/balancer.ts';
 import type { SidecarConfig } from './config.ts';
+import { descriptorLimit, messageConnectionsWithin } from './forward/file-limit.ts';
 import { formatAddress } from './forward/socket-address.ts';
 import type { TcpStream } from './forward/tcp.ts';
 import { MessageCounters } from './message/counters.ts';
@@ -34,7 +35,9 @@ export class Messages {
 
   constructor({ messages, interception, node }: SidecarConfig, { directory, log }: MessagesOptions) {
     const { counters } = this;
-    const { maxConnections, messagesPerSecond, deliveryTimeoutMs } = messages;
+    const { messagesPerSecond, deliveryTimeoutMs } = messages;
+    const fitting = messageConnectionsWithin(descriptorLimit() ?? Number.POSITIVE_INFINITY);
+    const maxConnections = Math.min(messages.maxConnections, fitting);
     const limits = { ...DEFAULT_MESSAGE_LIMITS, maxConnections, messagesPerSecond, deliveryTimeoutMs };
     this.#config = messages;
     this.#peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs: limits.connectTimeoutMs });
