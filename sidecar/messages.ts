@@ -40,7 +40,11 @@ export class Messages {
     const maxConnections = Math.min(messages.maxConnections, fitting);
     const limits = { ...DEFAULT_MESSAGE_LIMITS, maxConnections, messagesPerSecond, deliveryTimeoutMs };
     this.#config = messages;
-    this.#peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs: limits.connectTimeoutMs });
+    this.#peers = new Peers({
+      ...DEFAULT_PEERS,
+      connectTimeoutMs: limits.connectTimeoutMs,
+      maxAllConnections: maxConnections,
+    });
     this.#taker = takerOf(messages, log);
     const delivery = new Delivery({
       directory,

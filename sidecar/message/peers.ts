@@ -10,6 +10,8 @@ export interface PeersOptions {
   readonly idleTimeoutMs: number;
   /** To each sidecar. */
   readonly maxConnections: number;
+  /** To all sidecars together; one that rests gives way to one that is needed. */
+  readonly maxAllConnections: number;
   /** Messages that wait for a connection to be free, for each sidecar. */
   readonly maxWaiting: number;
 }
@@ -18,19 +20,20 @@ export const DEFAULT_PEERS: PeersOptions = {
   connectTimeoutMs: 1_000,
   idleTimeoutMs: 30_000,
   maxConnections: 64,
+  maxAllConnections: 1_000,
   maxWaiting: 20_000,
 };
 
 /** Connections to other sidecars, kept for the next message. */
 export class Peers {
-  readonly #options: PeersOptions;
-  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  readonly options: PeersOptions;
+  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly #peers = new Map<string, Peer>();
   /** Only while there are connections. */
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: PeersOptions) {
-    this.#options = options;
+    this.options = options;
   }
 
   get openConnections(): number {
@@ -40,9 +43,15 @@ export class Peers {
   /** Never rejects. @param deadlineMs by a monotonic clock */
   send(to: SocketAddress & { readonly id: string }, line: Buffer, deadlineMs: number): Promise<Sent> {
     let peer = this.#peers.get(to.id);
-    if (peer === undefined) this.#peers.set(to.id, (peer = new Peer(to, this.#readBuffer, this.#options)));
+    if (peer === undefined) this.#peers.set(to.id, (peer = new Peer(to, this)));
     this.#timer ??= this.#startTimer();
     return new Promise((done) => peer.take({ line, deadlineMs, done }));
+  }
+
+  /** Whether one more connection may be opened; makes room where it can. */
+  hasRoom(): boolean {
+    if (this.openConnections < this.options.maxAllConnections) return true;
+    return this.#peers.values().some((peer) => peer.closeIdle());
   }
 
   close(): void {
@@ -52,7 +61,7 @@ export class Peers {
   }
 
   #startTimer(): NodeJS.Timeout {
-    const { connectTimeoutMs, idleTimeoutMs } = this.#options;
+    const { connectTimeoutMs, idleTimeoutMs } = this.options;
     return setInterval(() => this.#tick(), tickMs(connectTimeoutMs, idleTimeoutMs)).unref();
   }
 
@@ -78,17 +87,17 @@ class Peer implements PeerOwner {
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly #address: SocketAddress;
-  readonly #options: PeersOptions;
+  readonly #all: Peers;
   /** The one that was used last is used next: what is not needed grows old. */
   readonly #idle: PeerConnection[] = [];
   #waiting: Job[] = [];
 
-  constructor(address: SocketAddress, readBuffer: Uint8Array, options: PeersOptions) {
+  constructor(address: SocketAddress, all: Peers) {
     this.#address = address;
-    this.#options = options;
-    this.readBuffer = readBuffer;
-    this.connectTimeoutMs = options.connectTimeoutMs;
-    this.idleTimeoutMs = options.idleTimeoutMs;
+    this.#all = all;
+    this.readBuffer = all.readBuffer;
+    this.connectTimeoutMs = all.options.connectTimeoutMs;
+    this.idleTimeoutMs = all.options.idleTimeoutMs;
   }
 
   get isUnused(): boolean {
@@ -96,11 +105,20 @@ class Peer implements PeerOwner {
   }
 
   take(job: Job): void {
+    const { maxConnections, maxWaiting } = this.#all.options;
     const idle = this.#idle.pop();
     if (idle !== undefined) idle.send(job);
-    else if (this.connections.size < this.#options.maxConnections) this.#connect(job);
-    else if (this.#waiting.length < this.#options.maxWaiting) this.#waiting.push(job);
-    else job.done({ kind: 'not-sent', why: 'has too many messages waiting for it already' });
+    else if (this.connections.size < maxConnections && this.#all.hasRoom()) this.#connect(job);
+    // Without a connection of its own nobody would ever come to those that wait.
+    else if (this.connections.size > 0 && this.#waiting.length < maxWaiting) this.#waiting.push(job);
+    else job.done({ kind: 'not-sent', why: 'cannot be given more: too many messages are on their way' });
+  }
+
+  /** The one that has rested for longest; whether there was one. */
+  closeIdle(): boolean {
+    const [oldest] = this.#idle;
+    oldest?.close();
+    return oldest !== undefined;
   }
 
   becameIdle(connection: PeerConnection): void {

@@ -57,8 +57,27 @@ test('those that wait for a connection are told when their time is over, and oth
   t.deepEqual(sent.map(whyOf), [
     'lost: did not answer in time',
     'not-sent: had no connection free in time',
-    'not-sent: has too many messages waiting for it already',
+    'not-sent: cannot be given more: too many messages are on their way',
   ]);
+});
+
+test('connections to all sidecars are bounded: one that rests gives way, one in use does not', async (t) => {
+  const others = await Promise.all(
+    [REPLY, REPLY, ''].map((reply) =>
+      startOther(t, (socket) => socket.on('data', () => void (reply !== '' && socket.write(reply)))),
+    ),
+  );
+  const [one, two, silent] = others as [Other, Other, Other];
+  const peers = peersOf(t, { maxAllConnections: 1 });
+  for (const { to } of [one, two, one]) t.is(whyOf(await peers.send(to, LINE, inMs(10_000))), 'answered');
+  t.is(peers.openConnections, 1);
+  const waiting = peers.send(silent.to, LINE, inMs(200));
+  t.is(
+    whyOf(await peers.send(one.to, LINE, inMs(10_000))),
+    'not-sent: cannot be given more: too many messages are on their way',
+  );
+  t.is(whyOf(await waiting), 'lost: did not answer in time');
+  t.is(whyOf(await peers.send(one.to, LINE, inMs(10_000))), 'answered');
 });
 
 test('one connection carries one message after another; one that rests for long is closed', async (t) => {
