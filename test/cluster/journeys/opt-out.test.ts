@@ -91,7 +91,7 @@ journey('what a namespace says counts for its pods, unless they say otherwise', 
   t.is(
     complaints[0],
     `Warning: pod web: not injected: namespace ${namespace} enforces the Pod Security Standard baseline, which ` +
-      `forbids the proxy's init container NET_ADMIN: label it ${guarded}=privileged, or proxy-injection=enabled if ` +
+      `forbids the proxy's init container NET_ADMIN: label the namespace ${guarded}=privileged, or proxy-injection=enabled if ` +
       'its pods are exempt',
   );
 });
