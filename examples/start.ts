@@ -89,6 +89,7 @@ function introduction(controlPlane: ControlPlaneConfig, sidecar: SidecarConfig, 
   const [namespace, name] = first?.service.split('/') ?? [];
   const dig =
     dns && first ? `  dig -p ${dns.port} @${dns.host} ${name}.${namespace}.svc.cluster.local\n` : '';
+  const [messages] = sidecar.messages.listen;
   const grpcurl = `grpcurl -plaintext ${at(controlPlane.inspection)}`;
   return `
 A small mesh is running. Ctrl-C ends it.
@@ -102,11 +103,17 @@ Try:
   curl ${client}                          # again and again: another backend answers each time
   while curl -sS ${client}; do sleep .2; done   # and meanwhile, in an editor:
       set "ready: false" in ${directory}/endpoints-2.yaml, save: it leaves, and no request fails
-${dig}  ${grpcurl} list                # no proto file needed
+${dig}${messages === undefined ? '' : sendIt(messages)}  ${grpcurl} list                # no proto file needed
   ${grpcurl} envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus
       # who is connected, what each was sent, and whether it was acknowledged
 
 `;
+}
+
+/** For the example folder: in another one the answer says that there is no such Service. */
+function sendIt({ host, port }: Address): string {
+  const message = '{"service":"hello.demo","direction":"Incoming","payload":"aGkgdGhlcmU="}';
+  return `  printf '%s\\n' '${message}' | nc -w1 ${host} ${port}   # a message, and its answer\n`;
 }
 
 await runProgram(async () => {

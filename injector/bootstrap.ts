@@ -24,17 +24,27 @@ export function bootstrapOf(options: Options, { controlPlane, adminHost }: Boots
       proxyUid: PROXY_UID,
       outbound: {
         port: PORTS.outbound,
-        exclude: { ports: options.excludeOutboundPorts ?? [], cidrs: options.excludeOutboundCidrs ?? [] },
+        exclude: exclusions(options.excludeOutboundPorts, options.excludeOutboundCidrs),
       },
       inbound: {
         port: PORTS.inbound,
-        exclude: { ports: options.excludeInboundPorts ?? [], cidrs: options.excludeInboundCidrs ?? [] },
+        exclude: exclusions(options.excludeInboundPorts, options.excludeInboundCidrs),
       },
     },
     ...((options.interceptDns ?? true) ? { dns: {} } : {}),
     admin: { host: adminHost, port: PORTS.admin },
     upstreams: (options.upstreams ?? []).map(({ listen, service }) => ({ listen, service })),
+    ...(options.deliverMessagesTo === undefined
+      ? {}
+      : { messages: { deliverTo: options.deliverMessagesTo } }),
     log: { level: options.logLevel ?? 'info', format: 'json' },
     lastGoodFile: `${STATE_DIRECTORY}/last-good.json`,
   };
+}
+
+function exclusions(
+  ports: Options['excludeOutboundPorts'] = [],
+  cidrs: Options['excludeOutboundCidrs'] = [],
+) {
+  return { ports, cidrs };
 }

@@ -18,6 +18,7 @@ test('every annotation, well written', (t) => {
     'cortexflow.io/exclude-outbound-ports': '0443',
     'cortexflow.io/exclude-outbound-cidrs': 'fd00::/8, 1.2.3.4, ::ffff:10.0.0.0/104, fd00::1',
     'cortexflow.io/upstreams': 'localhost:8080=hello.demo:80,[::1]:8081=db.data.svc.cluster.local:5432/tcp',
+    'cortexflow.io/deliver-messages-to': '7000/messages?v=1',
     'cortexflow.io/log-level': 'debug',
     'cortexflow.io/proxy-image': 'localhost:5000/sidecar:0.1.0',
     'cortexflow.io/proxy-cpu-request': '0.1',
@@ -36,6 +37,7 @@ test('every annotation, well written', (t) => {
     { listen: '127.0.0.1:8080', port: 8080, service: 'hello.demo:80' },
     { listen: '[::1]:8081', port: 8081, service: 'db.data.svc.cluster.local:5432/tcp' },
   ]);
+  t.is(options.deliverMessagesTo, 'http://127.0.0.1:7000/messages?v=1');
   t.is(options.logLevel, 'debug');
   t.is(options.image, 'localhost:5000/sidecar:0.1.0');
   t.is(options.cpuRequest?.nanos, options.cpuLimit?.nanos);
@@ -53,6 +55,8 @@ const networks = 'use networks such as 10.0.0.0/8 or fd00::/8, with commas betwe
 const noImage = 'is no image: write one such as registry.example/cortexflow/sidecar:0.1.0';
 const noCpu = 'is no amount of CPU: write thousandths of a core such as 100m, or cores such as 0.5';
 const noMemory = 'is no amount of memory: write mebibytes such as 64Mi, or bytes';
+
+const noTaker = 'use a port of the pod, with the path where there is one, such as 7000 or 7000/messages';
 
 const WRONG: readonly (readonly [name: string, value: string, what: string])[] = [
   ['exclude-inbound-ports', 'http', `"http" is no port: ${ports}`],
@@ -131,6 +135,16 @@ const WRONG: readonly (readonly [name: string, value: string, what: string])[] =
     '10.0.0.7:8080=hello.demo:80',
     'cannot listen on "10.0.0.7:8080", which no pod has before it is made: give an address of loopback, such as ' +
       '127.0.0.1:8080 or [::1]:8080, or all of them, 0.0.0.0:8080',
+  ],
+  ['deliver-messages-to', 'http://app:7000', noTaker],
+  ['deliver-messages-to', '0', noTaker],
+  ['deliver-messages-to', '65536', noTaker],
+  ['deliver-messages-to', '7000messages', noTaker],
+  ['deliver-messages-to', '7000/a b', noTaker],
+  [
+    'deliver-messages-to',
+    '5054',
+    "port 5054 is the proxy's own, like all from 5053 to 5058: use one that the application listens on",
   ],
   ['log-level', 'loud', 'use one of error, warn, info, debug'],
   ['log-level', 'constructor', 'use one of error, warn, info, debug'],

@@ -4,6 +4,7 @@ import { INJECTION, PREFIX } from './names.ts';
 import { readCidrs } from './options/cidrs.ts';
 import { beginning, excerpt } from './options/excerpt.ts';
 import { readImage } from './options/image.ts';
+import { readMessageTaker } from './options/message-taker.ts';
 import { readPorts } from './options/ports.ts';
 import { type Quantity, readCpu, readMemory } from './options/quantity.ts';
 import { misread, read, type Reading } from './options/reading.ts';
@@ -17,6 +18,8 @@ export interface Options {
   readonly excludeOutboundPorts?: readonly string[];
   readonly excludeOutboundCidrs?: readonly string[];
   readonly upstreams?: readonly Upstream[];
+  /** An address of HTTP. */
+  readonly deliverMessagesTo?: string;
   readonly logLevel?: Level;
   readonly image?: string;
   readonly cpuRequest?: Quantity;
@@ -47,6 +50,7 @@ const ANNOTATIONS: Readonly<Record<string, Annotation>> = {
   [`${PREFIX}exclude-outbound-ports`]: { option: 'excludeOutboundPorts', read: readPorts },
   [`${PREFIX}exclude-outbound-cidrs`]: { option: 'excludeOutboundCidrs', read: readCidrs },
   [`${PREFIX}upstreams`]: { option: 'upstreams', read: readUpstreams },
+  [`${PREFIX}deliver-messages-to`]: { option: 'deliverMessagesTo', read: readMessageTaker },
   [`${PREFIX}log-level`]: { option: 'logLevel', read: oneOf(LEVELS) },
   [`${PREFIX}proxy-image`]: { option: 'image', read: readImage },
   [`${PREFIX}proxy-cpu-request`]: { option: 'cpuRequest', read: readCpu },

@@ -39,6 +39,12 @@ test('nothing at all is a sidecar with defaults, frozen through and through', (t
     node: { id: hostname(), cluster: '', zone: '', nodeName: '', namespace: '' },
     controlPlane: { addresses: ['127.0.0.1:18000'], required: false, waitMs: 10_000 },
     upstreams: [],
+    messages: {
+      listen: [],
+      maxConnections: 1_000,
+      messagesPerSecond: 10_000,
+      deliveryTimeoutMs: 10_000,
+    },
     admin: { host: '127.0.0.1', port: 5058 },
     lastGoodFile: undefined,
     interception: undefined,
@@ -419,13 +425,13 @@ test('the DNS proxy: on by its section or its variables, with what is left out a
 });
 
 test('mistakes about the DNS proxy name the field', (t) => {
-  const dns = { listen: [{ host: 'here', port: 1 }], upstreams: ['dns.google:53'], clusterDomain: 'a..b' };
+  const dns = { listen: ['here:1'], upstreams: ['dns.google:53'], clusterDomain: 'a..b' };
   t.deepEqual(
     mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify({ dns }) })).map(
       (text) => text.split(' must ')[0],
     ),
     [
-      'CORTEXFLOW_BOOTSTRAP dns.listen[0].host',
+      'CORTEXFLOW_BOOTSTRAP dns.listen[0]',
       'CORTEXFLOW_BOOTSTRAP dns.upstreams[0]',
       'CORTEXFLOW_BOOTSTRAP dns.clusterDomain',
     ],
@@ -434,8 +440,52 @@ test('mistakes about the DNS proxy name the field', (t) => {
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(itself) })), [
     'CORTEXFLOW_BOOTSTRAP dns has itself among its upstreams: name the DNS servers that know what it does not',
   ]);
-  const clash = { dns: { listen: [{ host: '127.0.0.1', port: 5058 }] } };
+  const clash = { dns: { listen: ['127.0.0.1:5058'] } };
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(clash) })), [
     'CORTEXFLOW_BOOTSTRAP dns.listen[0] is where the admin page listens: give one of them another port',
   ]);
+});
+
+test('messages: who takes them, where, and how many', (t) => {
+  const { messages } = configOf(
+    load({
+      CORTEXFLOW_MESSAGES_DELIVER_TO: 'http://127.0.0.1:7000/messages',
+      CORTEXFLOW_MESSAGES_LISTEN: '127.0.0.1:5054, [::1]:5054',
+      CORTEXFLOW_MESSAGES_MAX_CONNECTIONS: '7',
+      CORTEXFLOW_MESSAGES_PER_SECOND: '8',
+      CORTEXFLOW_MESSAGES_DELIVERY_TIMEOUT_MS: '9',
+    }),
+  );
+  t.deepEqual(messages, {
+    deliverTo: 'http://127.0.0.1:7000/messages',
+    listen: [
+      { host: '127.0.0.1', port: 5054 },
+      { host: '::1', port: 5054 },
+    ],
+    maxConnections: 7,
+    messagesPerSecond: 8,
+    deliveryTimeoutMs: 9,
+  });
+});
+
+test('what messages cannot be given to, and where they cannot be taken', (t) => {
+  for (const address of ['7000', '127.0.0.1:7000', 'https://127.0.0.1:7000', '/messages']) {
+    t.deepEqual(mistakesOf(load({ CORTEXFLOW_MESSAGES_DELIVER_TO: address })), [
+      `CORTEXFLOW_MESSAGES_DELIVER_TO must be an address of plain HTTP, such as http://127.0.0.1:7000/messages, and is "${address}"`,
+    ]);
+  }
+  t.deepEqual(mistakesOf(load({ CORTEXFLOW_MESSAGES_LISTEN: '127.0.0.1:5058' })), [
+    'CORTEXFLOW_MESSAGES_LISTEN [0] is where the admin page listens: give one of them another port',
+  ]);
+  t.deepEqual(
+    mistakesOf(
+      load({
+        CORTEXFLOW_MESSAGES_LISTEN: '0.0.0.0:8080',
+        CORTEXFLOW_UPSTREAMS: '127.0.0.1:8080=hello.demo:80',
+      }),
+    ),
+    [
+      'CORTEXFLOW_UPSTREAMS [0].listen (listen=service, …) is where messages are taken: give one of them another port',
+    ],
+  );
 });

@@ -21,10 +21,12 @@ const INBOUND: Origin = { direction: 'inbound', isIntercepted: true, outlivesDra
 /**
  * Takes the connections that the kernel redirects here, and returns what listens where. Throws a StartupError
  * for what would keep it from working.
+ * @param takeDirect takes those that somebody makes to the outbound port itself
  */
 export async function listenForInterception(
   forwarder: Forwarder,
   interception: Interception,
+  takeDirect: (client: TcpStream) => void,
 ): Promise<string[]> {
   // Its own connections would be redirected to itself, and those again.
   const uid = process.getuid?.();
@@ -43,6 +45,7 @@ export async function listenForInterception(
         name: `Interception (${direction})`,
         address: { address: WILDCARDS[family], port: own.port, ipv6Only: family === 'ipv6' },
         origin: origins[direction],
+        ...(direction === 'outbound' ? { takeDirect } : {}),
         destinationOf: (client) => taker.destinationOf(client, direction, own),
       });
       if (result.ok) return [`${direction} ${hostPort(result.address.address, result.address.port)}`];

@@ -7,18 +7,11 @@ import { runProgram } from '../process/program.ts';
 import { Readiness } from '../process/readiness.ts';
 import { schedule } from '../process/schedule.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
-import { Balancer } from './balance/balancer.ts';
 import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
-import { openDns } from './dns/start.ts';
-import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
-import { Forwarder } from './forward/forwarder.ts';
-import { exposeForwarding } from './forward/metrics.ts';
-import { listenForInterception } from './interception.ts';
+import { openDuties } from './duties.ts';
 import { memoryLimit } from './memory-limit.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
 import { StartReadiness } from './start-readiness.ts';
-import { listenForUdpUpstreams } from './udp-upstreams.ts';
-import { listenForUpstreams, policyOf } from './upstreams.ts';
 import { ceilingWithin } from './xds/ceiling.ts';
 import { Discovery } from './xds/discovery.ts';
 
@@ -26,77 +19,37 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
   const readiness = new Readiness();
   const registry = new Registry();
   const discovery = discover(config, log);
-  const limits = withinFileLimit(config, log);
-  const forwarder = new Forwarder({
-    routes: discovery.directory,
-    balancer: new Balancer({
-      random: Math.random,
-      identity: config.node.id,
-      policyOf: policyOf(config.upstreams),
-    }),
-    log,
-    limits,
-  });
-  // However the process ends: no half of an answer may look like the whole of it.
-  process.on('exit', () => forwarder.abortAll());
+  const duties = await openDuties(config, { directory: discovery.directory, registry, log });
 
   collectDefaultMetrics({ register: registry });
   exposeDiscovery(registry, discovery);
-  exposeForwarding(registry, forwarder);
-  const dns = await openDns(config.dns, { directory: discovery.directory, registry, log });
   const admin = await startAdmin({
     ...config.admin,
     readiness,
     registry,
     level,
     logger: log,
-    localRoutes: { 'GET /config': () => json({ bootstrap: config, ...discovery.view(), dns: dns?.view() }) },
+    localRoutes: {
+      'GET /config': () => json({ bootstrap: config, ...discovery.view(), ...duties.view() }),
+    },
   });
-  const udp = listenForUdpUpstreams({ config, routes: discovery.directory, registry, limits, log });
-  const upstreams = [...listenForUpstreams(forwarder, config.upstreams), ...udp.listening];
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
+  const open = readiness.block('opening its ports');
   await discovery.start();
-  const names = await dns?.listenAll();
   // After what is on disk is in use: until then nothing would be known to be balanced.
-  const intercepts = config.interception && (await listenForInterception(forwarder, config.interception));
+  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), ...(await duties.listen()) });
+  open();
 
-  log.info('Serving', { admin: hostPort(config.admin.host, admin.port), upstreams, intercepts, dns: names });
   shutDownOnSignal({
     logger: log,
     timeoutMs: config.drainMs + 5_000,
     steps: [
       { name: 'readiness', run: () => void readiness.block('shutting down') },
-      {
-        name: 'connections and flows',
-        run: async () => void (await Promise.all([forwarder.drain(config.drainMs), udp.drain()])),
-      },
-      { name: 'DNS', run: () => dns?.close() },
+      { name: 'what is under way', run: () => duties.drain() },
       { name: 'discovery', run: () => discovery.stop() },
       { name: 'admin page', run: () => admin.close() },
     ],
   });
-}
-
-function withinFileLimit(
-  { limits, interception, upstreams }: SidecarConfig,
-  log: Logger,
-): SidecarConfig['limits'] {
-  const descriptors = descriptorLimit();
-  if (descriptors === undefined) return limits;
-  // Inbound connections are intercepted or there are none.
-  const directions = interception === undefined ? 1 : 2;
-  const hasFlows = upstreams.some(({ protocol }) => protocol === 'udp');
-  const fitting = connectionsWithin(descriptors, directions + (hasFlows ? 1 : 0));
-  const maxConnections = Math.min(limits.maxConnections, fitting);
-  const maxFlows = Math.min(limits.maxFlows, fitting);
-  if (maxConnections < limits.maxConnections) {
-    log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
-      maxConnections,
-      allowed: limits.maxConnections,
-      openFiles: descriptors,
-    });
-  }
-  return { ...limits, maxConnections, maxFlows };
 }
 
 function discover(

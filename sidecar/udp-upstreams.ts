@@ -2,7 +2,7 @@ import type { Registry } from 'prom-client';
 import { bindError, hostPort } from '../process/listen.ts';
 import type { Logger } from '../process/log.ts';
 import { Balancer } from './balance/balancer.ts';
-import type { SidecarConfig } from './config.ts';
+import type { SidecarConfig, Upstream } from './config.ts';
 import { Udp } from './datagram/udp.ts';
 import { FlowForwarder } from './flows/forwarder.ts';
 import { exposeFlows } from './flows/metrics.ts';
@@ -19,13 +19,13 @@ export interface UdpUpstreamsOptions {
 }
 
 export interface UdpUpstreams {
-  /** What listens where, for people. */
-  readonly listening: readonly string[];
+  /** Returns what listens where, for people. Throws a StartupError for the first that cannot. */
+  listen(): readonly string[];
   drain(): Promise<void>;
 }
 
-/** Listens for every upstream of datagrams, if there is any. Throws a StartupError for the first that cannot. */
-export function listenForUdpUpstreams({
+/** The upstreams of datagrams of the bootstrap, if there is any. */
+export function openUdpUpstreams({
   config,
   routes,
   registry,
@@ -33,7 +33,7 @@ export function listenForUdpUpstreams({
   log,
 }: UdpUpstreamsOptions): UdpUpstreams {
   const upstreams = config.upstreams.filter(({ protocol }) => protocol === 'udp');
-  if (upstreams.length === 0) return { listening: [], drain: () => Promise.resolve() };
+  if (upstreams.length === 0) return { listen: () => [], drain: () => Promise.resolve() };
   // A balancer of its own: what TCP knows of an endpoint is not what UDP knows of it.
   const balancer = new Balancer({
     random: Math.random,
@@ -42,15 +42,22 @@ export function listenForUdpUpstreams({
   });
   const forwarder = new FlowForwarder({ routes, balancer, log, udp: new Udp(), limits });
   exposeFlows(registry, forwarder);
-  const listening = upstreams.map(({ listen: { host, port }, service, port: servicePort }) => {
-    const name = `${service}:${servicePort}/udp`;
-    const destination = { kind: 'service', service, port: servicePort, protocol: 'udp' } as const;
-    const result = forwarder.listen({ address: { address: host, port }, destination });
-    if (!result.ok) {
-      const error = Object.assign(new Error(result.code), { code: result.code });
-      throw bindError(`upstream ${name}`, host, port, error);
-    }
-    return `${hostPort(result.address.address, result.address.port)}/udp → ${name}`;
-  });
-  return { listening, drain: () => forwarder.drain(config.drainMs) };
+  return {
+    listen: () => upstreams.map((upstream) => listenFor(upstream, forwarder)),
+    drain: () => forwarder.drain(config.drainMs),
+  };
+}
+
+function listenFor(
+  { listen: { host, port }, service, port: servicePort }: Upstream,
+  forwarder: FlowForwarder,
+) {
+  const name = `${service}:${servicePort}/udp`;
+  const destination = { kind: 'service', service, port: servicePort, protocol: 'udp' } as const;
+  const result = forwarder.listen({ address: { address: host, port }, destination });
+  if (!result.ok) {
+    const error = Object.assign(new Error(result.code), { code: result.code });
+    throw bindError(`upstream ${name}`, host, port, error);
+  }
+  return `${hostPort(result.address.address, result.address.port)}/udp → ${name}`;
 }

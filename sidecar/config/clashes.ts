@@ -10,6 +10,7 @@ interface Claim {
 
 interface Listens {
   readonly upstreams: readonly { readonly listen: Address; readonly protocol: string }[];
+  readonly messages: { readonly listen: readonly Address[] };
   readonly admin: Address;
   readonly dns?: { readonly listen: readonly Address[] } | undefined;
   readonly interception?:
@@ -24,7 +25,8 @@ export function findClash(config: Listens): { readonly path: FieldPath; readonly
   const [admin, ...ports] = fixed(config);
   for (const [claims, holders] of [
     [ports, [admin]],
-    [upstreamsOf(config), [admin, ...ports]],
+    [messagesOf(config), [admin, ...ports]],
+    [upstreamsOf(config), [admin, ...ports, ...messagesOf(config)]],
   ] as const) {
     for (const { field, listen } of claims) {
       const holder = holders.find((other) => meet(other.listen, listen));
@@ -62,6 +64,11 @@ function upstreamsOf({ upstreams }: Listens): readonly Pick<Claim, 'field' | 'li
   return upstreams.flatMap(({ listen, protocol }, index) =>
     protocol === 'tcp' ? [{ field: ['upstreams', index, 'listen'], listen }] : [],
   );
+}
+
+function messagesOf({ messages }: Listens): readonly Claim[] {
+  const what = 'messages are taken';
+  return messages.listen.map((listen, index) => ({ field: ['messages', 'listen', index], listen, what }));
 }
 
 /** Port 0 asks for a free one. */

@@ -1,17 +1,10 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { parseAddress } from '../../process/environment.ts';
-import { list, portNumber, received, section, text, whole } from './fields.ts';
+import { list, received, section, text, whole } from './fields.ts';
+import { listenField } from './listen-address.ts';
 
 const DNS_PORT = 53;
-
-const host = v.pipe(
-  text,
-  v.check(
-    (input) => isIP(input) !== 0,
-    ({ input }) => `must be an IP address of this machine, and is ${received(input)}`,
-  ),
-);
 
 const upstream = v.pipe(
   text,
@@ -36,11 +29,8 @@ const domain = v.pipe(
 
 const fields = section({
   listen: v.optional(
-    v.pipe(list(section({ host, port: portNumber })), v.minLength(1, 'must name an address')),
-    [
-      { host: '127.0.0.1', port: 5053 },
-      { host: '::1', port: 5053 },
-    ],
+    v.pipe(list(listenField('127.0.0.1:5053 or [::1]:5053')), v.minLength(1, 'must name an address')),
+    ['127.0.0.1:5053', '[::1]:5053'],
   ),
   /** Whom to ask what the table does not know; the nameservers of /etc/resolv.conf where it is left out. */
   upstreams: v.optional(list(upstream)),

@@ -8,6 +8,7 @@ import { DEFAULT_FLOW_LIMITS } from '../flows/limits.ts';
 import { DEFAULT_LIMITS } from '../forward/limits.ts';
 import { list, milliseconds, oneOf, portNumber, received, section, text, whole, yesOrNo } from './fields.ts';
 import { InterceptionSchema } from './interception.ts';
+import { MessagesSchema } from './messages.ts';
 import { UpstreamsSchema } from './upstreams.ts';
 
 const controlPlaneAddress = v.pipe(
@@ -56,6 +57,8 @@ export const BootstrapSchema = section({
   dns: v.optional(DnsSchema),
   /** How the workload's connections come here by themselves; not at all where it is left out. */
   interception: v.optional(InterceptionSchema),
+  /** Messages of other programs, on connections that are made to the sidecar itself. */
+  messages: v.optional(MessagesSchema, {}),
   upstreams: v.optional(UpstreamsSchema, []),
   admin: v.optional(
     section({ host: v.optional(adminHost, '127.0.0.1'), port: v.optional(portNumber, PORTS.admin) }),

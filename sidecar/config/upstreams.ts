@@ -1,8 +1,7 @@
-import { isIP } from 'node:net';
 import * as v from 'valibot';
 import type { Address } from '../../process/environment.ts';
-import { parseAddress } from '../../process/environment.ts';
 import { list, oneOf, received, section, text } from './fields.ts';
+import { listenAddress } from './listen-address.ts';
 import { policyClashes } from './policies.ts';
 
 /** A local address whose connections, or datagrams, go to a Service. */
@@ -34,25 +33,16 @@ function withProtocol(
   return protocol === 'tcp' || protocol === 'udp' ? { rest: input.slice(0, slash), protocol } : undefined;
 }
 
-const listenAddress = v.pipe(
+const LISTEN_EXAMPLES = '127.0.0.1:8080, [::1]:8080 or 127.0.0.1:5300/udp';
+
+const listenWithProtocol = v.pipe(
   text,
   v.rawTransform(({ dataset, addIssue, NEVER }) => {
     const { rest, protocol } = withProtocol(dataset.value) ?? { rest: '', protocol: undefined };
-    const address = parseAddress(rest);
-    if (address === undefined) {
-      addIssue({
-        message: `must be the local address to listen on, such as 127.0.0.1:8080, [::1]:8080 or 127.0.0.1:5300/udp, and is ${received(dataset.value)}`,
-      });
-      return NEVER;
-    }
-    const host = address.host === 'localhost' ? '127.0.0.1' : address.host;
-    if (isIP(host) === 0) {
-      addIssue({
-        message: `must begin with an IP address of this machine, and is ${received(dataset.value)}`,
-      });
-      return NEVER;
-    }
-    return { host, port: address.port, protocol };
+    const read = listenAddress(rest, LISTEN_EXAMPLES);
+    if ('address' in read) return { ...read.address, protocol };
+    addIssue({ message: `${read.mistake}, and is ${received(dataset.value)}` });
+    return NEVER;
   }),
 );
 
@@ -80,7 +70,7 @@ const serviceAddress = v.pipe(
 /** The protocol may stand on either side, and is TCP where it stands on none. */
 const upstream = v.pipe(
   section({
-    listen: listenAddress,
+    listen: listenWithProtocol,
     service: serviceAddress,
     balance: v.optional(oneOf(BALANCES), 'least-latency'),
   }),

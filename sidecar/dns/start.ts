@@ -29,7 +29,7 @@ interface Surroundings {
 /** The DNS proxy of a sidecar. */
 export interface OpenedDns {
   /** Returns what listens where. Rejects with a StartupError where it cannot. */
-  listenAll(): Promise<readonly string[]>;
+  listen(): Promise<readonly string[]>;
   view(): ReturnType<DnsProxy['view']>;
   close(): void;
 }
@@ -57,7 +57,7 @@ export async function openDns(
   const proxy = new DnsProxy({ directory, servers, clusterDomain, cacheBytes: settings.cacheBytes });
   exposeDns(registry, proxy);
   return {
-    listenAll: () => listenAll(proxy, settings.listen),
+    listen: () => listenAll(proxy, settings.listen),
     view: () => proxy.view(),
     close: () => proxy.close(),
   };

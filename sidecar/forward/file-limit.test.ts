@@ -1,5 +1,10 @@
 import test from 'ava';
-import { connectionsWithin, descriptorLimit, parseDescriptorLimit } from './file-limit.ts';
+import {
+  connectionsWithin,
+  descriptorLimit,
+  messageConnectionsWithin,
+  parseDescriptorLimit,
+} from './file-limit.ts';
 
 const LIMITS = `Limit                     Soft Limit           Hard Limit           Units
 Max processes             63432                63432                processes
@@ -16,10 +21,12 @@ test('no limit, or no such text: undefined', (t) => {
   t.is(parseDescriptorLimit(''), undefined);
 });
 
-test('two descriptors a connection, and some for everything else', (t) => {
-  t.is(connectionsWithin(1_024, 1), 480);
-  t.is(connectionsWithin(1_024, 2), 240, 'for each direction');
+test('two descriptors a connection, some for messages, and some for everything else', (t) => {
+  t.is(messageConnectionsWithin(1_024), 64);
+  t.is(connectionsWithin(1_024, 1), 416);
+  t.is(connectionsWithin(1_024, 2), 208, 'for each direction');
   t.is(connectionsWithin(20, 1), 1);
+  t.is(messageConnectionsWithin(10), 1);
 });
 
 test('this process has a limit, where the system tells', (t) => {

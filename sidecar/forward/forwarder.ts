@@ -24,6 +24,8 @@ export interface Listener {
   /** What its connections have in common; those of an upstream where it is left out. */
   readonly origin?: Origin;
   destinationOf(client: TcpStream): Destination;
+  /** Who talks with those that connect to the listener itself; where it is left out they are refused. */
+  readonly takeDirect?: (client: TcpStream) => void;
 }
 
 export type Listening =
@@ -135,7 +137,12 @@ export class Forwarder implements Surroundings {
     const { origin = UPSTREAM } = listener;
     return {
       accepted: (client) => {
-        const connection = new Connection(client, listener.destinationOf(client), origin, this);
+        const destination = listener.destinationOf(client);
+        if (destination.kind === 'listener' && listener.takeDirect !== undefined) {
+          listener.takeDirect(client);
+          return;
+        }
+        const connection = new Connection(client, destination, origin, this);
         const { maxConnections } = this.limits;
         if (this.#open[origin.direction] < maxConnections) {
           this.#connections.add(connection);

@@ -40,7 +40,8 @@ test('the bootstrap of a pod that asks for nothing', (t) => {
 });
 
 test('options arrive as they were meant', (t) => {
-  const { controlPlane, interception, upstreams, log } = configOf({
+  const { controlPlane, interception, upstreams, messages, log } = configOf({
+    'cortexflow.io/deliver-messages-to': '7000',
     'cortexflow.io/exclude-inbound-ports': '22, 8000-8010',
     'cortexflow.io/exclude-outbound-cidrs': '10.0.0.0/8,fd00::1',
     'cortexflow.io/upstreams': 'localhost:15432=db.data.svc:5432/tcp',
@@ -48,6 +49,7 @@ test('options arrive as they were meant', (t) => {
     'cortexflow.io/require-control-plane': 'true',
   });
   t.true(controlPlane.required);
+  t.is(messages.deliverTo, 'http://127.0.0.1:7000/');
   t.is(log.level, 'debug');
   t.deepEqual(interception?.inbound.exclude.ports, [
     { first: 22, last: 22 },

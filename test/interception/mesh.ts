@@ -17,6 +17,8 @@ export interface ServiceSpec {
   readonly port: number;
   readonly targetPort: number;
   readonly pods: readonly Pod[];
+  /** Whether the control plane is told of the pods that they have a sidecar. */
+  readonly inMesh?: boolean;
 }
 
 export class Mesh {
@@ -94,7 +96,7 @@ export class Mesh {
 
   write(...services: readonly ServiceSpec[]): void {
     for (const service of services) {
-      const documents = [serviceObject(service), ...sliceObjects(service)];
+      const documents = [serviceObject(service), ...sliceObjects(service), ...podObjects(service)];
       const text = documents.map((document) => stringify(document)).join('---\n');
       writeFileSync(join(this.#folder, `${service.name}.yaml`), text);
     }
@@ -123,6 +125,17 @@ function serviceObject({ name, clusterIps, port, targetPort }: ServiceSpec): unk
   };
 }
 
+function podObjects({ name, pods, inMesh = false }: ServiceSpec): unknown[] {
+  if (!inMesh) return [];
+  return pods.map(({ ipv4, ipv6 }, index) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: `${name}-${index}`, namespace: 'demo', labels: { 'cortexflow.io/injected': 'true' } },
+    spec: {},
+    status: { podIPs: [{ ip: ipv4 }, { ip: ipv6 }] },
+  }));
+}
+
 function sliceObjects({ name, targetPort, pods }: ServiceSpec): unknown[] {
   return (['IPv4', 'IPv6'] as const).map((addressType) => ({
     apiVersion: 'discovery.k8s.io/v1',
@@ -134,9 +147,10 @@ function sliceObjects({ name, targetPort, pods }: ServiceSpec): unknown[] {
     },
     addressType,
     ports: [{ name: 'main', port: targetPort, protocol: 'TCP' }],
-    endpoints: pods.map(({ ipv4, ipv6 }) => ({
+    endpoints: pods.map(({ ipv4, ipv6 }, index) => ({
       addresses: [addressType === 'IPv4' ? ipv4 : ipv6],
       conditions: { ready: true },
+      targetRef: { kind: 'Pod', name: `${name}-${index}`, namespace: 'demo' },
     })),
   }));
 }

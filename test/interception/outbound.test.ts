@@ -171,18 +171,6 @@ if (!skipped(test)) {
     }
   });
 
-  test.serial(
-    'whoever connects to the port of the redirection itself is refused, and it is said why',
-    async (t) => {
-      const refused =
-        'cortexflow_tcp_connections_closed_total{direction="outbound",service="direct",outcome="not-redirected"}';
-      t.regex(await client.curl('http://127.0.0.1:5054'), RESET);
-      t.regex(await client.curl(`http://[${client.ipv6}]:5054`), RESET);
-      t.regex(await two.curl(`http://${client.ipv4}:5054`), RESET);
-      t.is(await client.metric(refused), 3);
-    },
-  );
-
   test.serial('excluded ports and addresses do not pass the sidecar', async (t) => {
     const careful = await mesh.pod('careful');
     const exclude = { ports: ['8081', '9000-9010'], cidrs: [`${two.ipv4}/32`, 'fd77::/16'] };

@@ -15,5 +15,5 @@ test('a limit of open files that is too low for the connections allowed: one lin
   });
   const lines = stderr.split('\n').filter((line) => line.includes('Fewer connections fit'));
   t.is(lines.length, 1, stderr);
-  t.like(JSON.parse(lines[0] ?? ''), { maxConnections: 100, allowed: 10_000, openFiles: 264 });
+  t.like(JSON.parse(lines[0] ?? ''), { maxConnections: 84, allowed: 10_000, openFiles: 264 });
 });

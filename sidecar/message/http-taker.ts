@@ -1,0 +1,141 @@
+import { Agent, type IncomingMessage, request } from 'node:http';
+import { type Answer, delivered, failed } from './answer.ts';
+import type { Taker } from './delivery.ts';
+import { dotted, LONGEST_ANSWER, type Message } from './protocol.ts';
+
+export interface HttpTakerOptions {
+  readonly url: string;
+  /** From when a message comes until it is answered. */
+  readonly timeoutMs: number;
+  /** Messages with the workload at one time. */
+  readonly concurrency?: number;
+  /** Messages that wait for that. */
+  readonly maxWaiting?: number;
+}
+
+/**
+ * A connection that rests is not used again after this: servers close theirs after some seconds, and a message
+ * that meets the close would be lost.
+ */
+const KEPT_MS = 1_000;
+
+/**
+ * Hands messages to the workload as HTTP POST requests, whose bodies are the payloads: an answer of 2xx has been
+ * delivered, and its body is the reply. Nothing is sent a second time.
+ */
+export class HttpTaker implements Taker {
+  readonly #url: string;
+  readonly #timeoutMs: number;
+  readonly #concurrency: number;
+  readonly #maxWaiting: number;
+  readonly #agent: Agent;
+  readonly #waiting: (() => void)[] = [];
+  #active = 0;
+
+  constructor({ url, timeoutMs, concurrency = 64, maxWaiting = 20_000 }: HttpTakerOptions) {
+    this.#url = url;
+    this.#timeoutMs = timeoutMs;
+    this.#concurrency = concurrency;
+    this.#maxWaiting = maxWaiting;
+    this.#agent = new Agent({ keepAlive: true, maxSockets: concurrency, timeout: KEPT_MS });
+  }
+
+  async take(message: Message, from: string): Promise<Answer> {
+    const sinceMs = performance.now();
+    if (this.#active < this.#concurrency) {
+      this.#active++;
+    } else if (this.#waiting.length < this.#maxWaiting) {
+      // Whoever ends hands over its place.
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    } else {
+      return failed('overloaded', this.#tooMany());
+    }
+    const waitedMs = performance.now() - sinceMs;
+    // With less time than that an answer would more likely be missed than heard.
+    if (waitedMs > this.#timeoutMs / 2) return this.#leave(failed('overloaded', this.#tooMany()));
+    return this.#leave(await this.#post(message, from, this.#timeoutMs - waitedMs));
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #leave(answer: Answer): Answer {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#active--;
+    else next();
+    return answer;
+  }
+
+  #post({ service, payload }: Message, from: string, limitMs: number): Promise<Answer> {
+    const body = Buffer.from(payload, 'base64');
+    return new Promise((resolve) => {
+      let wasConnected = false;
+      const post = request(this.#url, {
+        method: 'POST',
+        agent: this.#agent,
+        headers: {
+          'content-type': 'application/octet-stream',
+          'content-length': body.length,
+          'cortexflow-service': dotted(service),
+          'cortexflow-from': from,
+        },
+      });
+      const limit = setTimeout(
+        () => post.destroy(new Error(`no answer in ${Math.round(limitMs)} ms`)),
+        limitMs,
+      );
+      const end = (answer: Answer): void => {
+        clearTimeout(limit);
+        resolve(answer);
+      };
+      post.on('socket', (socket) => {
+        wasConnected = !socket.connecting;
+        if (socket.connecting) socket.once('connect', () => (wasConnected = true));
+      });
+      post.on('response', (response) => void this.#read(response).then(end));
+      post.on('error', (error: NodeJS.ErrnoException) => {
+        end(this.#failed(error.code ?? error.message, wasConnected));
+      });
+      post.end(body);
+    });
+  }
+
+  async #read(response: IncomingMessage): Promise<Answer> {
+    const { statusCode = 0 } = response;
+    if (statusCode < 200 || statusCode >= 300) {
+      // Read, so that the connection can be used again; a long one is not worth that.
+      await bodyOf(response);
+      return failed('refused', `${this.#url} answered with status ${statusCode}.`);
+    }
+    const body = await bodyOf(response);
+    if (typeof body !== 'string') return delivered(body.toString('base64'));
+    return failed('bad-answer', `the answer of ${this.#url} ${body}: the message was delivered.`);
+  }
+
+  #failed(reason: string, wasConnected: boolean): Answer {
+    return wasConnected
+      ? failed('lost', `${this.#url} did not answer (${reason}): the message may have been delivered.`)
+      : failed('unreachable', `${this.#url} cannot be reached (${reason}): the message was not delivered.`);
+  }
+
+  #tooMany(): string {
+    return `${this.#url} has more messages waiting for it than it answers: the message was not delivered.`;
+  }
+}
+
+/** Or what is wrong with it. */
+async function bodyOf(response: IncomingMessage): Promise<Buffer | string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > LONGEST_ANSWER) return `is longer than ${LONGEST_ANSWER} bytes`;
+      chunks.push(chunk);
+    }
+  } catch {
+    return 'broke off';
+  }
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,112 @@
+const NEWLINE = 0x0a;
+const SMALLEST = 1024;
+const EMPTY = Buffer.alloc(0);
+
+/** What `next` answers where a line is longer than allowed: the rest of it is passed over. */
+export const TOO_LONG = Symbol('too long');
+
+/**
+ * Cuts a stream of bytes into lines. What was pushed is held until it has been taken: push again once `next` has
+ * answered undefined. Holds one unfinished line of at most the longest, and what was last pushed.
+ */
+export class LineSplitter {
+  readonly #longest: number;
+  /** Pushed and not looked at. */
+  #rest: Buffer = EMPTY;
+  /** The beginning of a line, in the first bytes. */
+  #begun: Buffer = EMPTY;
+  #begunLength = 0;
+  #isSkipping = false;
+
+  constructor(longest: number) {
+    this.#longest = longest;
+  }
+
+  /** Whether a line has begun and not ended. */
+  get isWithinLine(): boolean {
+    return this.#begunLength > 0;
+  }
+
+  get heldBytes(): number {
+    return this.#begun.length + this.#rest.length;
+  }
+
+  /** @param bytes are copied: the caller may use their memory again */
+  push(bytes: Uint8Array): void {
+    this.#rest = Buffer.from(bytes);
+  }
+
+  /** The next line as text, without its end; undefined where there is no whole one. */
+  next(): string | typeof TOO_LONG | undefined {
+    for (;;) {
+      const end = this.#rest.indexOf(NEWLINE);
+      if (end === -1) return this.#begin();
+      const piece = this.#rest.subarray(0, end);
+      this.#rest = this.#rest.subarray(end + 1);
+      if (this.#rest.length === 0) this.#rest = EMPTY;
+      if (this.#isSkipping) {
+        this.#isSkipping = false;
+      } else if (this.#begunLength + piece.length > this.#longest) {
+        this.#drop();
+        return TOO_LONG;
+      } else {
+        return this.#finish(piece);
+      }
+    }
+  }
+
+  /** Passes over the line that has begun: what is left of it is none. */
+  skip(): void {
+    if (!this.isWithinLine) return;
+    this.#drop();
+    this.#isSkipping = true;
+  }
+
+  /** At the end of the stream: what came after the last end of a line. */
+  last(): string | undefined {
+    return this.isWithinLine ? this.#finish(EMPTY) : undefined;
+  }
+
+  #begin(): typeof TOO_LONG | undefined {
+    const piece = this.#rest;
+    this.#rest = EMPTY;
+    if (this.#isSkipping || piece.length === 0) return undefined;
+    if (this.#begunLength + piece.length > this.#longest) {
+      this.#drop();
+      this.#isSkipping = true;
+      return TOO_LONG;
+    }
+    this.#append(piece);
+    return undefined;
+  }
+
+  /** Into memory that doubles, so that a line that comes byte by byte costs no more than another. */
+  #append(piece: Buffer): void {
+    const length = this.#begunLength + piece.length;
+    if (length > this.#begun.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(SMALLEST, length, 2 * this.#begun.length));
+      larger.set(this.#begun.subarray(0, this.#begunLength));
+      this.#begun = larger;
+    }
+    this.#begun.set(piece, this.#begunLength);
+    this.#begunLength = length;
+  }
+
+  #finish(piece: Buffer): string {
+    if (this.#begunLength > 0) this.#append(piece);
+    const line = this.#begunLength > 0 ? this.#begun.subarray(0, this.#begunLength) : piece;
+    const text = textOf(line);
+    this.#drop();
+    return text;
+  }
+
+  #drop(): void {
+    this.#begun = EMPTY;
+    this.#begunLength = 0;
+  }
+}
+
+function textOf(line: Buffer): string {
+  const text = line.toString('utf8');
+  return text.endsWith('\r') ? text.slice(0, -1) : text;
+}

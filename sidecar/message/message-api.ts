@@ -1,0 +1,127 @@
+import type { Logger } from '../../process/log.ts';
+import type { ListenAddress, SocketAddress } from '../forward/socket-address.ts';
+import { listenTcp, type TcpListener, type TcpStream } from '../forward/tcp.ts';
+import { Warnings } from '../forward/warnings.ts';
+import type { Answer } from './answer.ts';
+import type { MessageCounters } from './counters.ts';
+import { type MessageLimits, tickMs } from './limits.ts';
+import { dotted, type Message } from './protocol.ts';
+import { Session, type SessionSurroundings } from './session.ts';
+
+const READ_BUFFER_BYTES = 64 * 1024;
+
+/** Who finds out what becomes of a message. Never rejects. */
+export type Deliver = (message: Message, from: string) => Promise<Answer>;
+
+export interface MessageApiOptions {
+  readonly deliver: Deliver;
+  readonly limits: MessageLimits;
+  readonly counters: MessageCounters;
+  readonly log: Logger;
+}
+
+/** Talks with those who send messages, on connections that others accepted or that it accepts itself. */
+export class MessageApi implements SessionSurroundings {
+  readonly limits: MessageLimits;
+  readonly counters: MessageCounters;
+  readonly memory = { heldBytes: 0 };
+  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  readonly #deliver: Deliver;
+  readonly #log: Logger;
+  readonly #warnings = new Warnings();
+  readonly #sessions = new Set<Session>();
+  readonly #listeners = new Set<TcpListener>();
+  /** Only while there are sessions. */
+  #timer: NodeJS.Timeout | undefined;
+  #allEnded: PromiseWithResolvers<void> | undefined;
+
+  constructor({ deliver, limits, counters, log }: MessageApiOptions) {
+    this.limits = limits;
+    this.counters = counters;
+    this.#deliver = deliver;
+    this.#log = log;
+  }
+
+  get openConnections(): number {
+    return this.#sessions.size;
+  }
+
+  /** Of somebody who connected to talk with this sidecar. */
+  take(stream: TcpStream): void {
+    const session = new Session(stream, this);
+    const { maxConnections } = this.limits;
+    const hasRoom = this.#sessions.size < maxConnections;
+    this.#sessions.add(session);
+    this.#timer ??= this.#startTimer();
+    this.counters.connections++;
+    if (hasRoom) session.start();
+    else session.turnAway(`${maxConnections} connections are open for messages, the most allowed.`);
+  }
+
+  /** The address, or the name of the errno. */
+  listen(address: ListenAddress): SocketAddress | string {
+    const result = listenTcp(address, {
+      accepted: (stream) => this.take(stream),
+      acceptFailed: (code) => {
+        const message = 'Could not accept a connection for messages.';
+        this.#warnings.say(this.#log, { message, reason: code, fields: {} });
+      },
+    });
+    if (!result.ok) return result.code;
+    this.#listeners.add(result.listener);
+    return result.listener.address;
+  }
+
+  async handle(message: Message, from: string): Promise<Answer> {
+    const startedAtMs = performance.now();
+    const answer = await this.#deliver(message, from);
+    this.counters.times.observe((performance.now() - startedAtMs) / 1_000);
+    return answer;
+  }
+
+  answered(session: Session, service: string, { outcome, detail }: Answer): void {
+    this.counters.outcomes[outcome]++;
+    if (outcome === 'delivered' || outcome === 'received') return;
+    const fields = { service: dotted(service), from: session.from, detail };
+    this.#warnings.say(this.#log, { message: 'A message was not delivered.', reason: outcome, fields });
+  }
+
+  ended(session: Session): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) this.#allEnded?.resolve();
+  }
+
+  /** Takes nothing more, waits until all is answered that was taken, up to the limit, and resets what is left. */
+  async drain(limitMs: number): Promise<void> {
+    for (const listener of this.#listeners) listener.close();
+    this.#listeners.clear();
+    for (const session of this.#sessions) session.finish();
+    if (this.#sessions.size > 0) {
+      const limit = setTimeout(() => this.#abortAll(), limitMs);
+      this.#allEnded = Promise.withResolvers();
+      await this.#allEnded.promise;
+      clearTimeout(limit);
+    }
+    this.#stopTimer();
+  }
+
+  #abortAll(): void {
+    for (const session of this.#sessions) session.abort();
+  }
+
+  #startTimer(): NodeJS.Timeout {
+    const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.limits;
+    return setInterval(() => this.#tick(), tickMs(lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs)).unref();
+  }
+
+  #stopTimer(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #tick(): void {
+    const nowMs = performance.now();
+    for (const session of this.#sessions) session.tick(nowMs);
+    if (this.#sessions.size === 0) this.#stopTimer();
+  }
+}

@@ -1,0 +1,184 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { type Answer, delivered, failed, OUTCOMES, RECEIVED } from './answer.ts';
+import {
+  dotted,
+  forwardedLine,
+  LONGEST_LINE,
+  LONGEST_READ,
+  MOST_HOPS,
+  parseReply,
+  parseRequest,
+  replyLine,
+} from './protocol.ts';
+
+const HELLO = 'eyJwYXlsb2FkIjogIkhlbGxvIGZyb20gcHJveHktc2lkZWNhciJ9';
+const GOOD = { service: 'hello.demo', direction: 'Incoming', payload: HELLO };
+
+function textOf({ payload }: Answer): string {
+  return Buffer.from(payload, 'base64').toString();
+}
+
+function wrongIn(line: unknown): string {
+  const parsed = parseRequest(typeof line === 'string' ? line : JSON.stringify(line));
+  if (parsed.ok) return 'nothing';
+  const { error } = JSON.parse(textOf(parsed.answer)) as { error: string };
+  return `${parsed.answer.outcome}: ${error}`;
+}
+
+test('a request, whose namespace is cortexflow where none is named', (t) => {
+  t.deepEqual(parseRequest(JSON.stringify(GOOD)), {
+    ok: true,
+    message: { service: 'demo/hello', payload: HELLO, hops: 0, from: undefined },
+  });
+  const line = `{"service":"test-proxy2","direction":"Incoming","payload":"","more":[1]}`;
+  t.deepEqual(parseRequest(line), {
+    ok: true,
+    message: { service: 'cortexflow/test-proxy2', payload: '', hops: 0, from: undefined },
+  });
+});
+
+test('whatever is wrong with a line is said in the form of a reply', (t) => {
+  t.is(wrongIn('{'), 'bad-json: Delivery failed: the line is not a JSON object, and is "{".');
+  for (const line of ['null', '1', '"text"', '[{}]', '[['.repeat(50_000)])
+    t.regex(wrongIn(line), /^bad-json: /u);
+  const { direction, payload, service, ...rest } = GOOD;
+  t.regex(wrongIn({ direction, payload, ...rest }), /^bad-service: Delivery failed: service is missing/u);
+  for (const name of ['', 'Hello', 'a.b.c', 'a/b', '-a', 'a\n', 'x'.repeat(64), 7, null, {}]) {
+    t.regex(wrongIn({ ...GOOD, service: name }), /^bad-service: Delivery failed: service is /u);
+  }
+  t.is(
+    wrongIn({ service, payload }),
+    'no-direction: Delivery failed: direction is missing: a request has "Incoming".',
+  );
+  for (const wrong of ['Outcoming', 'incoming', '', null, 1]) {
+    t.regex(wrongIn({ ...GOOD, direction: wrong }), /^wrong-direction: Delivery failed: direction is /u);
+  }
+  t.is(
+    wrongIn({ service, direction }),
+    'bad-payload: Delivery failed: payload is missing: give it in base64.',
+  );
+  for (const wrong of [
+    'a',
+    'ab==c',
+    'YWI',
+    'YWJj ',
+    'YW Jj',
+    'YWJjZB==',
+    '_-8=',
+    'YW=I',
+    '====',
+    5,
+    null,
+    ['YWJj'],
+  ]) {
+    t.regex(wrongIn({ ...GOOD, payload: wrong }), /^bad-payload: Delivery failed: payload is not base64/u);
+  }
+  for (const wrong of [-1, 1.5, MOST_HOPS + 1, '1', null]) {
+    t.regex(wrongIn({ ...GOOD, hops: wrong }), /^bad-hops: Delivery failed: hops is /u);
+  }
+});
+
+test('errors name the service as far as it is known, and quote no more than a little', (t) => {
+  const parsed = parseRequest(JSON.stringify({ ...GOOD, payload: '!'.repeat(100_000) }));
+  t.false(parsed.ok);
+  if (parsed.ok) return;
+  t.is(parsed.service, 'demo/hello');
+  t.true(parsed.answer.detail.length < 250);
+  t.is(
+    replyLine(parsed.service, parsed.answer, false).split('"service":')[1],
+    '"hello.demo","direction":"Outcoming"}\n',
+  );
+});
+
+test('every payload comes through, and only canonical base64 does', (t) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      const payload = Buffer.from(bytes).toString('base64');
+      const parsed = parseRequest(JSON.stringify({ ...GOOD, payload }));
+      t.true(parsed.ok && parsed.message.payload === payload);
+    }),
+  );
+  fc.assert(
+    fc.property(fc.string({ maxLength: 12 }), (payload) => {
+      const { ok } = parseRequest(JSON.stringify({ ...GOOD, payload }));
+      t.is(
+        ok,
+        /^(?:[\w+/]{4})*(?:[\w+/]{2}==|[\w+/]{3}=)?$/u.test(payload) &&
+          Buffer.from(payload, 'base64').toString('base64') === payload,
+      );
+    }),
+  );
+});
+
+test('no line makes it throw, and every mistake is told as one line of JSON', (t) => {
+  const noise = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.json(),
+    fc
+      .record(
+        { service: fc.anything(), direction: fc.anything(), payload: fc.anything(), hops: fc.anything() },
+        { requiredKeys: [] },
+      )
+      .map((value) =>
+        JSON.stringify(value, (_key, field) =>
+          typeof field === 'bigint' ? String(field) : (field as unknown),
+        ),
+      ),
+  );
+  fc.assert(
+    fc.property(noise, (line) => {
+      const parsed = parseRequest(line);
+      if (parsed.ok) return;
+      const reply = replyLine(parsed.service, parsed.answer, false);
+      t.is(reply.indexOf('\n'), reply.length - 1);
+      t.deepEqual(Object.keys(JSON.parse(reply) as object), ['payload', 'service', 'direction']);
+      t.regex(textOf(parsed.answer), /^\{"error":"Delivery failed: /u);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('a forwarded line has one hop more and who sent it first', (t) => {
+  const first = parseRequest(JSON.stringify({ ...GOOD, from: '10.0.0.9' }));
+  t.true(first.ok && first.message.from === undefined, 'a client does not say who it is');
+  if (!first.ok) return;
+  const second = parseRequest(forwardedLine(first.message, '10.0.0.7'));
+  t.deepEqual(second, { ok: true, message: { ...first.message, hops: 1, from: '10.0.0.7' } });
+  const forged = parseRequest(JSON.stringify({ ...GOOD, hops: 1, from: 'x\r\ny: z' }));
+  t.true(forged.ok && forged.message.from === undefined);
+});
+
+test('the longest line that is taken is forwarded in one that is read', (t) => {
+  const around = JSON.stringify({ ...GOOD, payload: '' }).length;
+  const payload = 'A'.repeat(Math.floor((LONGEST_LINE - around) / 4) * 4);
+  const name = `${'x'.repeat(63)}.${'y'.repeat(63)}`;
+  const parsed = parseRequest(JSON.stringify({ ...GOOD, service: name.slice(-10), payload }));
+  t.true(parsed.ok);
+  if (!parsed.ok) return;
+  const from = `ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%${'e'.repeat(15)}`;
+  t.true(forwardedLine(parsed.message, from).length <= LONGEST_READ);
+});
+
+test('replies have the three fields of the contract, and between sidecars what became of it', (t) => {
+  t.is(
+    replyLine('demo/hello', RECEIVED, false),
+    '{"payload":"eyJzdGF0dXMiOiJyZWNlaXZlZCJ9","service":"hello.demo","direction":"Outcoming"}\n',
+  );
+  for (const outcome of OUTCOMES) {
+    const answer: Answer = { outcome, payload: HELLO, detail: '' };
+    t.deepEqual(parseReply(replyLine('demo/hello', answer, true)), answer);
+    t.is(parseReply(replyLine('demo/hello', answer, false)), undefined);
+  }
+  for (const line of ['', '{}', 'null', '{"direction":"Outcoming","payload":"!","outcome":"delivered"}']) {
+    t.is(parseReply(line), undefined);
+  }
+});
+
+test('an answer of nothing is told as received', (t) => {
+  t.is(textOf(delivered('')), '{"status":"received"}');
+  t.is(textOf(delivered(HELLO)), '{"payload": "Hello from proxy-sidecar"}');
+  t.is(textOf(failed('lost', 'why "so".')), String.raw`{"error":"Delivery failed: why \"so\"."}`);
+  t.is(dotted('demo/hello'), 'hello.demo');
+  t.is(dotted(''), '');
+});

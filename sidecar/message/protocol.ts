@@ -1,0 +1,159 @@
+import { isIP } from 'node:net';
+import { type Answer, type Failure, failed, isOutcome } from './answer.ts';
+
+/**
+ * The lines of the message API: JSON objects in UTF-8, one a line (as https://jsonlines.org). A request is
+ * `{"service":"name[.namespace]","direction":"Incoming","payload":"<base64>"}` and its reply
+ * `{"payload":"<base64>","service":"name.namespace","direction":"Outcoming"}`. Sidecars add `hops` and `from` to the
+ * requests that they forward, and `outcome` to the replies that they give one another; other fields mean nothing.
+ */
+
+/** Bytes of one line without its end. */
+export const LONGEST_LINE = 1024 * 1024;
+/** What a sidecar adds to a line that it forwards, at most. */
+const ADDED_BYTES = 256;
+/** What is read: a line that one sidecar took is not too long for the next. */
+export const LONGEST_READ = LONGEST_LINE + ADDED_BYTES;
+/** Bytes of an answer that fit into a line as base64, with what is around them. */
+export const LONGEST_ANSWER = Math.floor((LONGEST_LINE - 1024) / 4) * 3;
+/** Times that one message may be forwarded. */
+export const MOST_HOPS = 4;
+
+const DEFAULT_NAMESPACE = 'cortexflow';
+/** DNS labels (RFC 1123). */
+const NAME =
+  /^(?<name>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)(?:\.(?<namespace>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?))?$/u;
+/** Of what somebody sent, in the text of an error. */
+const LONGEST_QUOTE = 80;
+
+/** A message on its way. */
+export interface Message {
+  /** `namespace/name`. */
+  readonly service: string;
+  /** In base64, found sound. */
+  readonly payload: string;
+  /** How often it has been forwarded. */
+  readonly hops: number;
+  /** The IP address of whoever sent it first, as the sidecar it was sent to says; undefined on the first hop. */
+  readonly from: string | undefined;
+}
+
+export type Parsed =
+  | { readonly ok: true; readonly message: Message }
+  /** `service` is what was addressed, as far as that can be told. */
+  | { readonly ok: false; readonly service: string; readonly hops: number; readonly answer: Answer };
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function parseRequest(line: string): Parsed {
+  const fields = parseObject(line);
+  if (fields === undefined) {
+    return {
+      ok: false,
+      service: '',
+      hops: 0,
+      answer: failed('bad-json', `the line is not a JSON object, and is ${quote(line)}.`),
+    };
+  }
+  const service = serviceOf(fields['service']);
+  const { direction, payload, hops = 0, from } = fields;
+  const wrong = (outcome: Failure, what: string): Parsed => ({
+    ok: false,
+    service: service ?? '',
+    hops: isHops(hops) ? hops : 0,
+    answer: failed(outcome, what),
+  });
+  if (service === undefined) return wrong('bad-service', badService(fields['service']));
+  if (direction === undefined)
+    return wrong('no-direction', 'direction is missing: a request has "Incoming".');
+  if (direction !== 'Incoming') {
+    return wrong('wrong-direction', `direction is ${quoteValue(direction)}: a request has "Incoming".`);
+  }
+  if (!isBase64(payload)) return wrong('bad-payload', badPayload(payload));
+  if (!isHops(hops))
+    return wrong('bad-hops', `hops is ${quoteValue(hops)}: leave it out, sidecars count it.`);
+  return { ok: true, message: { service, payload, hops, from: hops > 0 ? addressOf(from) : undefined } };
+}
+
+/** The line that is passed on to another sidecar. */
+export function forwardedLine({ service, payload, hops }: Message, from: string): string {
+  return `${JSON.stringify({ service: dotted(service), direction: 'Incoming', payload, hops: hops + 1, from })}\n`;
+}
+
+/** @param isPeer whether a sidecar asked, which is to learn what the payload is */
+export function replyLine(service: string, { payload, outcome }: Answer, isPeer: boolean): string {
+  const reply = { payload, service: dotted(service), direction: 'Outcoming' };
+  return `${JSON.stringify(isPeer ? { ...reply, outcome } : reply)}\n`;
+}
+
+/** What another sidecar answered; undefined where that is no reply. */
+export function parseReply(line: string): Answer | undefined {
+  const fields = parseObject(line);
+  if (fields?.['direction'] !== 'Outcoming') return undefined;
+  const { payload, outcome } = fields;
+  return isBase64(payload) && isOutcome(outcome) ? { outcome, payload, detail: '' } : undefined;
+}
+
+/** `name.namespace` of `namespace/name`; what is neither stays. */
+export function dotted(service: string): string {
+  const [namespace, name] = service.split('/');
+  return name === undefined ? service : `${name}.${namespace}`;
+}
+
+function parseObject(line: string): Fields | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Fields)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function serviceOf(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  const { name, namespace = DEFAULT_NAMESPACE } = NAME.exec(value)?.groups ?? {};
+  return name === undefined ? undefined : `${namespace}/${name}`;
+}
+
+/** RFC 4648, section 4, with its padding and nothing else: what is decoded gives the same text again. */
+function isBase64(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    value.length % 4 === 0 &&
+    Buffer.from(value, 'base64').toString('base64') === value
+  );
+}
+
+function isHops(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MOST_HOPS;
+}
+
+function addressOf(value: unknown): string | undefined {
+  return typeof value === 'string' && isIP(value) !== 0 ? value : undefined;
+}
+
+function badService(value: unknown): string {
+  return value === undefined
+    ? 'service is missing: name it as "name" or "name.namespace".'
+    : `service is ${quoteValue(value)}: name it as "name" or "name.namespace".`;
+}
+
+function badPayload(value: unknown): string {
+  return value === undefined
+    ? 'payload is missing: give it in base64.'
+    : `payload is not base64 (RFC 4648, with padding), and is ${quoteValue(value)}.`;
+}
+
+function quoteValue(value: unknown): string {
+  return typeof value === 'string' ? quote(value) : (shorten(JSON.stringify(value)) ?? '');
+}
+
+function quote(text: string): string {
+  return JSON.stringify(shorten(text));
+}
+
+function shorten(text: string): string {
+  return text.length <= LONGEST_QUOTE ? text : `${text.slice(0, LONGEST_QUOTE)}…`;
+}

@@ -1,0 +1,134 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import test, { type ExecutionContext } from 'ava';
+import { delivered } from '../../sidecar/message/answer.ts';
+import type { Sent } from '../../sidecar/message/peer-connection.ts';
+import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
+import { LONGEST_ANSWER, replyLine } from '../../sidecar/message/protocol.ts';
+import { until } from '../system/programs.ts';
+import { HOST } from './harness.ts';
+
+// Connections to other sidecars, seen from the one that makes them.
+
+interface Other {
+  readonly to: { readonly id: string; readonly address: string; readonly port: number };
+  readonly sockets: Set<Socket>;
+}
+
+async function startOther(t: ExecutionContext, serve: (socket: Socket) => void): Promise<Other> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('close', () => sockets.delete(socket));
+    serve(socket);
+  }).listen(0, HOST);
+  await once(server, 'listening');
+  t.teardown(async () => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await once(server, 'close');
+  });
+  const { port } = server.address() as { port: number };
+  return { to: { id: `${HOST}:${port}`, address: HOST, port }, sockets };
+}
+
+function peersOf(t: ExecutionContext, options: Partial<PeersOptions> = {}): Peers {
+  const peers = new Peers({ ...DEFAULT_PEERS, ...options });
+  t.teardown(() => peers.close());
+  return peers;
+}
+
+const LINE = Buffer.from('{}\n');
+const REPLY = replyLine('demo/hello', delivered(''), true);
+
+function inMs(ms: number): number {
+  return performance.now() + ms;
+}
+
+function whyOf(sent: Sent): string {
+  return sent.kind === 'answered' ? sent.kind : `${sent.kind}: ${sent.why}`;
+}
+
+test('those that wait for a connection are told when their time is over, and others at once', async (t) => {
+  const { to } = await startOther(t, (socket) => socket.resume());
+  const peers = peersOf(t, { maxConnections: 1, maxWaiting: 1 });
+  const sent = await Promise.all([300, 100, 100].map((ms) => peers.send(to, LINE, inMs(ms))));
+  t.deepEqual(sent.map(whyOf), [
+    'lost: did not answer in time',
+    'not-sent: had no connection free in time',
+    'not-sent: cannot be given more: too many messages are on their way',
+  ]);
+});
+
+test('connections to all sidecars are bounded: one that rests gives way, one in use does not', async (t) => {
+  const others = await Promise.all(
+    [REPLY, REPLY, ''].map((reply) =>
+      startOther(t, (socket) => socket.on('data', () => void (reply !== '' && socket.write(reply)))),
+    ),
+  );
+  const [one, two, silent] = others as [Other, Other, Other];
+  const peers = peersOf(t, { maxAllConnections: 1 });
+  for (const { to } of [one, two, one]) t.is(whyOf(await peers.send(to, LINE, inMs(10_000))), 'answered');
+  t.is(peers.openConnections, 1);
+  const waiting = peers.send(silent.to, LINE, inMs(200));
+  t.is(
+    whyOf(await peers.send(one.to, LINE, inMs(10_000))),
+    'not-sent: cannot be given more: too many messages are on their way',
+  );
+  t.is(whyOf(await waiting), 'lost: did not answer in time');
+  t.is(whyOf(await peers.send(one.to, LINE, inMs(10_000))), 'answered');
+});
+
+test('one connection carries one message after another; one that rests for long is closed', async (t) => {
+  let accepted = 0;
+  const { to, sockets } = await startOther(t, (socket) => {
+    accepted += 1;
+    socket.on('data', () => socket.write(REPLY));
+  });
+  const peers = peersOf(t, { maxConnections: 1, idleTimeoutMs: 50 });
+  const sent = await Promise.all(Array.from({ length: 50 }, () => peers.send(to, LINE, inMs(10_000))));
+  t.true(sent.every(({ kind }) => kind === 'answered'));
+  t.is(accepted, 1);
+  await until(
+    async () => sockets.size + peers.openConnections,
+    (open) => open === 0,
+  );
+});
+
+test('a sidecar that says more than it was asked is not listened to any longer', async (t) => {
+  const { to, sockets } = await startOther(t, (socket) =>
+    socket.on('data', () => socket.write(REPLY + REPLY)),
+  );
+  const peers = peersOf(t);
+  t.is(whyOf(await peers.send(to, LINE, inMs(10_000))), 'answered');
+  await until(
+    async () => sockets.size + peers.openConnections,
+    (open) => open === 0,
+  );
+});
+
+test('a message and its answer of the longest go through', async (t) => {
+  const answer = delivered(Buffer.alloc(LONGEST_ANSWER).toString('base64'));
+  const { to } = await startOther(t, (socket) => {
+    socket.on('data', (chunk: Buffer) => {
+      if (chunk.at(-1) === 0x0a) socket.write(replyLine('demo/hello', answer, true));
+    });
+  });
+  const line = Buffer.alloc(1024 * 1024, 'x');
+  line[line.length - 1] = 0x0a;
+  const sent = await peersOf(t).send(to, line, inMs(20_000));
+  t.true(sent.kind === 'answered' && sent.answer.payload === answer.payload);
+});
+
+test('at the end, who waits for an answer is told that nobody knows', async (t) => {
+  const { to, sockets } = await startOther(t, (socket) => socket.resume());
+  const peers = peersOf(t);
+  const sent = peers.send(to, LINE, inMs(60_000));
+  await until(
+    async () => sockets.size,
+    (open) => open === 1,
+  );
+  peers.close();
+  t.is(whyOf(await sent), 'lost: was given up, as this sidecar is ending');
+});
