@@ -30,11 +30,17 @@ test('every annotation is documented, and none that does nothing', (t) => {
 function metricsOf(...programs: readonly string[]): Set<string> {
   const files = programs.flatMap((program) => globSync(`${program}/**/*.ts`, { cwd: TOP }));
   const sources = files.filter((file) => !file.endsWith('.test.ts')).map((file) => read(file));
-  return new Set(sources.flatMap((source) => source.match(/(?<=')cortexflow_[a-z_]+(?=')/gu) ?? []));
+  return new Set(
+    sources.flatMap(
+      (source) => source.match(/(?<=')cortexflow_[a-z_]+(?=')|(?<=^\s*)cortexflow_[a-z_]+(?=:)/gmu) ?? [],
+    ),
+  );
 }
 
 test('every metric of a sidecar and of the injector is documented, and none that there is not', (t) => {
-  const pages = ['kubernetes.md', 'udp.md'].map((page) => read('docs', page)).join('');
+  const pages = ['kubernetes.md', 'udp.md', 'dns.md', 'messages.md']
+    .map((page) => read('docs', page))
+    .join('');
   const rows = pages.matchAll(/^\| `(?<name>cortexflow_[a-z_]+)[`{]/gmu);
   const shown = [...rows].map(({ groups }) => groups?.['name'] ?? '');
   const registered = metricsOf('sidecar', 'injector');
