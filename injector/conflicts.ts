@@ -1,7 +1,7 @@
 import { PORTS, PROXY_UID } from '../wire/pod.ts';
 import { INIT_CONTAINER, INJECTION, STATE_VOLUME } from './names.ts';
 import type { Options } from './options.ts';
-import type { Container, Pod } from './pod.ts';
+import type { Container, ContainerPort, Pod } from './pod.ts';
 
 const WAY_OUT = `or leave this pod out of the mesh by annotating it ${INJECTION}: disabled`;
 
@@ -12,7 +12,7 @@ export function containersOf({ spec }: Pod): Container[] {
 /** What in the pod stands in the way of what would be added to it, each with what to do about it. */
 export function conflictsOf(pod: Pod, { upstreams = [] }: Options): string[] {
   const containers = containersOf(pod);
-  const taken = new Set(upstreams.map(({ port }) => port));
+  const taken = new Set(upstreams.map(({ port, protocol }) => `${port}/${protocol}`));
   const mistakes: string[] = [];
   if (pod.spec.volumes?.some(({ name }) => name === STATE_VOLUME)) {
     mistakes.push(`the volume ${STATE_VOLUME} is the proxy's own: give yours another name, ${WAY_OUT}`);
@@ -21,21 +21,25 @@ export function conflictsOf(pod: Pod, { upstreams = [] }: Options): string[] {
     mistakes.push(`a container is called ${INIT_CONTAINER} like the proxy's own: rename it, ${WAY_OUT}`);
   }
   for (const { name, ports } of containers) {
-    for (const { containerPort } of ports ?? []) {
-      mistakes.push(...portConflicts(name, containerPort, taken));
+    for (const port of ports ?? []) {
+      mistakes.push(...portConflicts(name, port, taken));
     }
   }
   return mistakes;
 }
 
-function portConflicts(name: string, port: number, taken: ReadonlySet<number>): string[] {
+function portConflicts(
+  name: string,
+  { containerPort: port, protocol }: ContainerPort,
+  taken: ReadonlySet<string>,
+): string[] {
   if (port >= PORTS.first && port <= PORTS.last) {
     return [
       `container ${name} has containerPort ${port}: the proxy listens on ${PORTS.first} to ${PORTS.last} in every ` +
         `pod; use another port, ${WAY_OUT}`,
     ];
   }
-  return taken.has(port)
+  return taken.has(`${port}/${(protocol ?? 'TCP').toLowerCase()}`)
     ? [
         `container ${name} has containerPort ${port}, where annotation cortexflow.io/upstreams has the proxy ` +
           'listen: use another port in one of them',

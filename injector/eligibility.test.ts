@@ -151,12 +151,24 @@ test('what is in the way, each with the fix', (t) => {
         {
           annotations: {
             'cortexflow.io/log-level': 'loud',
-            'cortexflow.io/upstreams': '127.0.0.1:8080=a.b:1',
+            'cortexflow.io/upstreams': '127.0.0.1:8080=a.b:1,127.0.0.1:5300/udp=dns.demo:53',
           },
         },
         {
           initContainers: [{ name: 'proxy-init' }],
-          containers: [{ name: 'app', ports: [{ containerPort: 5054 }, { containerPort: 8080 }] }],
+          containers: [
+            {
+              name: 'app',
+              ports: [{ containerPort: 5054 }, { containerPort: 8080 }, { containerPort: 5300 }],
+            },
+            {
+              name: 'dns',
+              ports: [
+                { containerPort: 5300, protocol: 'UDP' },
+                { containerPort: 8080, protocol: 'UDP' },
+              ],
+            },
+          ],
           volumes: [{ name: 'cortexflow-state' }],
         },
       ),
@@ -170,6 +182,8 @@ test('what is in the way, each with the fix', (t) => {
       'container app has containerPort 5054: the proxy listens on 5053 to 5058 in every pod; use another port, ' +
         'or leave this pod out of the mesh by annotating it proxy-injection: disabled',
       'container app has containerPort 8080, where annotation cortexflow.io/upstreams has the proxy listen: use ' +
+        'another port in one of them',
+      'container dns has containerPort 5300, where annotation cortexflow.io/upstreams has the proxy listen: use ' +
         'another port in one of them',
     ],
   );

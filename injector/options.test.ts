@@ -17,7 +17,9 @@ test('every annotation, well written', (t) => {
     'cortexflow.io/exclude-inbound-cidrs': '10.0.0.0/8',
     'cortexflow.io/exclude-outbound-ports': '0443',
     'cortexflow.io/exclude-outbound-cidrs': 'fd00::/8, 1.2.3.4, ::ffff:10.0.0.0/104, fd00::1',
-    'cortexflow.io/upstreams': 'localhost:8080=hello.demo:80,[::1]:8081=db.data.svc.cluster.local:5432/tcp',
+    'cortexflow.io/upstreams':
+      'localhost:8080=hello.demo:80,[::1]:8081/tcp=db.data.svc.cluster.local:5432/tcp,' +
+      '127.0.0.1:8080/udp=dns.demo:53, 127.0.0.1:5301=dns.demo:53/udp ,127.0.0.1:5302/udp=dns.demo:53/udp',
     'cortexflow.io/deliver-messages-to': '7000/messages?v=1',
     'cortexflow.io/log-level': 'debug',
     'cortexflow.io/proxy-image': 'localhost:5000/sidecar:0.1.0',
@@ -34,8 +36,11 @@ test('every annotation, well written', (t) => {
   t.deepEqual(options.excludeOutboundPorts, ['443']);
   t.deepEqual(options.excludeOutboundCidrs, ['fd00::/8', '1.2.3.4/32', '::ffff:10.0.0.0/104', 'fd00::1/128']);
   t.deepEqual(options.upstreams, [
-    { listen: '127.0.0.1:8080', port: 8080, service: 'hello.demo:80' },
-    { listen: '[::1]:8081', port: 8081, service: 'db.data.svc.cluster.local:5432/tcp' },
+    { listen: '127.0.0.1:8080', port: 8080, protocol: 'tcp', service: 'hello.demo:80' },
+    { listen: '[::1]:8081', port: 8081, protocol: 'tcp', service: 'db.data.svc.cluster.local:5432' },
+    { listen: '127.0.0.1:8080', port: 8080, protocol: 'udp', service: 'dns.demo:53/udp' },
+    { listen: '127.0.0.1:5301', port: 5301, protocol: 'udp', service: 'dns.demo:53/udp' },
+    { listen: '127.0.0.1:5302', port: 5302, protocol: 'udp', service: 'dns.demo:53/udp' },
   ]);
   t.is(options.deliverMessagesTo, 'http://127.0.0.1:7000/messages?v=1');
   t.is(options.logLevel, 'debug');
@@ -83,7 +88,8 @@ const WRONG: readonly (readonly [name: string, value: string, what: string])[] =
   [
     'upstreams',
     'hello.demo:80',
-    '"hello.demo:80" is no upstream: write listen=service, such as 127.0.0.1:8080=hello.demo:80',
+    '"hello.demo:80" is no upstream: write listen=service, such as 127.0.0.1:8080=hello.demo:80 ' +
+      'or 127.0.0.1:5300=dns.demo:53/udp',
   ],
   [
     'upstreams',
@@ -102,8 +108,29 @@ const WRONG: readonly (readonly [name: string, value: string, what: string])[] =
   ],
   [
     'upstreams',
-    '127.0.0.1:8080=dns.demo:53/udp',
-    '"dns.demo:53/udp" asks for udp: upstreams carry TCP, leave /udp out',
+    '127.0.0.1:8080=dns.demo:53/sctp',
+    '"dns.demo:53/sctp" asks for "sctp": upstreams carry /tcp, which may be left out, and /udp',
+  ],
+  [
+    'upstreams',
+    '127.0.0.1:8080/UDP=dns.demo:53',
+    '"127.0.0.1:8080/UDP" asks for "UDP": upstreams carry /tcp, which may be left out, and /udp',
+  ],
+  [
+    'upstreams',
+    '127.0.0.1:8080/udp=dns.demo:53/tcp',
+    '"127.0.0.1:8080/udp=dns.demo:53/tcp" listens for one protocol and leads to another: write the same after ' +
+      'both, or after one of them',
+  ],
+  [
+    'upstreams',
+    '127.0.0.1:5300/udp=a.b:1,0.0.0.0:5300=c.d:2/udp',
+    'listens on 127.0.0.1:5300 and 0.0.0.0:5300, which meet: give each upstream its own port',
+  ],
+  [
+    'upstreams',
+    '127.0.0.1:5053/udp=a.b:1',
+    "listens on port 5053, which is the proxy's own, like all from 5053 to 5058: choose another",
   ],
   [
     'upstreams',

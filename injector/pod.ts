@@ -34,8 +34,10 @@ interface Named {
   readonly name: string;
 }
 
-interface ContainerPort {
+export interface ContainerPort {
   readonly containerPort: number;
+  /** The API server makes TCP of what is left out, before or after webhooks are asked. */
+  readonly protocol?: string | null;
 }
 
 interface UserContext {
@@ -109,7 +111,11 @@ function fields(shapes: Readonly<Record<string, Shape>>): Shape {
 const user = optional(fields({ runAsUser: optional(number) }));
 
 const containers = list(
-  fields({ name: text, ports: optional(list(fields({ containerPort: number }))), securityContext: user }),
+  fields({
+    name: text,
+    ports: optional(list(fields({ containerPort: number, protocol: optional(text) }))),
+    securityContext: user,
+  }),
 );
 
 const podShape = fields({

@@ -5,21 +5,24 @@ import { PORTS } from '../../wire/pod.ts';
 import { excerpt, listItems } from './excerpt.ts';
 import { misread, read, readEach, type Reading } from './reading.ts';
 
-/** A local address whose connections go to a Service, as the sidecar's bootstrap has it. */
+/** A local address whose connections, or datagrams, go to a Service, as the sidecar's bootstrap has it. */
 export interface Upstream {
   readonly listen: string;
   readonly port: number;
-  /** name.namespace:port */
+  readonly protocol: Protocol;
+  /** name.namespace:port, with /udp after it where it carries datagrams */
   readonly service: string;
 }
 
-const ADVICE = 'write listen=service, such as 127.0.0.1:8080=hello.demo:80';
+type Protocol = 'tcp' | 'udp';
+
+const ADVICE = 'write listen=service, such as 127.0.0.1:8080=hello.demo:80 or 127.0.0.1:5300=dns.demo:53/udp';
+
+const CONTRADICTION =
+  'listens for one protocol and leads to another: write the same after both, or after one of them';
 
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
-const SERVICE = new RegExp(
-  `^${LABEL}\\.${LABEL}(?:\\.svc(?:\\.cluster\\.local)?)?:(?<port>\\d{1,5})(?:/(?<protocol>\\w+))?$`,
-  'u',
-);
+const SERVICE = new RegExp(`^${LABEL}\\.${LABEL}(?:\\.svc(?:\\.cluster\\.local)?)?:(?<port>\\d{1,5})$`, 'u');
 
 /** What every pod can listen on: loopback, and all of its addresses. */
 const LOCAL = /^(?:127\.[\d.]+|::1|0\.0\.0\.0|::)$/u;
@@ -44,7 +47,8 @@ export function readUpstreams(value: string): Reading<Upstream[]> {
 
 /** As the sidecar judges it: who listens on all addresses takes the port on each of them. */
 function meet(a: Upstream, b: Upstream): boolean {
-  return a.port === b.port && (a.listen === b.listen || isWildcard(a.listen) || isWildcard(b.listen));
+  if (a.port !== b.port || a.protocol !== b.protocol) return false;
+  return a.listen === b.listen || isWildcard(a.listen) || isWildcard(b.listen);
 }
 
 function isWildcard(listen: string): boolean {
@@ -57,12 +61,44 @@ function clash(a: Upstream, b: Upstream): string {
 }
 
 function readUpstream(item: string): Reading<Upstream> {
-  const [listen = '', service, ...rest] = item.split('=');
-  if (service === undefined || rest.length > 0) return misread(`${excerpt(item)} is no upstream: ${ADVICE}`);
-  const address = readListen(listen.trim());
+  const [before = '', after, ...rest] = item.split('=');
+  if (after === undefined || rest.length > 0) return misread(`${excerpt(item)} is no upstream: ${ADVICE}`);
+  const [listen, service] = [withProtocol(before.trim()), withProtocol(after.trim())];
+  if (!listen.ok) return listen;
+  if (!service.ok) return service;
+  const address = readListen(listen.value.rest);
   if (!address.ok) return address;
-  const target = readService(service.trim());
-  return target.ok ? read({ ...address.value, service: target.value }) : target;
+  const target = readService(service.value.rest);
+  if (!target.ok) return target;
+  const protocol = agreed(listen.value.protocol, service.value.protocol);
+  if (protocol === undefined) return misread(`${excerpt(item)} ${CONTRADICTION}`);
+  return read({ ...address.value, protocol, service: serviceAs(protocol, target.value) });
+}
+
+/** As the sidecar's bootstrap has it, which takes what says nothing for TCP. */
+function serviceAs(protocol: Protocol, service: string): string {
+  return protocol === 'udp' ? `${service}/udp` : service;
+}
+
+interface WithProtocol {
+  readonly rest: string;
+  readonly protocol: Protocol | undefined;
+}
+
+function withProtocol(text: string): Reading<WithProtocol> {
+  const slash = text.lastIndexOf('/');
+  if (slash === -1) return read({ rest: text, protocol: undefined });
+  const protocol = text.slice(slash + 1);
+  if (protocol === 'tcp' || protocol === 'udp') return read({ rest: text.slice(0, slash), protocol });
+  return misread(
+    `${excerpt(text)} asks for ${excerpt(protocol)}: upstreams carry /tcp, which may be left out, and /udp`,
+  );
+}
+
+/** Undefined where both say something and not the same. */
+function agreed(a: Protocol | undefined, b: Protocol | undefined): Protocol | undefined {
+  if (a !== undefined && b !== undefined && a !== b) return undefined;
+  return a ?? b ?? 'tcp';
 }
 
 function readListen(text: string): Reading<Pick<Upstream, 'listen' | 'port'>> {
@@ -93,12 +129,9 @@ function wrongPort(port: number): string | undefined {
 }
 
 function readService(text: string): Reading<string> {
-  const { port, protocol = 'tcp' } = SERVICE.exec(text)?.groups ?? {};
+  const { port } = SERVICE.exec(text)?.groups ?? {};
   if (port === undefined || Number(port) < 1 || Number(port) > 65_535) {
     return misread(`${excerpt(text)} is no Service: write name.namespace:port, such as hello.demo:80`);
-  }
-  if (protocol !== 'tcp') {
-    return misread(`${excerpt(text)} asks for ${protocol}: upstreams carry TCP, leave /${protocol} out`);
   }
   return read(text);
 }

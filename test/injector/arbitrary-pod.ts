@@ -55,6 +55,7 @@ function annotations() {
       'cortexflow.io/upstreams': fc.constantFrom(
         '127.0.0.1:15432=db.data:5432',
         '[::1]:16379=redis.data.svc:6379',
+        '127.0.0.1:5300/udp=dns.demo:53',
       ),
       'cortexflow.io/log-level': fc.constantFrom('error', 'warn', 'info', 'debug'),
       'cortexflow.io/proxy-image': fc.constantFrom(

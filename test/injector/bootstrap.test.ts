@@ -44,7 +44,8 @@ test('options arrive as they were meant', (t) => {
     'cortexflow.io/deliver-messages-to': '7000',
     'cortexflow.io/exclude-inbound-ports': '22, 8000-8010',
     'cortexflow.io/exclude-outbound-cidrs': '10.0.0.0/8,fd00::1',
-    'cortexflow.io/upstreams': 'localhost:15432=db.data.svc:5432/tcp',
+    'cortexflow.io/upstreams':
+      'localhost:15432=db.data.svc:5432/tcp,127.0.0.1:5300/udp=dns.demo:53,127.0.0.1:15432=dns.demo:54/udp',
     'cortexflow.io/log-level': 'debug',
     'cortexflow.io/require-control-plane': 'true',
   });
@@ -60,8 +61,12 @@ test('options arrive as they were meant', (t) => {
     { family: 'ipv6', address: 'fd00::1', prefix: 128 },
   ]);
   t.deepEqual(
-    upstreams.map(({ listen, service, port }) => ({ listen, service, port })),
-    [{ listen: { host: '127.0.0.1', port: 15_432 }, service: 'data/db', port: 5432 }],
+    upstreams.map(({ listen, service, port, protocol }) => [listen.port, service, port, protocol]),
+    [
+      [15_432, 'data/db', 5432, 'tcp'],
+      [5300, 'demo/dns', 53, 'udp'],
+      [15_432, 'demo/dns', 54, 'udp'],
+    ],
   );
 });
 
@@ -80,14 +85,19 @@ const address = fc.oneof(
   fc.constantFrom('localhost', '0.0.0.0', '[::]', 'host', '1.2.3'),
 );
 const port = fc.integer({ min: -1, max: 70_000 });
+const protocol = fc.constantFrom('', '', '/tcp', '/udp', '/sctp');
 const upstream = fc
   .tuple(
     address,
     port,
     fc.constantFrom('a.b', 'a', 'a.b.svc', 'a.b.svc.cluster.local', 'A.b', 'a.b.other'),
     port,
+    fc.tuple(protocol, protocol),
   )
-  .map(([host, listen, service, target]) => `${host}:${listen}=${service}:${target}`);
+  .map(
+    ([host, listen, service, target, [before, after]]) =>
+      `${host}:${listen}${before}=${service}:${target}${after}`,
+  );
 const exclusion = fc.oneof(
   fc.tuple(port, port).map(([first, last]) => `${first}-${last}`),
   fc
