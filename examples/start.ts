@@ -36,14 +36,7 @@ async function start(controlPlane: ControlPlaneConfig, sidecar: SidecarConfig): 
   await ready(controlPlane.admin);
   endWithThis(run('sidecar', sidecarEnvironment));
   await ready(sidecar.admin);
-  const addresses = backends.map((backend) => backend.address() as { address: string; port: number });
-  process.stdout.write(
-    introduction(
-      controlPlane,
-      sidecar,
-      addresses.map(({ address, port }) => hostPort(address, port)),
-    ),
-  );
+  process.stdout.write(introduction(controlPlane, sidecar, backends));
 }
 
 function run(program: string, env: NodeJS.ProcessEnv): ChildProcess {
@@ -81,11 +74,13 @@ function at({ host, port }: Address): string {
 
 function introduction(controlPlane: ControlPlaneConfig, sidecar: SidecarConfig, backends: string[]): string {
   const upstreams = sidecar.upstreams.map(
-    ({ listen, service, port }) => `${at(listen)} → ${service}:${port}`,
+    ({ listen, service, port, protocol }) =>
+      `${at(listen)} → ${service}:${port}${protocol === 'udp' ? '/udp' : ''}`,
   );
-  const client = sidecar.upstreams[0] ? `http://${at(sidecar.upstreams[0].listen)}` : '';
   const [dns] = sidecar.dns?.listen ?? [];
-  const [first] = sidecar.upstreams;
+  const first = sidecar.upstreams.find(({ protocol }) => protocol === 'tcp');
+  const client = first ? `http://${at(first.listen)}` : '';
+  const datagrams = sidecar.upstreams.find(({ protocol }) => protocol === 'udp');
   const [namespace, name] = first?.service.split('/') ?? [];
   const dig =
     dns && first ? `  dig -p ${dns.port} @${dns.host} ${name}.${namespace}.svc.cluster.local\n` : '';
@@ -103,11 +98,15 @@ Try:
   curl ${client}                          # again and again: another backend answers each time
   while curl -sS ${client}; do sleep .2; done   # and meanwhile, in an editor:
       set "ready: false" in ${directory}/endpoints-2.yaml, save: it leaves, and no request fails
-${dig}${messages === undefined ? '' : sendIt(messages)}  ${grpcurl} list                # no proto file needed
+${datagrams === undefined ? '' : sendDatagram(datagrams.listen)}${dig}${messages === undefined ? '' : sendIt(messages)}  ${grpcurl} list                # no proto file needed
   ${grpcurl} envoy.service.status.v3.ClientStatusDiscoveryService/FetchClientStatus
       # who is connected, what each was sent, and whether it was acknowledged
 
 `;
+}
+
+function sendDatagram({ host, port }: Address): string {
+  return `  printf hi | nc -u -w1 ${host} ${port}         # a datagram; each nc is another client, and gets another backend\n`;
 }
 
 /** For the example folder: in another one the answer says that there is no such Service. */

@@ -1,7 +1,9 @@
+import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, get, type Server } from 'node:http';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { Folder } from './folder.ts';
 import { claimPort, type Program, start, until } from './programs.ts';
@@ -313,15 +315,20 @@ test('the example that npm start runs, on other ports', async (t) => {
   const ports = await Promise.all([claimPort(), claimPort(), claimPort()]);
   ports.forEach((port, index) => {
     const name = join(folder.path, `endpoints-${index + 1}.yaml`);
-    writeFileSync(name, readFileSync(name, 'utf8').replace(/port: \d+/, `port: ${port}`));
+    writeFileSync(name, readFileSync(name, 'utf8').replace(/port: \d+/g, `port: ${port}`));
   });
-  const [xds, admin, upstream] = await Promise.all([claimPort(), claimPort(), claimPort()]);
+  const [xds, admin, upstream, messages, dns] = await Promise.all(Array.from({ length: 5 }, claimPort));
   const bootstrap = join(folder.path, 'sidecar.json');
   writeFileSync(
     bootstrap,
     JSON.stringify({
       controlPlane: { addresses: [`127.0.0.1:${xds}`] },
-      upstreams: [{ listen: `127.0.0.1:${upstream}`, service: 'hello.demo:80', balance: 'round-robin' }],
+      messages: { listen: [`127.0.0.1:${messages}`], deliverTo: `http://127.0.0.1:${ports[0]}/` },
+      upstreams: [
+        { listen: `127.0.0.1:${upstream}`, service: 'hello.demo:80', balance: 'round-robin' },
+        { listen: `127.0.0.1:${upstream}/udp`, service: 'hello.demo:5300', balance: 'round-robin' },
+      ],
+      dns: { listen: [`127.0.0.1:${dns}`] },
       admin: { port: admin },
     }),
   );
@@ -333,7 +340,32 @@ test('the example that npm start runs, on other ports', async (t) => {
   const example = start(t, { file: 'examples/start.ts', environment, args: [folder.path, bootstrap] });
   await example.line(({ message }) => message.includes('A small mesh is running'));
   const answers = new Set<string>();
-  for (let count = 0; count < 6; count += 1) answers.add(await request(upstream));
+  for (let count = 0; count < 6; count += 1) answers.add(await request(upstream!));
   t.deepEqual([...answers].toSorted(), ports.map((port) => `hello from 127.0.0.1:${port}\n`).toSorted());
+  // What it tells people to paste.
+  for (const [tool, answer] of [
+    ['nc -u', /^hello from 127\.0\.0\.1:\d+ by UDP\n$/u],
+    ['dig', /\shello\.demo\.svc\.cluster\.local\.\s+5\s+IN\s+A\s+10\.96\.0\.10\s/u],
+    ['nc -w1', new RegExp(`^\\{.*"payload":"${payloadFrom(ports[0])}"`, 'u')],
+  ] as const) {
+    const { message } = await example.line((line) => line.message.includes(`${tool} `));
+    t.regex(message, / {2}\S/u);
+    if (isInstalled(tool)) t.regex(await paste(message), answer, message);
+    else t.log(`not tried, for want of a program: ${message}`);
+  }
   t.is(await example.end('SIGINT'), 0);
 });
+
+function payloadFrom(port: number): string {
+  return Buffer.from(`hello from 127.0.0.1:${port}\n`).toString('base64');
+}
+
+/** In CI all of them are. */
+function isInstalled(tool: string): boolean {
+  const [program = ''] = tool.split(' ');
+  return process.env['CI'] === 'true' || spawnSync(program, ['-h']).error === undefined;
+}
+
+async function paste(line: string): Promise<string> {
+  return (await promisify(execFile)('sh', ['-c', line])).stdout;
+}
