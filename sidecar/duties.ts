@@ -64,7 +64,7 @@ export async function openDuties(
         intercepts: interception ? await listenForInterception(forwarder, interception, takeDirect) : [],
       };
     },
-    view: () => ({ messages: messages.view(), dns: dns?.view() }),
+    view: () => ({ messages: messages.view(), dns: dns?.view(), udp: udp.view() }),
     async drain() {
       await Promise.all([forwarder.drain(config.drainMs), udp.drain()]);
       await messages.drain();

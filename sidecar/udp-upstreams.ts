@@ -21,6 +21,8 @@ export interface UdpUpstreamsOptions {
 export interface UdpUpstreams {
   /** Returns what listens where, for people. Throws a StartupError for the first that cannot. */
   listen(): readonly string[];
+  /** By Service, for people; undefined where there is no such upstream. */
+  view(): ReturnType<FlowForwarder['view']> | undefined;
   drain(): Promise<void>;
 }
 
@@ -33,7 +35,9 @@ export function openUdpUpstreams({
   log,
 }: UdpUpstreamsOptions): UdpUpstreams {
   const upstreams = config.upstreams.filter(({ protocol }) => protocol === 'udp');
-  if (upstreams.length === 0) return { listen: () => [], drain: () => Promise.resolve() };
+  if (upstreams.length === 0) {
+    return { listen: () => [], view: () => undefined, drain: () => Promise.resolve() };
+  }
   // A balancer of its own: what TCP knows of an endpoint is not what UDP knows of it.
   const balancer = new Balancer({
     random: Math.random,
@@ -44,6 +48,7 @@ export function openUdpUpstreams({
   exposeFlows(registry, forwarder);
   return {
     listen: () => upstreams.map((upstream) => listenFor(upstream, forwarder)),
+    view: () => forwarder.view(),
     drain: () => forwarder.drain(config.drainMs),
   };
 }

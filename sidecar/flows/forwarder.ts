@@ -78,6 +78,21 @@ export class FlowForwarder implements FlowSurroundings {
     return this.#services.values();
   }
 
+  /** For people: how many flows each Service has, and how many of them each of its endpoints. */
+  view(): Readonly<Record<string, ServiceView>> {
+    const endpoints = new Map([...this.#services.keys()].map((name) => [name, new Map<string, number>()]));
+    for (const { service, endpoint } of this.#flows) {
+      const flows = endpoints.get(service);
+      // One that has none waits for one, or has just lost it.
+      if (endpoint !== '') flows?.set(endpoint, (flows.get(endpoint) ?? 0) + 1);
+    }
+    const view = (name: string, { open }: ServiceFlows): ServiceView => ({
+      openFlows: open,
+      endpoints: Object.fromEntries(endpoints.get(name) ?? []),
+    });
+    return Object.fromEntries([...this.#services].map(([name, flows]) => [name, view(name, flows)]));
+  }
+
   listen({ address, destination }: FlowListener): FlowsListening {
     const service = this.#service(destination.service);
     const receiver: DatagramReceiver = {
@@ -168,6 +183,12 @@ export class FlowForwarder implements FlowSurroundings {
     }
     for (const service of this.#services.values()) if (service.open === 0) service.release();
   }
+}
+
+interface ServiceView {
+  readonly openFlows: number;
+  /** `address:port` of those that have flows, and how many. */
+  readonly endpoints: Readonly<Record<string, number>>;
 }
 
 interface Target {

@@ -43,15 +43,26 @@ test('datagrams reach endpoints, move when theirs leaves, and are seen on the ad
   t.deepEqual([...new Set(first)].toSorted(), backends.map(String).toSorted());
   t.deepEqual(await Promise.all(clients.map((client) => ask(client, port))), first);
 
+  const flowsOf = (answer: string) => first.filter((other) => other === answer).length;
+  t.deepEqual(await flows(admin), {
+    'demo/echo': {
+      openFlows: 10,
+      endpoints: Object.fromEntries(backends.map((name) => [`127.0.0.1:${name}`, flowsOf(String(name))])),
+    },
+  });
+
   folder.remove(`${backends[0]}.yaml`);
   await until(
     () => Promise.all(clients.map((client) => ask(client, port))),
     (answers) => answers.every((answer) => answer === String(backends[1])),
   );
 
+  t.deepEqual(await flows(admin), {
+    'demo/echo': { openFlows: 10, endpoints: { [`127.0.0.1:${backends[1]}`]: 10 } },
+  });
   const page = await (await fetch(`http://${admin as string}/metrics`)).text();
   t.regex(page, /^cortexflow_udp_open_flows\{service="demo\/echo"\} 10$/mu);
-  const moved = first.filter((answer) => answer === String(backends[0])).length;
+  const moved = flowsOf(String(backends[0]));
   t.regex(page, new RegExp(`^cortexflow_udp_flows_moved_total\\{service="demo/echo"\\} ${moved}$`, 'mu'));
   t.is(await sidecar.end(), 0);
 });
@@ -72,6 +83,12 @@ test('an address that is taken keeps the sidecar from starting, and says what to
     new RegExp(`upstream demo/echo:7/udp: 127\\.0\\.0\\.1:${port} is already taken: stop the program`, 'u'),
   );
 });
+
+/** As the admin page shows them. */
+async function flows(admin: unknown): Promise<unknown> {
+  const page = await fetch(`http://${String(admin)}/config`);
+  return ((await page.json()) as { udp: unknown }).udp;
+}
 
 async function startMesh(t: ExecutionContext, folder: Folder): Promise<Program> {
   const xdsPort = await claimPort();
