@@ -118,6 +118,7 @@ class Connection {
     return {
       query: this.#query.copy().query,
       isQuestion: kind === 'question',
+      source: socket,
       transport: 'tcp',
       limit: LONGEST_MESSAGE,
       aliases: 0,
