@@ -4,7 +4,7 @@ import { FLAG, HEADER_BYTES, RCODE, uint16 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache, Cached } from './cache.ts';
-import { Flight, type FlightOwner, isRefusal, isShared, isTransfer } from './flight.ts';
+import { asksTheSame, Flight, type FlightOwner, isRefusal, isShared, isTransfer } from './flight.ts';
 import type { Server, Servers } from './servers.ts';
 import { askByStream } from './streams.ts';
 import { Waiting } from './waiting.ts';
@@ -37,7 +37,8 @@ export class Forwarder implements FlightOwner {
   /** Those whose answer serves whoever asks the same. */
   readonly #shared = new Map<number, Flight>();
   readonly #waiting = new Waiting();
-  readonly #streams = new Set<() => void>();
+  /** How to end each, and whom it is for. */
+  readonly #streams = new Map<() => void, Asker>();
   #sweep: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -106,7 +107,7 @@ export class Forwarder implements FlightOwner {
     this.#isClosed = true;
     clearInterval(this.#sweep);
     this.#options.servers.close();
-    for (const end of this.#streams) end();
+    for (const end of this.#streams.keys()) end();
     this.#flights.clear();
     this.#shared.clear();
   }
@@ -229,6 +230,7 @@ export class Forwarder implements FlightOwner {
   /** Who comes by TCP was told to, or wants more than one message: it gets the server's own, all of them. */
   #forwardStream(asker: Asker, asked: readonly Server[] = []): void {
     const { servers, now } = this.#options;
+    if (this.#streams.size >= MOST_STREAMS) this.#endDeserted();
     const server = servers.next(asked, now());
     if (server === undefined || this.#streams.size >= MOST_STREAMS || this.#isClosed)
       return this.#refuse(asker);
@@ -244,17 +246,26 @@ export class Forwarder implements FlightOwner {
       },
       ended: () => {
         this.#streams.delete(end);
-        if (!isAnswered) this.#streamFailed(asker, [...asked, server]);
+        if (!isAnswered && asker.isWaiting) this.#streamFailed(asker, [...asked, server]);
       },
     });
-    this.#streams.add(end);
+    this.#streams.set(end, asker);
   }
 
-  /** Others are asked while somebody waits for it, each once. */
+  /** Those that nobody waits for any more. */
+  #endDeserted(): void {
+    for (const [end, asker] of this.#streams) {
+      if (asker.isWaiting) continue;
+      this.#streams.delete(end);
+      end();
+    }
+  }
+
+  /** Others are asked, each once. */
   #streamFailed(asker: Asker, asked: readonly Server[]): void {
     const { servers, now, counters } = this.#options;
     asked.at(-1)?.failed(now());
-    if (asker.isWaiting && servers.all.length > asked.length) {
+    if (servers.all.length > asked.length) {
       counters.retries++;
       return this.#forwardStream(asker, asked);
     }
@@ -271,16 +282,6 @@ export class Forwarder implements FlightOwner {
     asker.reply(message, isFirst ? count : undefined, isLast);
     return isLast;
   }
-}
-
-/** The letters' case included: an answer repeats it, and the records in it may. */
-function asksTheSame(one: QueryReader, other: QueryReader): boolean {
-  const length = one.end - one.start;
-  if (length !== other.end - other.start) return false;
-  for (let at = 2; at < length; at++) {
-    if (one.data[one.start + at] !== other.data[other.start + at]) return false;
-  }
-  return true;
 }
 
 function reply(asker: Asker, answer: Uint8Array, count: Count): void {
