@@ -185,6 +185,22 @@ test('forged answers are not taken', async (t) => {
   t.is(proxy.counters.mismatched, 4);
 });
 
+test('by TCP neither, and none of them is kept', async (t) => {
+  const { port, proxy } = await start(t, forged);
+  t.is((await dig(port, '+tcp', '+nocookie', 'www.example.com')).answer.length, 1);
+  t.is(proxy.counters.mismatched, 4);
+  t.is((await dig(port, '+tcp', '+nocookie', 'www.example.com')).answer.length, 1);
+});
+
+test('where what was cut cannot be had by TCP, that is said, and others are answered', async (t) => {
+  const { port, servers } = await start(t, (query) => [
+    query[13] === 0x62 ? addressAnswer(query, { count: 0, flags: 0x8380 }) : addressAnswer(query),
+  ]);
+  servers[0]?.closeTcp();
+  t.is((await dig(port, '+nocookie', 'big.example.com')).status, 'SERVFAIL');
+  t.is((await dig(port, '+nocookie', 'www.example.com')).status, 'NOERROR');
+});
+
 test('what was cut by the server is asked for by TCP', async (t) => {
   const { port } = await start(t, (query, transport) => [
     transport === 'udp'

@@ -1,12 +1,12 @@
 import { type Asker, within } from '../asker.ts';
 import type { Count, DnsCounters } from '../counters.ts';
-import { FLAG, HEADER_BYTES, RCODE, uint16 } from '../protocol.ts';
+import { FLAG, RCODE, uint16 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache, Cached } from './cache.ts';
 import { asksTheSame, Flight, type FlightOwner, isRefusal, isShared, isTransfer } from './flight.ts';
 import type { Server, Servers } from './servers.ts';
-import { askByStream } from './streams.ts';
+import { askByStream, isAnswerTo } from './streams.ts';
 import { Waiting } from './waiting.ts';
 
 /** How long a server may take before the next is asked, or the same again. */
@@ -229,7 +229,7 @@ export class Forwarder implements FlightOwner {
 
   /** Who comes by TCP was told to, or wants more than one message: it gets the server's own, all of them. */
   #forwardStream(asker: Asker, asked: readonly Server[] = []): void {
-    const { servers, now } = this.#options;
+    const { servers, now, counters } = this.#options;
     if (this.#streams.size >= MOST_STREAMS) this.#endDeserted();
     const server = servers.next(asked, now());
     if (server === undefined || this.#streams.size >= MOST_STREAMS || this.#isClosed)
@@ -238,7 +238,10 @@ export class Forwarder implements FlightOwner {
     let isAnswered = false;
     const end = askByStream(server.address, query.data.slice(query.start, query.end), {
       message: (message) => {
-        if (message.length < HEADER_BYTES || uint16(message, 0) !== query.id) return;
+        if (!isAnswerTo(asker, message, !isAnswered)) {
+          counters.mismatched++;
+          return;
+        }
         server.answered();
         const isLast = this.#relay(asker, message, !isAnswered);
         isAnswered = true;
