@@ -9,6 +9,8 @@ export interface Asker {
   /** A copy of what was asked: it stays. */
   readonly query: QueryReader;
   readonly isQuestion: boolean;
+  /** The same for all that came from one socket or on one connection. */
+  readonly source: string | object;
   readonly transport: 'udp' | 'tcp';
   /** How long the answer may be. */
   readonly limit: number;

@@ -4,6 +4,11 @@ import { LONGEST_MESSAGE } from './protocol.ts';
 export class MessageSplitter {
   #bytes: Buffer = Buffer.alloc(0);
 
+  /** Of what has come and was not taken. */
+  get length(): number {
+    return this.#bytes.length;
+  }
+
   add(chunk: Buffer): void {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
   }

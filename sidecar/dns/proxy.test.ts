@@ -2,53 +2,11 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { dig } from '../../test/dns/dig.ts';
-import { directoryOf } from '../../test/dns/directory.ts';
-import { addressAnswer, type Behaviour, NameServer, rcodeAnswer } from '../../test/dns/name-server.ts';
-import type { Directory } from '../services/directory.ts';
+import { addressAnswer, type Behaviour, rcodeAnswer } from '../../test/dns/name-server.ts';
+import { startProxy as start } from '../../test/dns/proxy.ts';
 import { queryFor } from './alias.ts';
-import { DnsProxy } from './proxy.ts';
-
-interface Started {
-  readonly directory: Directory;
-  readonly proxy: DnsProxy;
-  readonly port: number;
-  readonly servers: readonly NameServer[];
-}
-
-const services = [
-  { key: 'demo/hello', clusterIps: ['10.96.0.1'] },
-  { key: 'demo/pods', type: 'headless' },
-  { key: 'demo/many', type: 'headless' },
-  { key: 'demo/inside', type: 'external-name', externalName: 'hello.demo.svc.cluster.local' },
-  { key: 'demo/outside', type: 'external-name', externalName: 'www.example.com' },
-  { key: 'demo/circle', type: 'external-name', externalName: 'circle.demo.svc.cluster.local' },
-] as const;
-
-async function start(t: ExecutionContext, ...behaviours: readonly Behaviour[]): Promise<Started> {
-  const directory = directoryOf(services, {
-    'demo/pods': ['10.0.0.1', '10.0.0.2'],
-    'demo/many': Array.from({ length: 200 }, (_, index) => `10.0.1.${index}`),
-  });
-  const servers = await Promise.all(behaviours.map((behave) => NameServer.start(behave)));
-  const proxy = new DnsProxy({
-    directory,
-    servers: servers.map(({ address }) => address),
-    clusterDomain: 'cluster.local',
-    cacheBytes: 1 << 20,
-  });
-  t.teardown(() => {
-    proxy.close();
-    directory.close();
-    for (const server of servers) server.close();
-  });
-  for (;;) {
-    // A port that is free by UDP may be taken by TCP.
-    const bound = await proxy.listen({ address: '127.0.0.1', port: 0 }).catch(() => undefined);
-    if (bound !== undefined) return { directory, proxy, port: bound.port, servers };
-  }
-}
 
 const answering: Behaviour = (query) => [addressAnswer(query)];
 const silent: Behaviour = () => [];
@@ -225,6 +183,22 @@ test('forged answers are not taken', async (t) => {
   const { port, proxy } = await start(t, forged);
   t.is((await dig(port, 'www.example.com')).answer.length, 1);
   t.is(proxy.counters.mismatched, 4);
+});
+
+test('by TCP neither, and none of them is kept', async (t) => {
+  const { port, proxy } = await start(t, forged);
+  t.is((await dig(port, '+tcp', '+nocookie', 'www.example.com')).answer.length, 1);
+  t.is(proxy.counters.mismatched, 4);
+  t.is((await dig(port, '+tcp', '+nocookie', 'www.example.com')).answer.length, 1);
+});
+
+test('where what was cut cannot be had by TCP, that is said, and others are answered', async (t) => {
+  const { port, servers } = await start(t, (query) => [
+    query[13] === 0x62 ? addressAnswer(query, { count: 0, flags: 0x8380 }) : addressAnswer(query),
+  ]);
+  servers[0]?.closeTcp();
+  t.is((await dig(port, '+nocookie', 'big.example.com')).status, 'SERVFAIL');
+  t.is((await dig(port, '+nocookie', 'www.example.com')).status, 'NOERROR');
 });
 
 test('what was cut by the server is asked for by TCP', async (t) => {

@@ -7,7 +7,7 @@ import { bindError } from '../../process/listen.ts';
 import { DnsCounters } from './counters.ts';
 import { Resolver } from './resolver.ts';
 import { TableAnswers } from './table-answers.ts';
-import { TcpServer } from './tcp-server.ts';
+import { type TcpLimits, TcpServer } from './tcp-server.ts';
 import { UdpServer } from './udp-server.ts';
 import { AnswerCache } from './upstream/cache.ts';
 import { Forwarder } from './upstream/forwarder.ts';
@@ -22,6 +22,8 @@ export interface DnsProxyOptions {
   /** `cluster.local` */
   readonly clusterDomain: string;
   readonly cacheBytes: number;
+  /** Of connections to the proxy. */
+  readonly tcpLimits?: TcpLimits;
 }
 
 /** What a machine without IPv6 answers to whoever wants to listen there. */
@@ -39,7 +41,7 @@ export class DnsProxy {
   readonly #clusterDomain: string;
   readonly #servers: readonly Server[];
 
-  constructor({ directory, servers, clusterDomain, cacheBytes }: DnsProxyOptions) {
+  constructor({ directory, servers, clusterDomain, cacheBytes, tcpLimits }: DnsProxyOptions) {
     const { counters } = this;
     const seed = randomInt(2 ** 31);
     const domain = clusterDomain.toLowerCase().replace(/\.$/u, '').split('.');
@@ -68,7 +70,7 @@ export class DnsProxy {
     const use = (service: string) => directory.use(service);
     const resolver = new Resolver({ table, forwarder: this.forwarder, writer, counters, use, seed });
     this.#udpServer = new UdpServer(resolver, counters, seed);
-    this.tcp = new TcpServer({ resolver, counters, seed });
+    this.tcp = new TcpServer({ resolver, counters, seed, limits: tcpLimits });
   }
 
   /** By UDP and TCP, and returns where; undefined where it is an IPv6 address and there is no IPv6. */

@@ -122,7 +122,7 @@ export class Resolver {
     const name = question.labels.join('.');
     const alias: ResourceRecord = { type: 'CNAME', name, ttl: TABLE_TTL, target: labels.join('.') };
     if (query.type === TYPE.CNAME) return this.#replyAlias(asker, question, [alias]);
-    const found = await this.#ask(labels, query.type, aliases + 1);
+    const found = await this.#ask(asker, labels);
     const rcode = uint16(found, 2) & FLAG.RCODE;
     if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN) {
       const count = counters.of(query.type, 'sidecar', RCODE.SERVFAIL);
@@ -145,8 +145,8 @@ export class Resolver {
     asker.reply(answer, this.#options.counters.of(query.type, 'table', RCODE.NOERROR), true);
   }
 
-  /** What anybody would be answered. A copy. */
-  #ask(labels: readonly string[], type: number, aliases: number): Promise<Uint8Array> {
+  /** What this asker would be answered about another name. A copy. */
+  #ask({ query: { type }, source, aliases }: Asker, labels: readonly string[]): Promise<Uint8Array> {
     const { promise, resolve } = Promise.withResolvers<Uint8Array>();
     const query = new QueryReader(this.#options.seed);
     const bytes = queryFor(labels, type);
@@ -154,9 +154,10 @@ export class Resolver {
     this.later({
       query,
       isQuestion: true,
+      source,
       transport: 'udp',
       limit: LONGEST_MESSAGE,
-      aliases,
+      aliases: aliases + 1,
       isWaiting: true,
       reply: (answer) => resolve(answer.slice()),
     });

@@ -7,29 +7,42 @@ import { LONGEST_MESSAGE } from './protocol.ts';
 import { type Kind, QueryReader } from './query.ts';
 import type { Resolver } from './resolver.ts';
 
-/** As many as one workload may need at once; more are closed at once. */
-const MOST_CONNECTIONS = 512;
-/** How long a connection may rest, and how long a message may take to arrive (RFC 7766, 6.2.3). */
-const IDLE_MS = 10_000;
-/** Then nothing is read until some are answered. */
-const MOST_UNANSWERED = 64;
-/** Then nothing is read until the client has read. */
-const MOST_UNREAD_BYTES = 262_144;
+/** Then no more are taken until some are answered: a few connections must not take all of those to DNS servers. */
+const MOST_UNANSWERED = 16;
+/** Then no more are taken until the client has read. */
+const MOST_UNREAD_BYTES = 65_536;
+/** What may come before it is taken, besides what is read at once; then nothing more is read. */
+const MOST_UNTAKEN_BYTES = 65_536;
+/** What was asked before that may still come, and a whole zone: who reads none of it is closed. */
+const MOST_PILED_BYTES = 1 << 20;
+
+export interface TcpLimits {
+  /** As many as one workload may need at once; where there are more, those that rest longest are closed. */
+  readonly mostConnections: number;
+  /** How long a connection may rest, and how long a message may take to arrive (RFC 7766, 6.2.3). */
+  readonly idleMs: number;
+}
+
+const LIMITS: TcpLimits = { mostConnections: 512, idleMs: 10_000 };
 
 export interface TcpServerOptions {
   readonly resolver: Resolver;
   readonly counters: DnsCounters;
   readonly seed: number;
+  readonly limits?: TcpLimits | undefined;
 }
 
 /** Answers what comes by TCP: messages with their length before them, as many on a connection as its client likes. */
 export class TcpServer {
   readonly #options: TcpServerOptions;
+  readonly #limits: TcpLimits;
+  /** Those that rest longest come first. */
   readonly #connections = new Set<Connection>();
   readonly #servers: Server[] = [];
 
   constructor(options: TcpServerOptions) {
     this.#options = options;
+    this.#limits = options.limits ?? LIMITS;
   }
 
   get connectionCount(): number {
@@ -55,14 +68,23 @@ export class TcpServer {
   #accept(socket: Socket): void {
     // What went wrong on it is told by its end.
     socket.on('error', () => socket.destroy());
-    if (this.#connections.size >= MOST_CONNECTIONS) {
-      this.#options.counters.refused++;
-      socket.destroy();
-      return;
-    }
-    const connection = new Connection(socket, this.#options);
+    if (this.#connections.size >= this.#limits.mostConnections) this.#closeLongestResting();
+    const connection = new Connection(socket, this.#options, (rested) => this.#rest(rested));
     this.#connections.add(connection);
     socket.on('close', () => this.#connections.delete(connection));
+  }
+
+  #closeLongestResting(): void {
+    const [connection] = this.#connections;
+    if (connection === undefined) return;
+    this.#options.counters.refused++;
+    this.#connections.delete(connection);
+    connection.close();
+  }
+
+  #rest(connection: Connection): number {
+    if (this.#connections.delete(connection)) this.#connections.add(connection);
+    return this.#limits.idleMs;
   }
 }
 
@@ -74,9 +96,12 @@ class Connection {
   #unanswered = 0;
   #hasEnded = false;
   #isReading = false;
+  /** Called when it begins to rest; returns for how many milliseconds it may. */
+  readonly #resting: (connection: Connection) => number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(socket: Socket, options: TcpServerOptions) {
+  constructor(socket: Socket, options: TcpServerOptions, resting: (connection: Connection) => number) {
+    this.#resting = resting;
     this.#socket = socket;
     this.#options = options;
     this.#query = new QueryReader(options.seed);
@@ -94,6 +119,7 @@ class Connection {
   }
 
   close(): void {
+    clearTimeout(this.#timer);
     this.#socket.destroy();
   }
 
@@ -118,6 +144,7 @@ class Connection {
     return {
       query: this.#query.copy().query,
       isQuestion: kind === 'question',
+      source: socket,
       transport: 'tcp',
       limit: LONGEST_MESSAGE,
       aliases: 0,
@@ -138,6 +165,9 @@ class Connection {
     }
     if (this.#socket.writable) this.#socket.write(withLength(answer));
     this.#rest();
+    if (this.#socket.writableLength <= MOST_PILED_BYTES) return;
+    this.#options.counters.refused++;
+    this.close();
   }
 
   #answered(): void {
@@ -153,7 +183,8 @@ class Connection {
     let next: Uint8Array | undefined;
     while (!this.#isFull && (next = this.#splitter.next()) !== undefined) this.#take(next);
     this.#isReading = false;
-    if (this.#isFull) this.#socket.pause();
+    // Who has left is noticed only by reading.
+    if (this.#isFull && this.#splitter.length > MOST_UNTAKEN_BYTES) this.#socket.pause();
     else this.#socket.resume();
     this.#endWhenDone();
   }
@@ -170,6 +201,6 @@ class Connection {
   /** Begins anew whenever a whole message has come or gone: bytes one by one don't count. */
   #rest(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.close(), IDLE_MS);
+    this.#timer = setTimeout(() => this.close(), this.#resting(this));
   }
 }

@@ -49,6 +49,7 @@ export class UdpServer implements DatagramReceiver {
     return {
       query,
       isQuestion: kind === 'question',
+      source: datagrams.peerKey(index),
       transport: 'udp',
       limit: udpLimit(query),
       aliases: 0,

@@ -46,6 +46,11 @@ export class NameServer {
     return { address, port };
   }
 
+  /** Connections are refused from now on; by UDP it goes on. */
+  closeTcp(): void {
+    this.#tcp.close();
+  }
+
   /** May be called again. */
   close(): void {
     if (this.#isClosed) return;

@@ -26,6 +26,21 @@ func main() {
   fmt.Println(strings.Join(found, " "))
 }`;
 
+const C = `#include <arpa/inet.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <sys/socket.h>
+int main(int count, char **words) {
+  struct addrinfo wanted = { .ai_socktype = SOCK_STREAM }, *found;
+  int error = getaddrinfo(words[1], 0, &wanted, &found);
+  if (error) return puts(gai_strerror(error)), 1;
+  for (; found; found = found->ai_next) {
+    char text[NI_MAXHOST];
+    getnameinfo(found->ai_addr, found->ai_addrlen, text, sizeof text, 0, 0, NI_NUMERICHOST);
+    puts(text);
+  }
+}`;
+
 const NODE = `const dns = require('node:dns').promises;
 Promise.all([dns.resolve4(process.argv[1] + '.demo.svc.cluster.local'), dns.lookup(process.argv[1], 4)])
   .then(([all, { address }]) => console.log(...all, address));`;
@@ -100,6 +115,52 @@ if (!skipped(test)) {
   test.serial("Node's, both of them", async (t) => {
     t.is(await inPod(process.execPath, '-e', NODE, 'hello'), '10.96.0.10 10.96.0.10\n');
     t.is(await inPod(process.execPath, '-e', NODE, 'pods'), `${client.ipv4} ${client.ipv4}\n`);
+  });
+
+  /** What `command` makes of a source file; undefined where there is no such compiler. */
+  const build = async (source: string, command: readonly [string, ...string[]]) => {
+    const program = join(folder, 'lookup-c');
+    writeFileSync(join(folder, 'main.c'), source);
+    const [file, ...words] = command;
+    return promisify(execFile)(file, [...words, '-o', program, join(folder, 'main.c')]).then(
+      () => program,
+      () => undefined,
+    );
+  };
+
+  test.serial("musl's, which asks for both families at once", async (t) => {
+    const program = await build(C, ['musl-gcc', '-static']);
+    if (program === undefined) return t.pass('there is no musl here');
+    // Which family comes first depends on the routes.
+    const lookup = async (name: string) =>
+      (await inPod('sh', '-c', '"$0" "$1" || true', program, name)).trim().split('\n').toSorted();
+    t.deepEqual(await lookup('hello'), ['10.96.0.10', 'fd96::10']);
+    t.deepEqual(await lookup('hello.demo'), ['10.96.0.10', 'fd96::10']);
+    t.deepEqual(await lookup('hello.demo.svc.cluster.local'), ['10.96.0.10', 'fd96::10']);
+    t.true((await lookup('pods')).includes(client.ipv4));
+    const [gone] = await lookup('gone.demo.svc.cluster.local.');
+    t.regex(gone ?? '', /Name does not resolve/u);
+    return undefined;
+  });
+
+  const kdig = async (...words: readonly string[]) =>
+    (await inPod('kdig', '+short', `@${NAME_SERVER}`, ...words)).trim();
+
+  test.serial("Knot's, by UDP and TCP", async (t) => {
+    const isThere = await promisify(execFile)('kdig', ['--version']).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return t.pass('there is no kdig here');
+    for (const transport of ['+notcp', '+tcp']) {
+      t.is(await kdig(transport, 'hello.demo.svc.cluster.local', 'A'), '10.96.0.10');
+      t.is(await kdig(transport, 'hello.demo.svc.cluster.local', 'AAAA'), 'fd96::10');
+      t.is(
+        await kdig(transport, '+edns', '+bufsize=1232', '-x', '10.96.0.10'),
+        'hello.demo.svc.cluster.local.',
+      );
+    }
+    return undefined;
   });
 
   test.serial("Go's", async (t) => {

@@ -70,3 +70,13 @@ export function isRefusal(answer: Uint8Array): boolean {
   const rcode = uint16(answer, 2) & FLAG.RCODE;
   return rcode === RCODE.SERVFAIL || rcode === RCODE.REFUSED;
 }
+
+/** The letters' case included: an answer repeats it, and the records in it may. */
+export function asksTheSame(one: QueryReader, other: QueryReader): boolean {
+  const length = one.end - one.start;
+  if (length !== other.end - other.start) return false;
+  for (let at = 2; at < length; at++) {
+    if (one.data[one.start + at] !== other.data[other.start + at]) return false;
+  }
+  return true;
+}

@@ -1,12 +1,13 @@
 import { type Asker, within } from '../asker.ts';
 import type { Count, DnsCounters } from '../counters.ts';
-import { FLAG, HEADER_BYTES, RCODE, uint16 } from '../protocol.ts';
+import { FLAG, RCODE, uint16 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache, Cached } from './cache.ts';
-import { Flight, type FlightOwner, isRefusal, isShared, isTransfer } from './flight.ts';
+import { asksTheSame, Flight, type FlightOwner, isRefusal, isShared, isTransfer } from './flight.ts';
 import type { Server, Servers } from './servers.ts';
-import { askByStream } from './streams.ts';
+import { askByStream, isAnswerTo } from './streams.ts';
+import { Waiting } from './waiting.ts';
 
 /** How long a server may take before the next is asked, or the same again. */
 const ATTEMPT_MS = 1_000;
@@ -14,9 +15,8 @@ const ATTEMPT_MS = 1_000;
 const MOST_ATTEMPTS = 4;
 const SWEEP_MS = 50;
 
-/** More than this wait for answers only where somebody floods us, or nobody answers. */
+/** Those that nobody waits for count as well. */
 const MOST_FLIGHTS = 8_192;
-const MOST_ASKERS_A_FLIGHT = 512;
 const MOST_STREAMS = 128;
 /** What is asked by UDP and is longer is no query of a resolver. */
 const LONGEST_QUERY = 4_096;
@@ -36,7 +36,9 @@ export class Forwarder implements FlightOwner {
   readonly #flights = new Set<Flight>();
   /** Those whose answer serves whoever asks the same. */
   readonly #shared = new Map<number, Flight>();
-  readonly #streams = new Set<() => void>();
+  readonly #waiting = new Waiting();
+  /** How to end each, and whom it is for. */
+  readonly #streams = new Map<() => void, Asker>();
   #sweep: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -48,6 +50,15 @@ export class Forwarder implements FlightOwner {
     return this.#flights.size;
   }
 
+  get waitingCount(): number {
+    return this.#waiting.count;
+  }
+
+  /** Of the queries of those who wait. */
+  get waitingBytes(): number {
+    return this.#waiting.bytes;
+  }
+
   /** From the cache, to be sent at once. */
   cached(query: QueryReader): Cached | undefined {
     return isShared(query) ? this.#options.cache.find(query) : undefined;
@@ -55,7 +66,7 @@ export class Forwarder implements FlightOwner {
 
   /** Asks again, for the cache alone, what is about to expire. */
   prefetch(query: QueryReader): void {
-    if (this.#isFull || this.#sharedFlight(query) !== undefined) return;
+    if (this.#isFull || this.#isClosed || this.#sharedFlight(query) !== undefined) return;
     this.#options.counters.prefetches++;
     this.#launch(query.copy().query, true);
   }
@@ -64,10 +75,11 @@ export class Forwarder implements FlightOwner {
   forward(asker: Asker): void {
     const { query, isQuestion } = asker;
     if (asker.transport === 'tcp') return this.#forwardStream(asker);
+    if (this.#isTooMuch(asker)) return this.#refuse(asker);
+    this.#makeRoom();
     const isSharing = isQuestion && isShared(query);
     const flight = isSharing ? this.#sharedFlight(query) : undefined;
     if (flight !== undefined) return this.#join(flight, asker);
-    if (this.#isFull || query.end - query.start > LONGEST_QUERY) return this.#refuse(asker);
     const isStale = isSharing && this.#options.servers.areDown && this.#replyStale([asker]);
     this.#launch(query, isQuestion, isStale ? undefined : asker);
   }
@@ -81,7 +93,7 @@ export class Forwarder implements FlightOwner {
     if (isRefusal(answer) && this.#endStale(flight)) return;
     if (flight.isShared) cache.store(flight.query, answer);
     const count = counters.of(typeOf(flight), 'upstream', rcodeOf(answer));
-    for (const asker of flight.askers) reply(asker, answer, count);
+    for (const asker of this.#leave(flight)) reply(asker, answer, count);
   }
 
   failed(flight: Flight): void {
@@ -95,13 +107,27 @@ export class Forwarder implements FlightOwner {
     this.#isClosed = true;
     clearInterval(this.#sweep);
     this.#options.servers.close();
-    for (const end of this.#streams) end();
+    for (const end of this.#streams.keys()) end();
     this.#flights.clear();
     this.#shared.clear();
   }
 
   get #isFull(): boolean {
-    return this.#flights.size >= MOST_FLIGHTS || this.#isClosed;
+    return this.#flights.size >= MOST_FLIGHTS || this.#waiting.isFull;
+  }
+
+  #isTooMuch(asker: Asker): boolean {
+    const { start, end } = asker.query;
+    return this.#isClosed || end - start > LONGEST_QUERY || this.#waiting.hasEnough(asker);
+  }
+
+  /** What was sent longest ago goes first: servers that answer at all answer sooner than a flood gets round to it. */
+  #makeRoom(): void {
+    for (const flight of this.#flights) {
+      if (!this.#isFull) return;
+      this.#options.counters.refused += flight.askers.length;
+      this.#fail(flight);
+    }
   }
 
   #sharedFlight(query: QueryReader): Flight | undefined {
@@ -110,13 +136,20 @@ export class Forwarder implements FlightOwner {
   }
 
   #join(flight: Flight, asker: Asker): void {
-    if (flight.askers.length >= MOST_ASKERS_A_FLIGHT) this.#refuse(asker);
-    else flight.askers.push(asker);
+    this.#waiting.add(asker);
+    flight.askers.push(asker);
+  }
+
+  /** Those who waited for it: whoever calls answers them. */
+  #leave(flight: Flight): readonly Asker[] {
+    const askers = flight.askers.splice(0);
+    for (const asker of askers) this.#waiting.remove(asker);
+    return askers;
   }
 
   #launch(query: QueryReader, isQuestion: boolean, asker?: Asker): void {
     const flight = new Flight(query, isQuestion, this);
-    if (asker !== undefined) flight.askers.push(asker);
+    if (asker !== undefined) this.#join(flight, asker);
     if (flight.isShared) this.#shared.set(query.hashWithRest(), flight);
     this.#attempt(flight);
   }
@@ -155,7 +188,7 @@ export class Forwarder implements FlightOwner {
   #fail(flight: Flight): void {
     this.#end(flight);
     if (this.#endStale(flight)) return;
-    for (const asker of flight.askers) this.#replyOwn(asker, RCODE.SERVFAIL);
+    for (const asker of this.#leave(flight)) this.#replyOwn(asker, RCODE.SERVFAIL);
   }
 
   #end(flight: Flight): void {
@@ -168,7 +201,7 @@ export class Forwarder implements FlightOwner {
   /** Nobody waits for it any more, where an answer past its time is there. */
   #endStale(flight: Flight): boolean {
     if (!flight.isShared || !this.#replyStale(flight.askers)) return false;
-    flight.askers.length = 0;
+    this.#leave(flight);
     return true;
   }
 
@@ -196,7 +229,8 @@ export class Forwarder implements FlightOwner {
 
   /** Who comes by TCP was told to, or wants more than one message: it gets the server's own, all of them. */
   #forwardStream(asker: Asker, asked: readonly Server[] = []): void {
-    const { servers, now } = this.#options;
+    const { servers, now, counters } = this.#options;
+    if (this.#streams.size >= MOST_STREAMS) this.#endDeserted();
     const server = servers.next(asked, now());
     if (server === undefined || this.#streams.size >= MOST_STREAMS || this.#isClosed)
       return this.#refuse(asker);
@@ -204,7 +238,10 @@ export class Forwarder implements FlightOwner {
     let isAnswered = false;
     const end = askByStream(server.address, query.data.slice(query.start, query.end), {
       message: (message) => {
-        if (message.length < HEADER_BYTES || uint16(message, 0) !== query.id) return;
+        if (!isAnswerTo(asker, message, !isAnswered)) {
+          counters.mismatched++;
+          return;
+        }
         server.answered();
         const isLast = this.#relay(asker, message, !isAnswered);
         isAnswered = true;
@@ -212,17 +249,26 @@ export class Forwarder implements FlightOwner {
       },
       ended: () => {
         this.#streams.delete(end);
-        if (!isAnswered) this.#streamFailed(asker, [...asked, server]);
+        if (!isAnswered && asker.isWaiting) this.#streamFailed(asker, [...asked, server]);
       },
     });
-    this.#streams.add(end);
+    this.#streams.set(end, asker);
   }
 
-  /** Others are asked while somebody waits for it, each once. */
+  /** Those that nobody waits for any more. */
+  #endDeserted(): void {
+    for (const [end, asker] of this.#streams) {
+      if (asker.isWaiting) continue;
+      this.#streams.delete(end);
+      end();
+    }
+  }
+
+  /** Others are asked, each once. */
   #streamFailed(asker: Asker, asked: readonly Server[]): void {
     const { servers, now, counters } = this.#options;
     asked.at(-1)?.failed(now());
-    if (asker.isWaiting && servers.all.length > asked.length) {
+    if (servers.all.length > asked.length) {
       counters.retries++;
       return this.#forwardStream(asker, asked);
     }
@@ -239,16 +285,6 @@ export class Forwarder implements FlightOwner {
     asker.reply(message, isFirst ? count : undefined, isLast);
     return isLast;
   }
-}
-
-/** The letters' case included: an answer repeats it, and the records in it may. */
-function asksTheSame(one: QueryReader, other: QueryReader): boolean {
-  const length = one.end - one.start;
-  if (length !== other.end - other.start) return false;
-  for (let at = 2; at < length; at++) {
-    if (one.data[one.start + at] !== other.data[other.start + at]) return false;
-  }
-  return true;
 }
 
 function reply(asker: Asker, answer: Uint8Array, count: Count): void {

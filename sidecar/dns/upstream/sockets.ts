@@ -144,7 +144,10 @@ class PendingSocket {
 }
 
 /** Whether this is an answer to that, the letters' case included (RFC 5452, 9.1). */
-export function answers(answer: Uint8Array, { bytes, questionEnd }: Outgoing): boolean {
+export function answers(
+  answer: Uint8Array,
+  { bytes, questionEnd }: Pick<Outgoing, 'bytes' | 'questionEnd'>,
+): boolean {
   if (answer.length < HEADER_BYTES || uint16(answer, 0) !== uint16(bytes, 0)) return false;
   const flags = uint16(answer, 2);
   if ((flags & FLAG.RESPONSE) === 0 || ((flags ^ uint16(bytes, 2)) & FLAG.OPCODE) !== 0) return false;

@@ -1,8 +1,11 @@
 import { connect } from 'node:net';
 import type { SocketAddress } from '../../forward/socket-address.ts';
+import type { Asker } from '../asker.ts';
+import { HEADER_BYTES } from '../protocol.ts';
+import { answers } from './sockets.ts';
 import { MessageSplitter, withLength } from '../message-splitter.ts';
 
-/** How long a server may take to accept, and how long it may be silent. */
+/** How long a server may take to accept, and for each message: bytes one by one don't count. */
 const SILENT_MS = 5_000;
 
 export interface StreamReceiver {
@@ -19,16 +22,29 @@ export function askByStream(
   receiver: StreamReceiver,
 ): () => void {
   const splitter = new MessageSplitter();
-  const socket = connect({ host: address, port, noDelay: true, timeout: SILENT_MS });
+  const socket = connect({ host: address, port, noDelay: true });
+  const timer = setTimeout(() => socket.destroy(), SILENT_MS);
   socket.on('connect', () => socket.write(withLength(query)));
   socket.on('data', (chunk: Buffer) => {
     splitter.add(chunk);
-    for (let next = splitter.next(); next !== undefined; next = splitter.next()) receiver.message(next);
+    for (let next = splitter.next(); next !== undefined; next = splitter.next()) {
+      timer.refresh();
+      receiver.message(next);
+    }
   });
-  socket.on('timeout', () => socket.destroy());
   socket.on('end', () => socket.destroy());
   // What went wrong is told by its end.
   socket.on('error', () => socket.destroy());
-  socket.on('close', () => receiver.ended());
+  socket.on('close', () => {
+    clearTimeout(timer);
+    receiver.ended();
+  });
   return () => socket.destroy();
+}
+
+/** Whether this is an answer; of a zone's messages only the first has to repeat the question (RFC 5936, 2.2.1). */
+export function isAnswerTo({ query, isQuestion }: Asker, message: Uint8Array, isFirst: boolean): boolean {
+  const hasQuestion = isQuestion && isFirst;
+  const questionEnd = hasQuestion ? HEADER_BYTES + query.questionEnd - query.nameStart : 0;
+  return answers(message, { bytes: query.data.subarray(query.start, query.end), questionEnd });
 }

@@ -1,0 +1,95 @@
+/** One who sends the DNS proxy whatever it can, and another beside it who only asks what it needs. */
+import { createSocket, type Socket } from 'node:dgram';
+import { randomBytes, randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { queryFor } from '../../sidecar/dns/alias.ts';
+import { until } from '../system/programs.ts';
+import { dig } from './dig.ts';
+import { addressAnswer, type Behaviour } from './name-server.ts';
+import { type StartedProxy, startProxy } from './proxy.ts';
+
+const FLOOD = 'flood';
+/** More than the proxy lets anybody, and all together, have under way. */
+const UNCACHED = 12_000;
+
+/** Never answers a flood: all of it is under way for as long as it may be. */
+const patient: Behaviour = (query) =>
+  query.subarray(13, 13 + FLOOD.length).toString() === FLOOD ? [] : [addressAnswer(query)];
+
+/** Random, one byte of a query another, and names that nobody has asked for yet. */
+async function flood(sockets: readonly Socket[], port: number): Promise<void> {
+  const known = queryFor(['hello', 'demo', 'svc', 'cluster', 'local'], 1);
+  for (let index = 0; index < UNCACHED; index++) {
+    const socket = sockets[index % sockets.length];
+    socket?.send(queryFor([`${FLOOD}${index}`, 'example', 'com'], 1), port, '127.0.0.1');
+    if (index % 4 === 0) socket?.send(randomBytes(randomInt(1, 600)), port, '127.0.0.1');
+    if (index % 4 === 1) socket?.send(known.with(randomInt(known.length), randomInt(256)), port, '127.0.0.1');
+    // Faster, and the kernel throws most of it away.
+    if (index % 50 === 0) await delay(1);
+  }
+}
+
+function openSockets(t: ExecutionContext, count: number): readonly Socket[] {
+  const sockets = Array.from({ length: count }, () => createSocket('udp4'));
+  for (const socket of sockets) socket.on('message', () => {});
+  t.teardown(() => {
+    for (const socket of sockets) socket.close();
+  });
+  return sockets;
+}
+
+const nothingWaits = ({ forwarder }: StartedProxy['proxy']) =>
+  until(
+    () => Promise.resolve(forwarder),
+    ({ flightCount, waitingCount, waitingBytes }) => flightCount + waitingCount + waitingBytes === 0,
+  );
+
+test.serial('whoever asks beside one who floods is answered', async (t) => {
+  const { proxy, port } = await startProxy(t, patient);
+  const state = { isOver: false, asked: 0 };
+  const flooded = flood(openSockets(t, 1), port).finally(() => {
+    state.isOver = true;
+  });
+  while (!state.isOver || state.asked < 5) {
+    const name = `polite${state.asked++}.example.com`;
+    t.is((await dig(port, '+tries=4', '+time=2', name)).status, 'NOERROR', name);
+    t.is((await dig(port, '+tries=4', '+time=2', 'hello.demo.svc.cluster.local')).status, 'NOERROR');
+    // The other's are 1,024.
+    t.true(proxy.forwarder.flightCount < 1_200, `${proxy.forwarder.flightCount} under way`);
+  }
+  await flooded;
+  t.true(proxy.counters.refused > 0);
+  t.true(proxy.counters.ignored > 0);
+  await nothingWaits(proxy);
+});
+
+test.serial('where a hundred flood, the table answers, and so do servers once that is over', async (t) => {
+  const { proxy, port } = await startProxy(t, patient);
+  const flooded = flood(openSockets(t, 100), port);
+  t.is((await dig(port, '+tries=4', '+time=2', 'hello.demo.svc.cluster.local')).status, 'NOERROR');
+  await flooded;
+  t.true(proxy.counters.refused > 0);
+  t.true(proxy.forwarder.flightCount <= 8_192);
+  await nothingWaits(proxy);
+  t.is((await dig(port, '+tries=4', 'polite.example.com')).status, 'NOERROR');
+});
+
+test.serial('however many wait for one name, or send long queries, only so many do', async (t) => {
+  const { proxy, port } = await startProxy(t, patient);
+  const same = queryFor([FLOOD, 'example', 'com'], 1);
+  const long = Buffer.concat([queryFor([`${FLOOD}-long`, 'example', 'com'], 1), Buffer.alloc(3_900)]);
+  const sockets = openSockets(t, 20);
+  for (let index = 0; index < 12_000; index++) {
+    const bytes = index % 3 === 0 ? long : same;
+    sockets[index % sockets.length]?.send(bytes, port, '127.0.0.1');
+    if (index % 50 === 0) await delay(1);
+  }
+  await until(
+    () => Promise.resolve(proxy.counters),
+    ({ refused }) => refused > 0,
+  );
+  t.true(proxy.forwarder.waitingCount <= 8_192);
+  t.true(proxy.forwarder.waitingBytes <= (4 << 20) + 4_096);
+  t.is((await dig(port, '+tries=4', 'polite.example.com')).status, 'NOERROR');
+});
