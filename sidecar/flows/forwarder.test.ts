@@ -107,6 +107,24 @@ test('a quiet flow ends, and one too many makes the quietest end', async (t) => 
   t.is(typeof (await ask(clients[0], mesh.port, 'who?')), 'string');
 });
 
+test('upstreams of one port on two addresses have flows of their own', async (t) => {
+  const mesh = await start(t, { endpoints: 1, answer: (bytes) => bytes });
+  const other = mesh.forwarder.listen({
+    address: { address: '127.0.0.2', port: mesh.port },
+    destination: DESTINATION,
+  });
+  t.true(other.ok);
+  const client = await client4(t, '0.0.0.0');
+  for (const host of ['127.0.0.1', '127.0.0.2']) {
+    const answer = once(client, 'message');
+    client.send(host, mesh.port, host);
+    const [bytes, from] = (await answer) as [Buffer, { readonly address: string }];
+    t.is(String(bytes), host);
+    t.is(from.address, host);
+  }
+  t.is(mesh.counters.opened, 2);
+});
+
 test('an endpoint that is this sidecar itself is not sent to', async (t) => {
   const mesh = await start(t, { endpoints: 0 });
   mesh.setCandidates([candidateOf(mesh.port)]);
@@ -208,9 +226,9 @@ function nameOf({ id }: Candidate): string {
   return `endpoint ${id}`;
 }
 
-async function client4(t: ExecutionContext): Promise<Socket> {
+async function client4(t: ExecutionContext, host = '127.0.0.1'): Promise<Socket> {
   const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
+  socket.bind(0, host);
   await once(socket, 'listening');
   let isOpen = true;
   socket.on('close', () => {

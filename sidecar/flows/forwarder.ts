@@ -80,8 +80,11 @@ export class FlowForwarder implements FlowSurroundings {
 
   listen({ address, destination }: FlowListener): FlowsListening {
     const service = this.#service(destination.service);
+    // Listeners may have the same port on different addresses.
+    const upstream = this.#listeners.length;
     const receiver: DatagramReceiver = {
-      received: (datagrams, listener) => this.#received(datagrams, { listener, destination, service }),
+      received: (datagrams, listener) =>
+        this.#received(datagrams, { upstream, listener, destination, service }),
       failed: (reason) => {
         const fields = { service: service.name };
         service.warnings.say(this.log, {
@@ -138,7 +141,7 @@ export class FlowForwarder implements FlowSurroundings {
     const decision = this.routes.decide(to.destination);
     let first = 0;
     while (first < datagrams.count) {
-      const key = `${to.listener.address.port} ${datagrams.peerKey(first)}`;
+      const key = `${to.upstream} ${datagrams.peerKey(first)}`;
       let end = first + 1;
       while (end < datagrams.count && datagrams.isSamePeer(first, end)) end++;
       const flow = this.#flows.get(key) ?? this.#open(key, { datagrams, first, nowMs, to });
@@ -171,6 +174,8 @@ export class FlowForwarder implements FlowSurroundings {
 }
 
 interface Target {
+  /** A number of its own. */
+  readonly upstream: number;
   readonly listener: DatagramSocket;
   readonly destination: Destination;
   readonly service: ServiceFlows;
