@@ -90,7 +90,9 @@ export function replyLine(service: string, { payload, outcome }: Answer, isPeer:
 export function parseReply(line: string): Answer | undefined {
   const fields = parseObject(line);
   if (fields?.['direction'] !== 'Outcoming') return undefined;
-  const { payload, outcome } = fields;
+  const { payload, service } = fields;
+  // Told before the line was read, as of one connection too many, an answer does not say what it is.
+  const outcome = fields['outcome'] ?? (service === '' ? 'overloaded' : undefined);
   return isBase64(payload) && isOutcome(outcome) ? { outcome, payload, detail: '' } : undefined;
 }
 

@@ -245,6 +245,19 @@ test('what another sidecar has to tell of a failure reaches the sender as it is'
   });
 });
 
+test('a sidecar that has no room for one more connection has not taken the message', async (t) => {
+  const port = await sharedPort();
+  const table = tableOf(...serviceAt('hello', [B]));
+  const sidecar = startSidecar(t, { table: () => table, address: A, port });
+  const full = startSidecar(t, { table: () => table, address: B, port, limits: { maxConnections: 1 } });
+  await full.client().ask(request('first'));
+  t.is(
+    failureOf(await sidecar.client().ask(request('hi'))),
+    '1 connections are open for messages, the most allowed.',
+  );
+  t.is(sidecar.counters.outcomes.overloaded, 1);
+});
+
 test('a sidecar that does not accept is left out: another gets the message, once', async (t) => {
   const port = await sharedPort();
   const table = tableOf(...serviceAt('hello', [DEAD, B]));
