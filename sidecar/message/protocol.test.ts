@@ -176,6 +176,17 @@ test('replies have the three fields of the contract, and between sidecars what b
   }
 });
 
+test('who sent a message first is believed to be an address, and none that fills a header', (t) => {
+  const fromOf = (from: unknown): string | undefined => {
+    const parsed = parseRequest(JSON.stringify({ ...GOOD, hops: 1, from }));
+    return parsed.ok ? parsed.message.from : t.fail();
+  };
+  const longest = `0000:0000:0000:0000:0000:ffff:255.255.255.255%${'e'.repeat(15)}`;
+  for (const from of ['10.244.1.7', 'fe80::1%eth0', longest]) t.is(fromOf(from), from);
+  const others = [`fe80::1%${'e'.repeat(20_000)}`, '10.244.1.7\r\nx: y', '::1\0', '', 7, null, ['::1']];
+  for (const from of others) t.is(fromOf(from), undefined);
+});
+
 test('an answer of nothing is told as received', (t) => {
   t.is(textOf(delivered('')), '{"status":"received"}');
   t.is(textOf(delivered(HELLO)), '{"payload": "Hello from proxy-sidecar"}');

@@ -23,6 +23,8 @@ const DEFAULT_NAMESPACE = 'cortexflow';
 /** DNS labels (RFC 1123). */
 const NAME =
   /^(?<name>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)(?:\.(?<namespace>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?))?$/u;
+/** Of an IPv6 address that ends as IPv4 does, with the name of an interface (`IFNAMSIZ`): any zone is one to `isIP`. */
+const LONGEST_ADDRESS = 45 + 1 + 15;
 /** Of what somebody sent, in the text of an error. */
 const LONGEST_QUOTE = 80;
 
@@ -133,7 +135,9 @@ function isHops(value: unknown): value is number {
 }
 
 function addressOf(value: unknown): string | undefined {
-  return typeof value === 'string' && isIP(value) !== 0 ? value : undefined;
+  return typeof value === 'string' && value.length <= LONGEST_ADDRESS && isIP(value) !== 0
+    ? value
+    : undefined;
 }
 
 function badService(value: unknown): string {

@@ -160,6 +160,14 @@ test('a workload gets no more at one time than it may, and who waits too long in
   t.like(counters.outcomes, { delivered: 7, overloaded: 3 });
 });
 
+test('a message that cannot be posted leaves its place to the next', async (t) => {
+  const workload = await startWorkload(t);
+  const to = taker(t, workload.url, { concurrency: 1 });
+  const message = { service: 'demo/hello', payload: '', hops: 0, from: undefined };
+  await t.throwsAsync(to.take(message, 'no\nheader'), { code: 'ERR_INVALID_CHAR' });
+  t.is((await to.take(message, HOST)).outcome, 'delivered');
+});
+
 test('a workload may take longer to answer than its connections are kept', async (t) => {
   const port = await sharedPort();
   const workload = await startWorkload(
