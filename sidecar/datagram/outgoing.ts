@@ -31,7 +31,8 @@ export class Outgoing {
   /** To a `sockaddr`, or to where the socket is connected. */
   add(sender: Sender, bytes: Uint8Array, sockaddr: Uint8Array = NOWHERE): void {
     const { slots } = this.#messages;
-    if (this.#sender !== sender || this.#count === slots.count) this.flush();
+    // Whoever hears of an error may send in turn: that waits here then, and goes first.
+    while (this.#count > 0 && (this.#sender !== sender || this.#count === slots.count)) this.flush();
     this.#sender = sender;
     const slot = this.#count++;
     this.#messages.data.set(bytes, slot * slots.bytes);
@@ -48,10 +49,14 @@ export class Outgoing {
   }
 }
 
-/** Sends these slots, in order; one that cannot be sent does not keep the next from it. */
+/**
+ * Sends these slots, in order; one that cannot be sent does not keep the next from it. Errors are told of at the
+ * end: whoever hears of one may send in turn, into the slots.
+ */
 export function sendAll(sender: Sender, messages: MessageHeaders, { first, end }: Range): void {
   let next = first;
   let failures = 0;
+  const errors: number[] = [];
   while (next < end) {
     const sent = sender.sendMany(messages, { first: next, end });
     if (sent > 0) {
@@ -59,7 +64,7 @@ export function sendAll(sender: Sender, messages: MessageHeaders, { first, end }
       failures = 0;
       continue;
     }
-    if (sent !== AGAIN) sender.failed(sent);
+    if (sent !== AGAIN) errors.push(sent);
     failures++;
     // The first error may be of an earlier datagram: only if there is one again it is this one's.
     if (sent === AGAIN || failures > 1) {
@@ -68,4 +73,5 @@ export function sendAll(sender: Sender, messages: MessageHeaders, { first, end }
       failures = 0;
     }
   }
+  for (const errno of errors) sender.failed(errno);
 }

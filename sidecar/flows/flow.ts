@@ -12,6 +12,12 @@ import { Waiting } from './waiting.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
+/**
+ * Too long for the way (also told by an ICMP message of a router), or no memory for it: that says nothing of the
+ * endpoint, and would be the same with another.
+ */
+const OF_ONE_DATAGRAM: ReadonlySet<string> = new Set(['EMSGSIZE', 'ENOBUFS', 'ENOMEM']);
+
 /** Who sends, and through which listener. */
 export interface FlowOrigin {
   readonly key: string;
@@ -113,15 +119,17 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     this.#lost('send-failed', listener.droppedCount - before);
   }
 
-  /** The endpoint, or the network on the way to it, refuses: the next datagram goes to another one. */
+  /** Where the endpoint, or the network on the way to it, refuses: the next datagram goes to another one. */
   failed(code: string): void {
     const backend = this.#backend;
     if (backend === undefined) return;
     const { service } = this.#origin;
-    service.counters.refused++;
+    const isRefused = !OF_ONE_DATAGRAM.has(code);
     const fields = { service: service.name, endpoint: backend.candidate.id };
-    const message = 'An endpoint refused a datagram.';
+    const message = isRefused ? 'An endpoint refused a datagram.' : 'Could not send a datagram.';
     service.warnings.say(this.#around.log, { message, reason: code, fields });
+    if (!isRefused) return;
+    service.counters.refused++;
     this.exclude = new Set([...this.exclude, backend.candidate.id]);
     this.#leave(backend, 'refused');
   }

@@ -10,13 +10,14 @@ import { FlowForwarder, type FlowForwarderOptions } from './forwarder.ts';
 
 // Real sockets on loopback, as clients and as endpoints.
 
+const log = stderrLogger('test', 'json', new LogLevel('error'));
 const DESTINATION = { kind: 'service', service: 'demo/echo', port: 53, protocol: 'udp' } as const;
 
 test('a flow stays with its endpoint, and each client has one of its own', async (t) => {
   const mesh = await start(t, { endpoints: 3 });
   const answers = new Map<number, Set<string>>();
   for (let client = 0; client < 12; client++) {
-    const socket = await client4(t);
+    const socket = await socketAt(t);
     const seen = new Set<string>();
     for (let turn = 0; turn < 5; turn++) seen.add(await ask(socket, mesh.port, 'who?'));
     answers.set(client, seen);
@@ -30,7 +31,7 @@ test('a flow stays with its endpoint, and each client has one of its own', async
 
 test('datagrams of any size arrive as they are, in order', async (t) => {
   const mesh = await start(t, { endpoints: 1, answer: (bytes) => bytes });
-  const client = await client4(t);
+  const client = await socketAt(t);
   const sizes = [0, 1, 512, 1_472, 9_000, 65_507];
   const all: Buffer[] = [];
   const done = Promise.withResolvers<void>();
@@ -52,7 +53,7 @@ test('datagrams of any size arrive as they are, in order', async (t) => {
 
 test('only the flows of an endpoint that leaves go elsewhere', async (t) => {
   const mesh = await start(t, { endpoints: 2 });
-  const clients = await Promise.all(Array.from({ length: 8 }, () => client4(t)));
+  const clients = await Promise.all(Array.from({ length: 8 }, () => socketAt(t)));
   const before = await Promise.all(clients.map((client) => ask(client, mesh.port, 'who?')));
   const [left] = mesh.candidates;
   mesh.setCandidates(mesh.candidates.slice(1));
@@ -64,7 +65,7 @@ test('only the flows of an endpoint that leaves go elsewhere', async (t) => {
 
 test('an endpoint that refuses loses the flow to another, and is told of', async (t) => {
   const mesh = await start(t, { endpoints: 2 });
-  const client = await client4(t);
+  const client = await socketAt(t);
   const first = await ask(client, mesh.port, 'who?');
   mesh.stop(first);
   const answer = await askUntil(client, mesh.port);
@@ -77,7 +78,7 @@ test('without endpoints datagrams are dropped and counted, and flow again once t
   const mesh = await start(t, { endpoints: 1 });
   const { candidates } = mesh;
   mesh.setCandidates([]);
-  const client = await client4(t);
+  const client = await socketAt(t);
   client.send('anybody?', mesh.port, '127.0.0.1');
   while (mesh.counters?.dropped['no-endpoint'] !== 1) await delay(5);
   mesh.setCandidates(candidates);
@@ -87,7 +88,7 @@ test('without endpoints datagrams are dropped and counted, and flow again once t
 test('what comes before the endpoints are known waits for them, as much as there is room for', async (t) => {
   const known = Promise.withResolvers<void>();
   const mesh = await start(t, { endpoints: 1, known: known.promise });
-  const client = await client4(t);
+  const client = await socketAt(t);
   const answers: string[] = [];
   client.on('message', (bytes: Buffer) => answers.push(String(bytes)));
   for (let index = 0; index < 20; index++) client.send(String(index), mesh.port, '127.0.0.1');
@@ -99,7 +100,7 @@ test('what comes before the endpoints are known waits for them, as much as there
 
 test('a quiet flow ends, and one too many makes the quietest end', async (t) => {
   const mesh = await start(t, { endpoints: 1, limits: { maxFlows: 2, flowIdleTimeoutMs: 200 } });
-  const clients = await Promise.all([client4(t), client4(t), client4(t)]);
+  const clients = await Promise.all([socketAt(t), socketAt(t), socketAt(t)]);
   for (const client of clients) await ask(client, mesh.port, 'who?');
   t.is(mesh.counters.closed.evicted, 1);
   while (mesh.counters.closed.idle !== 2) await delay(10);
@@ -107,10 +108,40 @@ test('a quiet flow ends, and one too many makes the quietest end', async (t) => 
   t.is(typeof (await ask(clients[0], mesh.port, 'who?')), 'string');
 });
 
+test('a datagram that is too long for the way does not cost the flow its endpoint', async (t) => {
+  const mesh = await start(t, { endpoints: 2, host: '::1' });
+  const client = await socketAt(t, '::1');
+  const first = await ask(client, mesh.port, 'who?', '::1');
+  // As long as one over IPv6 can be, and longer than one over IPv4.
+  client.send(Buffer.alloc(65_520), mesh.port, '::1');
+  while (mesh.counters.dropped['send-failed'] !== 1) await delay(5);
+  t.is(await ask(client, mesh.port, 'who?', '::1'), first);
+  t.is(mesh.counters.refused, 0);
+  t.is(mesh.counters.moved, 0);
+});
+
+test('upstreams of one port on two addresses have flows of their own', async (t) => {
+  const mesh = await start(t, { endpoints: 1, answer: (bytes) => bytes });
+  const other = mesh.forwarder.listen({
+    address: { address: '127.0.0.2', port: mesh.port },
+    destination: DESTINATION,
+  });
+  t.true(other.ok);
+  const client = await socketAt(t, '0.0.0.0');
+  for (const host of ['127.0.0.1', '127.0.0.2']) {
+    const answer = once(client, 'message');
+    client.send(host, mesh.port, host);
+    const [bytes, from] = (await answer) as [Buffer, { readonly address: string }];
+    t.is(String(bytes), host);
+    t.is(from.address, host);
+  }
+  t.is(mesh.counters.opened, 2);
+});
+
 test('an endpoint that is this sidecar itself is not sent to', async (t) => {
   const mesh = await start(t, { endpoints: 0 });
   mesh.setCandidates([candidateOf(mesh.port)]);
-  const client = await client4(t);
+  const client = await socketAt(t);
   client.send('round and round', mesh.port, '127.0.0.1');
   while (mesh.counters.dropped['no-endpoint'] !== 1) await delay(5);
   t.is(mesh.counters.sentDatagrams, 0);
@@ -118,7 +149,7 @@ test('an endpoint that is this sidecar itself is not sent to', async (t) => {
 
 test('while it drains answers still come, and no flow is opened', async (t) => {
   const mesh = await start(t, { endpoints: 1, answer: () => 'late', afterMs: 100 });
-  const client = await client4(t);
+  const client = await socketAt(t);
   const answer = ask(client, mesh.port, 'who?');
   while (mesh.counters.sentDatagrams === 0) await delay(5);
   const drained = mesh.forwarder.drain(10_000);
@@ -128,6 +159,8 @@ test('while it drains answers still come, and no flow is opened', async (t) => {
 });
 
 interface Wanted {
+  /** Where clients send to; endpoints are on IPv4. */
+  readonly host?: string;
   readonly endpoints: number;
   readonly known?: Promise<void>;
   readonly limits?: FlowForwarderOptions['limits'];
@@ -136,11 +169,12 @@ interface Wanted {
   readonly afterMs?: number;
 }
 
-async function start(t: ExecutionContext, { endpoints, known, limits, answer, afterMs }: Wanted) {
+async function start(t: ExecutionContext, wanted: Wanted) {
+  const { host = '127.0.0.1', endpoints, known, limits, answer, afterMs } = wanted;
   const servers = new Map<string, Socket>();
   const candidates: Candidate[] = [];
   for (let index = 0; index < endpoints; index++) {
-    const server = await client4(t);
+    const server = await socketAt(t);
     const candidate = candidateOf(server.address().port);
     candidates.push(candidate);
     servers.set(nameOf(candidate), server);
@@ -164,15 +198,12 @@ async function start(t: ExecutionContext, { endpoints, known, limits, answer, af
   const forwarder = new FlowForwarder({
     routes,
     balancer: new Balancer({ random: Math.random, policyOf: () => 'round-robin' }),
-    log: stderrLogger('test', 'json', new LogLevel('error')),
+    log,
     udp: new Udp(),
     ...(limits === undefined ? {} : { limits }),
   });
   t.teardown(() => forwarder.drain(0));
-  const listening = forwarder.listen({
-    address: { address: '127.0.0.1', port: 0 },
-    destination: DESTINATION,
-  });
+  const listening = forwarder.listen({ address: { address: host, port: 0 }, destination: DESTINATION });
   if (!listening.ok) throw new Error(listening.code);
   return {
     forwarder,
@@ -208,9 +239,9 @@ function nameOf({ id }: Candidate): string {
   return `endpoint ${id}`;
 }
 
-async function client4(t: ExecutionContext): Promise<Socket> {
-  const socket = createSocket('udp4');
-  socket.bind(0, '127.0.0.1');
+async function socketAt(t: ExecutionContext, host = '127.0.0.1'): Promise<Socket> {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  socket.bind(0, host);
   await once(socket, 'listening');
   let isOpen = true;
   socket.on('close', () => {
@@ -222,9 +253,9 @@ async function client4(t: ExecutionContext): Promise<Socket> {
   return socket;
 }
 
-async function ask(socket: Socket, port: number, text: string): Promise<string> {
+async function ask(socket: Socket, port: number, text: string, host = '127.0.0.1'): Promise<string> {
   const answer = once(socket, 'message');
-  socket.send(text, port, '127.0.0.1');
+  socket.send(text, port, host);
   const [bytes] = (await answer) as [Buffer];
   return String(bytes);
 }

@@ -95,8 +95,11 @@ export class FlowForwarder implements FlowSurroundings {
 
   listen({ address, destination }: FlowListener): FlowsListening {
     const service = this.#service(destination.service);
+    // Listeners may have the same port on different addresses.
+    const upstream = this.#listeners.length;
     const receiver: DatagramReceiver = {
-      received: (datagrams, listener) => this.#received(datagrams, { listener, destination, service }),
+      received: (datagrams, listener) =>
+        this.#received(datagrams, { upstream, listener, destination, service }),
       failed: (reason) => {
         const fields = { service: service.name };
         service.warnings.say(this.log, {
@@ -153,7 +156,7 @@ export class FlowForwarder implements FlowSurroundings {
     const decision = this.routes.decide(to.destination);
     let first = 0;
     while (first < datagrams.count) {
-      const key = `${to.listener.address.port} ${datagrams.peerKey(first)}`;
+      const key = `${to.upstream} ${datagrams.peerKey(first)}`;
       let end = first + 1;
       while (end < datagrams.count && datagrams.isSamePeer(first, end)) end++;
       const flow = this.#flows.get(key) ?? this.#open(key, { datagrams, first, nowMs, to });
@@ -192,6 +195,8 @@ interface ServiceView {
 }
 
 interface Target {
+  /** A number of its own. */
+  readonly upstream: number;
   readonly listener: DatagramSocket;
   readonly destination: Destination;
   readonly service: ServiceFlows;

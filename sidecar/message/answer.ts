@@ -81,6 +81,14 @@ export function failed(outcome: Failure, detail: string): Answer {
   return { outcome, payload: base64Of(JSON.stringify({ error: `Delivery failed: ${detail}` })), detail };
 }
 
+/** For an answer that there is no room for: what became of the message stays true. */
+export function withoutAnswer({ outcome }: Answer): Answer {
+  const noRoom = 'this sidecar holds as much as it may of all connections, and left out the answer.';
+  return outcome === 'delivered' || outcome === 'received'
+    ? failed('bad-answer', `the message was delivered; ${noRoom}`)
+    : failed(outcome, noRoom);
+}
+
 function base64Of(text: string): string {
   return Buffer.from(text, 'utf8').toString('base64');
 }

@@ -94,7 +94,7 @@ export class Delivery {
     const exclude = new Set<string>();
     let why = '';
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
-      if (attempt > 1 && !this.#retries.withdraw(performance.now())) break;
+      if (attempt > 1 && !this.#mayRetry(deadlineMs)) break;
       const pick = this.#options.balancer.pick(group, { clientAddress: from, exclude }, performance.now());
       if (pick === undefined) break;
       if (attempt > 1) counters.retries++;
@@ -106,6 +106,12 @@ export class Delivery {
       exclude.add(candidate.id);
     }
     return failed('unreachable', `${why}: the message was not delivered.`);
+  }
+
+  /** What is given away when its time is over would be written and given up at once: nobody would know. */
+  #mayRetry(deadlineMs: number): boolean {
+    const nowMs = performance.now();
+    return nowMs < deadlineMs && this.#retries.withdraw(nowMs);
   }
 
   /** The load of an endpoint is the messages that it has not answered, and its latency how long that takes. */

@@ -51,20 +51,24 @@ export class HttpTaker implements Taker {
       return failed('overloaded', this.#tooMany());
     }
     const waitedMs = performance.now() - sinceMs;
-    // With less time than that an answer would more likely be missed than heard.
-    if (waitedMs > this.#timeoutMs / 2) return this.#leave(failed('overloaded', this.#tooMany()));
-    return this.#leave(await this.#post(message, from, this.#timeoutMs - waitedMs));
+    // Whatever happens: a place that is not left is lost to all that come.
+    try {
+      // With less time than that an answer would more likely be missed than heard.
+      if (waitedMs > this.#timeoutMs / 2) return failed('overloaded', this.#tooMany());
+      return await this.#post(message, from, this.#timeoutMs - waitedMs);
+    } finally {
+      this.#leave();
+    }
   }
 
   close(): void {
     this.#agent.destroy();
   }
 
-  #leave(answer: Answer): Answer {
+  #leave(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#active--;
     else next();
-    return answer;
   }
 
   #post({ service, payload }: Message, from: string, limitMs: number): Promise<Answer> {

@@ -56,6 +56,11 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     this.#stream = connectTcp(address, this);
   }
 
+  /** Somebody has accepted. */
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
   connected(): void {
     this.#state = 'open';
     this.#stream.attach(this, this.#owner.readBuffer);

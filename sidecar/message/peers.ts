@@ -132,7 +132,8 @@ class Peer implements PeerOwner {
     const index = this.#idle.indexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
     // Those who wait may still try another sidecar.
-    if (!isReachable && this.connections.size === 0) this.#giveUpWaiting(Number.POSITIVE_INFINITY);
+    if (!isReachable && !this.connections.values().some(({ isOpen }) => isOpen))
+      this.#giveUpWaiting(Number.POSITIVE_INFINITY);
     const next = this.#waiting.shift();
     if (next !== undefined) this.#connect(next);
   }

@@ -169,10 +169,22 @@ test('replies have the three fields of the contract, and between sidecars what b
     const answer: Answer = { outcome, payload: HELLO, detail: '' };
     t.deepEqual(parseReply(replyLine('demo/hello', answer, true)), answer);
     t.is(parseReply(replyLine('demo/hello', answer, false)), undefined);
+    t.is(parseReply(replyLine('', answer, false))?.outcome, 'overloaded');
   }
   for (const line of ['', '{}', 'null', '{"direction":"Outcoming","payload":"!","outcome":"delivered"}']) {
     t.is(parseReply(line), undefined);
   }
+});
+
+test('who sent a message first is believed to be an address, and none that fills a header', (t) => {
+  const fromOf = (from: unknown): string | undefined => {
+    const parsed = parseRequest(JSON.stringify({ ...GOOD, hops: 1, from }));
+    return parsed.ok ? parsed.message.from : t.fail();
+  };
+  const longest = `0000:0000:0000:0000:0000:ffff:255.255.255.255%${'e'.repeat(15)}`;
+  for (const from of ['10.244.1.7', 'fe80::1%eth0', longest]) t.is(fromOf(from), from);
+  const others = [`fe80::1%${'e'.repeat(20_000)}`, '10.244.1.7\r\nx: y', '::1\0', '', 7, null, ['::1']];
+  for (const from of others) t.is(fromOf(from), undefined);
 });
 
 test('an answer of nothing is told as received', (t) => {

@@ -23,6 +23,8 @@ const DEFAULT_NAMESPACE = 'cortexflow';
 /** DNS labels (RFC 1123). */
 const NAME =
   /^(?<name>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)(?:\.(?<namespace>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?))?$/u;
+/** Of an IPv6 address that ends as IPv4 does, with the name of an interface (`IFNAMSIZ`): any zone is one to `isIP`. */
+const LONGEST_ADDRESS = 45 + 1 + 15;
 /** Of what somebody sent, in the text of an error. */
 const LONGEST_QUOTE = 80;
 
@@ -90,7 +92,9 @@ export function replyLine(service: string, { payload, outcome }: Answer, isPeer:
 export function parseReply(line: string): Answer | undefined {
   const fields = parseObject(line);
   if (fields?.['direction'] !== 'Outcoming') return undefined;
-  const { payload, outcome } = fields;
+  const { payload, service } = fields;
+  // Told before the line was read, as of one connection too many, an answer does not say what it is.
+  const outcome = fields['outcome'] ?? (service === '' ? 'overloaded' : undefined);
   return isBase64(payload) && isOutcome(outcome) ? { outcome, payload, detail: '' } : undefined;
 }
 
@@ -131,7 +135,9 @@ function isHops(value: unknown): value is number {
 }
 
 function addressOf(value: unknown): string | undefined {
-  return typeof value === 'string' && isIP(value) !== 0 ? value : undefined;
+  return typeof value === 'string' && value.length <= LONGEST_ADDRESS && isIP(value) !== 0
+    ? value
+    : undefined;
 }
 
 function badService(value: unknown): string {

@@ -1,6 +1,6 @@
 import type { StreamReader, StreamWriter, TcpStream } from '../forward/tcp.ts';
 import { WRITE_FINISHED, WRITE_PENDING } from '../forward/tcp.ts';
-import { type Answer, type Failure, failed } from './answer.ts';
+import { type Answer, type Failure, failed, withoutAnswer } from './answer.ts';
 import type { MessageLimits } from './limits.ts';
 import { LineSplitter, TOO_LONG } from './lines.ts';
 import { LONGEST_LINE, LONGEST_READ, type Message, parseRequest, replyLine } from './protocol.ts';
@@ -208,10 +208,20 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   #settle(slot: Slot, { service, hops }: Pick<Message, 'service' | 'hops'>, answer: Answer): void {
-    this.#around.answered(this, service, answer);
-    slot.reply = Buffer.from(replyLine(service, answer, hops > 0));
-    this.#slotBytes += slot.reply.length - slot.bytes;
-    slot.bytes = slot.reply.length;
+    const said = this.#hasRoomFor(answer, slot) ? answer : withoutAnswer(answer);
+    this.#around.answered(this, service, said);
+    // Whoever has left waits for none; what was held for it until now was counted until now.
+    const reply = this.#isClosed ? EMPTY : Buffer.from(replyLine(service, said, hops > 0));
+    slot.reply = reply;
+    this.#slotBytes += reply.length - slot.bytes;
+    slot.bytes = reply.length;
+  }
+
+  #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
+    const { memory, limits } = this.#around;
+    return (
+      payload.length <= SHORT_PAYLOAD || memory.heldBytes - slot.bytes + payload.length <= limits.heldBytes
+    );
   }
 
   /** Writes the replies that are due: as many as there are before the first that is still on its way. */
@@ -270,7 +280,7 @@ export class Session implements StreamReader, StreamWriter {
   /** What is held now, told to the sum of all. */
   #account(): void {
     const writing = this.#writing?.bytes.length ?? 0;
-    const held = this.#isClosed ? 0 : this.#splitter.heldBytes + this.#slotBytes + writing;
+    const held = this.#slotBytes + (this.#isClosed ? 0 : this.#splitter.heldBytes + writing);
     this.#around.memory.heldBytes += held - this.#accountedBytes;
     this.#accountedBytes = held;
   }
@@ -287,10 +297,14 @@ export class Session implements StreamReader, StreamWriter {
 
   #end(): void {
     this.#isClosed = true;
+    for (const { reply, bytes } of this.#slots.splice(0)) if (reply !== undefined) this.#slotBytes -= bytes;
     this.#account();
     this.#around.ended(this);
   }
 }
 
+/** There is always room for these: they are as many as messages are on their way. */
+const SHORT_PAYLOAD = 1024;
+const EMPTY = Buffer.alloc(0);
 const TOO_MUCH =
   'this sidecar holds as much as it may of the messages of all connections: send it again later.';

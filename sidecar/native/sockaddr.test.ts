@@ -39,6 +39,9 @@ test('the zone of a link-local address is the number of its interface', (t) => {
   const bytes = new Uint8Array(SOCKADDR_BYTES);
   writeSockaddr(bytes, 0, { address: 'fe80::1%7', port: 53 });
   t.is(new DataView(bytes.buffer).getUint32(24, true), 7);
+  // Machines that make and drop many interfaces, as nodes do for pods, have large ones.
+  writeSockaddr(bytes, 0, { address: 'fe80::1%70000', port: 53 });
+  t.is(new DataView(bytes.buffer).getUint32(24, true), 70_000);
   writeSockaddr(bytes, 0, { address: 'fe80::1%none', port: 53 });
   t.is(new DataView(bytes.buffer).getUint32(24, true), 0);
 });

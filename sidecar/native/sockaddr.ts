@@ -60,7 +60,12 @@ function writeIPv6(bytes: Uint8Array, at: number, text: string): void {
     bytes[at + IPV6_AT + 2 * index + 1] = value & 0xff;
   });
   if (hasIPv4) writeIPv4(bytes, at + IPV6_AT + IPV6_BYTES - 4, address.slice(lastColon + 1));
-  if (zone !== undefined) bytes[at + SCOPE_AT] = indexOfInterface(zone);
+  if (zone !== undefined) writeScope(bytes, at + SCOPE_AT, indexOfInterface(zone));
+}
+
+/** `sin6_scope_id`, 32 bits in the machine's own order: least byte first, wherever the kernel is given these. */
+function writeScope(bytes: Uint8Array, at: number, index: number): void {
+  for (let byte = 0; byte < 4; byte++) bytes[at + byte] = index >>> (8 * byte);
 }
 
 function groupsOf(text: string): readonly string[] {

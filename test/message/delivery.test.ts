@@ -160,6 +160,14 @@ test('a workload gets no more at one time than it may, and who waits too long in
   t.like(counters.outcomes, { delivered: 7, overloaded: 3 });
 });
 
+test('a message that cannot be posted leaves its place to the next', async (t) => {
+  const workload = await startWorkload(t);
+  const to = taker(t, workload.url, { concurrency: 1 });
+  const message = { service: 'demo/hello', payload: '', hops: 0, from: undefined };
+  await t.throwsAsync(to.take(message, 'no\nheader'), { code: 'ERR_INVALID_CHAR' });
+  t.is((await to.take(message, HOST)).outcome, 'delivered');
+});
+
 test('a workload may take longer to answer than its connections are kept', async (t) => {
   const port = await sharedPort();
   const workload = await startWorkload(
@@ -243,6 +251,19 @@ test('what another sidecar has to tell of a failure reaches the sender as it is'
     reason: 'refused',
     detail: `the sidecar at ${B}:${port} says so: its log has the reason.`,
   });
+});
+
+test('a sidecar that has no room for one more connection has not taken the message', async (t) => {
+  const port = await sharedPort();
+  const table = tableOf(...serviceAt('hello', [B]));
+  const sidecar = startSidecar(t, { table: () => table, address: A, port });
+  const full = startSidecar(t, { table: () => table, address: B, port, limits: { maxConnections: 1 } });
+  await full.client().ask(request('first'));
+  t.is(
+    failureOf(await sidecar.client().ask(request('hi'))),
+    '1 connections are open for messages, the most allowed.',
+  );
+  t.is(sidecar.counters.outcomes.overloaded, 1);
 });
 
 test('a sidecar that does not accept is left out: another gets the message, once', async (t) => {

@@ -13,6 +13,7 @@ import { HOST } from './harness.ts';
 interface Other {
   readonly to: { readonly id: string; readonly address: string; readonly port: number };
   readonly sockets: Set<Socket>;
+  readonly close: () => Promise<void>;
 }
 
 async function startOther(t: ExecutionContext, serve: (socket: Socket) => void): Promise<Other> {
@@ -24,13 +25,15 @@ async function startOther(t: ExecutionContext, serve: (socket: Socket) => void):
     serve(socket);
   }).listen(0, HOST);
   await once(server, 'listening');
-  t.teardown(async () => {
+  const close = async (): Promise<void> => {
+    if (!server.listening) return;
     for (const socket of sockets) socket.destroy();
     server.close();
     await once(server, 'close');
-  });
+  };
+  t.teardown(close);
   const { port } = server.address() as { port: number };
-  return { to: { id: `${HOST}:${port}`, address: HOST, port }, sockets };
+  return { to: { id: `${HOST}:${port}`, address: HOST, port }, sockets, close };
 }
 
 function peersOf(t: ExecutionContext, options: Partial<PeersOptions> = {}): Peers {
@@ -59,6 +62,16 @@ test('those that wait for a connection are told when their time is over, and oth
     'not-sent: had no connection free in time',
     'not-sent: cannot be given more: too many messages are on their way',
   ]);
+});
+
+test('those that wait for a sidecar that accepts nobody are told with the first that it does not', async (t) => {
+  const { to, close } = await startOther(t, () => {});
+  await close();
+  const peers = peersOf(t, { maxConnections: 2 });
+  const sent = await Promise.all(Array.from({ length: 6 }, () => peers.send(to, LINE, inMs(10_000))));
+  const refused = 'not-sent: did not accept (ECONNREFUSED)';
+  const waited = 'not-sent: had no connection free in time';
+  t.deepEqual(sent.map(whyOf), [refused, refused, waited, waited, waited, waited]);
 });
 
 test('connections to all sidecars are bounded: one that rests gives way, one in use does not', async (t) => {

@@ -235,10 +235,11 @@ test('told to end, it answers what it has taken and closes; what never ends is c
 });
 
 test('what has not been answered when the time to end is over is cut', async (t) => {
+  const answer = Promise.withResolvers<Answer>();
   const taken = Promise.withResolvers<void>();
   const deliver = (): Promise<Answer> => {
     taken.resolve();
-    return new Promise(() => {});
+    return answer.promise;
   };
   const { client, api } = startApi(t, { deliver });
   const one = client();
@@ -246,4 +247,6 @@ test('what has not been answered when the time to end is over is cut', async (t)
   await taken.promise;
   await api.drain(20);
   t.is(await one.ending, 'ECONNRESET');
+  answer.resolve(delivered(''));
+  await answer.promise;
 });

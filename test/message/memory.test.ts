@@ -1,0 +1,60 @@
+import test from 'ava';
+import { type Answer, delivered } from '../../sidecar/message/answer.ts';
+import { until } from '../system/programs.ts';
+import { failureOf, request, startApi } from './harness.ts';
+
+// What somebody can make a sidecar hold who has no good in mind.
+
+test('a message whose sender has left is held, and counted, until it is answered', async (t) => {
+  const answer = Promise.withResolvers<Answer>();
+  const { client, api } = startApi(t, { deliver: () => answer.promise, limits: { heldBytes: 300_000 } });
+  const gone = client();
+  gone.send(request('x'.repeat(150_000)));
+  await until(
+    async () => api.memory.heldBytes,
+    (bytes) => bytes >= 200_000,
+  );
+  gone.socket.resetAndDestroy();
+  await until(
+    async () => api.openConnections,
+    (count) => count === 0,
+  );
+  t.regex(failureOf(await client().ask(request('x'.repeat(150_000)))), /holds as much as it may/u);
+  answer.resolve(delivered(''));
+  await until(
+    async () => api.memory.heldBytes,
+    (bytes) => bytes === 0,
+  );
+});
+
+test('answers that nobody reads are left out when there is no more room for them', async (t) => {
+  const heldBytes = 4_000_000;
+  const ready = Promise.withResolvers<void>();
+  const large = delivered(Buffer.alloc(750_000).toString('base64'));
+  const deliver = async (): Promise<Answer> => {
+    await ready.promise;
+    return large;
+  };
+  const { client, api, counters } = startApi(t, { deliver, limits: { heldBytes, outstanding: 16 } });
+  const clients = [client(), client(), client()];
+  for (const { socket } of clients) {
+    socket.pause();
+    for (let index = 0; index < 16; index++) socket.write(`${JSON.stringify(request('small'))}\n`);
+  }
+  await until(
+    async () => api.memory.heldBytes,
+    (bytes) => bytes > 48 * JSON.stringify(request('small')).length - 1,
+  );
+  ready.resolve();
+  await until(
+    async () => counters.outcomes.delivered + counters.outcomes['bad-answer'],
+    (count) => count === 48,
+  );
+  t.true(api.memory.heldBytes <= heldBytes + 48 * 2_048);
+  t.true(counters.outcomes['bad-answer'] > 0);
+  for (const one of clients) one.socket.resume();
+  const replies = await Promise.all(clients.flatMap((one) => Array.from({ length: 16 }, () => one.reply())));
+  t.is(replies.filter(({ payload }) => payload === large.payload).length, counters.outcomes.delivered);
+  const left = replies.find(({ payload }) => payload !== large.payload);
+  t.regex(failureOf(left!), /^the message was delivered; this sidecar holds as much as it may/u);
+});
