@@ -1,8 +1,8 @@
 /** A mesh with all that names can stand for, and what is asked of two who answer for it. */
 import type { ExecutionContext } from 'ava';
-import { digAll, type Dug } from './dig.ts';
+import { digAll, type Digger, type Dug } from './dig.ts';
 
-export const MESH = `
+const MESH = `
 apiVersion: v1
 kind: Service
 metadata: { name: web, namespace: demo }
@@ -98,6 +98,7 @@ ports: [{ name: http, port: 8080 }]
 endpoints: [{ addresses: ['fd00::6'] }]
 `;
 
+const NAMESPACE = /\bdemo\b/gu;
 export const ZONE = 'demo.svc.cluster.local';
 
 /** Of these the table knows all there is to know. */
@@ -188,21 +189,45 @@ function essence(dug: Dug | undefined) {
   return { status, answer: lowerCase(answer), authority: untimed, additional, isCut: flags.includes('tc') };
 }
 
-const QUESTIONS = [
+/** In dig's words. */
+export type DigQuestion = readonly string[];
+
+const QUESTIONS: readonly DigQuestion[] = [
   ...[...KNOWN, ...KNOWN_ELSEWHERE, ...OTHERS].flatMap((name) => TYPES.map((type) => [name, type])),
   ...REVERSE.map((address) => ['-x', address]),
 ];
 
-/** Whether both answer all of it alike. Returns how much of it the table of ours has to know. */
-export async function compare(t: ExecutionContext, theirPort: number, ourPort: number): Promise<number> {
+/** How many of the questions about the mesh the table of ours has to know, once compare() has asked them. */
+export const TABLE_QUESTIONS = 2 * (KNOWN.length + KNOWN_ELSEWHERE.length) * TYPES_OF_TABLE;
+
+/** The mesh, in another namespace. */
+export function meshIn(namespace: string): string {
+  return MESH.replaceAll(NAMESPACE, namespace);
+}
+
+/** What is asked about the mesh that is in this namespace. */
+export function questionsIn(namespace: string): readonly DigQuestion[] {
+  return QUESTIONS.map((question) => question.map((word) => word.replaceAll(NAMESPACE, namespace)));
+}
+
+export interface Compared {
+  readonly theirs: Digger;
+  readonly ours: Digger;
+  readonly questions: readonly DigQuestion[];
+}
+
+/** Whether both answer all of it alike, without EDNS and with it. */
+export async function compare(t: ExecutionContext, { theirs, ours, questions }: Compared): Promise<void> {
   for (const way of [['+noedns'], ['+bufsize=1232', '+nocookie', '+dnssec']]) {
-    const questions = QUESTIONS.map((question) => [...question, ...way]);
-    const [theirs, ours] = [await digAll(theirPort, questions), await digAll(ourPort, questions)];
-    for (const [index, question] of QUESTIONS.entries()) {
-      t.deepEqual(essence(ours[index]), essence(theirs[index]), question.join(' '));
-      const longest = Math.max(30, ...(theirs[index]?.ttls ?? []));
-      t.true(ours[index]?.ttls.every((ttl) => ttl <= longest));
+    const asked = questions.map((question) => [...question, ...way]);
+    const [expected, found] = [await digAll(theirs, asked), await digAll(ours, asked)];
+    for (const [index, question] of asked.entries()) {
+      t.deepEqual(essence(found[index]), essence(expected[index]), question.join(' '));
+      const longest = Math.max(0, ...(expected[index]?.ttls ?? []));
+      t.true(
+        found[index]?.ttls.every((ttl) => ttl <= longest),
+        `${question.join(' ')}: ${longest} s`,
+      );
     }
   }
-  return 2 * (KNOWN.length + KNOWN_ELSEWHERE.length) * TYPES_OF_TABLE;
 }

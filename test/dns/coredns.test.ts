@@ -5,8 +5,8 @@ import { whatIsMissing } from '../cluster/binaries.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
 import { claimPort, start, until } from '../system/programs.ts';
 import { OUTSIDE, startCoreDns } from './coredns.ts';
-import { compare, MESH, ZONE } from './comparison.ts';
-import { dig } from './dig.ts';
+import { compare, meshIn, questionsIn, TABLE_QUESTIONS, ZONE } from './comparison.ts';
+import { dig, diggerHere } from './dig.ts';
 
 const testWithCoreDns = testThatNeeds(whyNoApiServer() ?? whatIsMissing(['coredns'], []), test.serial);
 
@@ -52,7 +52,7 @@ testWithCoreDns('the sidecar answers as CoreDNS does, and most of it by itself',
   const server = await startApiServer();
   t.teardown(() => server.stop());
   await server.createNamespace('demo');
-  const { code, stderr } = await server.kubectl(['apply', '--server-side', '-f', '-'], MESH);
+  const { code, stderr } = await server.kubectl(['apply', '--server-side', '-f', '-'], meshIn('demo'));
   t.is(code, 0, stderr);
   const coreDns = await startCoreDns(
     t,
@@ -77,7 +77,8 @@ cluster.local:${port} in-addr.arpa:${port} ip6.arpa:${port} {
     );
   }
   await until(metrics, (text) => byTable(text) > 0);
-  const known = await compare(t, coreDns.port, port);
+  const [theirs, ours] = [diggerHere(coreDns.port), diggerHere(port)];
+  await compare(t, { theirs, ours, questions: questionsIn('demo') });
   const answered = byTable(await metrics());
-  t.true(answered > known * 0.7, `${answered} by the table, where it knows ${known}`);
+  t.true(answered > TABLE_QUESTIONS * 0.7, `${answered} by the table, where it knows ${TABLE_QUESTIONS}`);
 });

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-const run = promisify(execFile);
-
 export interface Dug {
   readonly status: string;
   readonly flags: readonly string[];
@@ -14,33 +12,39 @@ export interface Dug {
   readonly text: string;
 }
 
-/** What dig makes of a server's answer. Rejects where there is none, or none that it can read. */
+/** dig at some place, which asks some server. */
+export interface Digger {
+  /** As dig wants them: `@10.96.0.10`. */
+  readonly server: readonly string[];
+  /** Resolves with what it printed when its input is this. */
+  readonly run: (args: readonly string[], input: string) => Promise<string>;
+}
+
+/** What dig makes of the answer of a server on 127.0.0.1. Rejects where there is none, or none that it can read. */
 export async function dig(port: number, ...args: readonly string[]): Promise<Dug> {
-  const [dug] = await digAll(port, [args]);
+  const [dug] = await digAll(diggerHere(port), [args]);
   if (dug === undefined) throw new Error(`dig ${args.join(' ')}: no answer`);
   return dug;
 }
 
-/** So many at a time: dig repeats its arguments before the first answer, and cuts what is too long of both. */
-const AT_A_TIME = 20;
+/** Asks a server on 127.0.0.1. */
+export function diggerHere(port: number): Digger {
+  return { server: ['@127.0.0.1', '-p', String(port)], run: runHere };
+}
+
+async function runHere(args: readonly string[], input: string): Promise<string> {
+  const running = promisify(execFile)('dig', args, { maxBuffer: 1 << 28 });
+  running.child.stdin?.end(input);
+  return (await running).stdout;
+}
 
 /** One answer to each, in their order. Rejects where one is missing. */
 export async function digAll(
-  port: number,
+  { server, run }: Digger,
   questions: readonly (readonly string[])[],
 ): Promise<readonly Dug[]> {
-  const answers: Dug[] = [];
-  for (let first = 0; first < questions.length; first += AT_A_TIME) {
-    const group = questions.slice(first, first + AT_A_TIME);
-    answers.push(...(await digGroup(port, group)));
-  }
-  return answers;
-}
-
-async function digGroup(port: number, questions: readonly (readonly string[])[]): Promise<readonly Dug[]> {
-  const common = ['@127.0.0.1', '-p', String(port), '+tries=1', '+time=5', '+ttlid'];
-  const args = questions.flatMap((question) => [...question, ...common]);
-  const { stdout } = await run('dig', args, { maxBuffer: 1 << 28 });
+  const lines = questions.map((words) => [...words, ...server, '+tries=1', '+time=5', '+ttlid'].join(' '));
+  const stdout = await run(['-f', '-'], `${lines.join('\n')}\n`);
   const answers = stdout
     .split(/;; Got answer:$/mu)
     .slice(1)

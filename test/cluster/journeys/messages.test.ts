@@ -49,8 +49,11 @@ async function talkers(
 }
 
 /** Beside the sidecar of `test-proxy`: what the shell printed. */
-async function shell(stage: Stage, script: string): Promise<string> {
-  return stage.kubectl(['exec', 'test-proxy', '-c', 'proxy-sidecar', '--', 'sh', '-c', script]);
+async function shell({ cluster, namespace }: Stage, script: string): Promise<string> {
+  const where = 'test-proxy/proxy-sidecar';
+  const { code, stdout, stderr } = await cluster.exec(namespace, where, ['sh', '-c', script]);
+  if (code !== 0) throw new Error(`The shell of test-proxy ended with ${code}: ${stderr}`);
+  return stdout;
 }
 
 async function send(stage: Stage, host: string, ...lines: readonly object[]): Promise<Reply[]> {
