@@ -99,7 +99,7 @@ test('what comes before the endpoints are known waits for them, as much as there
 });
 
 test('a quiet flow ends, and one too many makes the quietest end', async (t) => {
-  const mesh = await start(t, { endpoints: 1, limits: { maxFlows: 2, flowIdleTimeoutMs: 200 } });
+  const mesh = await start(t, { endpoints: 1, limits: { maxFlows: 2, flowIdleTimeoutMs: 2_000 } });
   const clients = await Promise.all([socketAt(t), socketAt(t), socketAt(t)]);
   for (const client of clients) await ask(client, mesh.port, 'who?');
   t.is(mesh.counters.closed.evicted, 1);
