@@ -108,7 +108,11 @@ export async function importArchives(
   ctr: (args: readonly string[]) => Promise<string>,
 ): Promise<void> {
   const images = ['--namespace=k8s.io', 'images'];
-  for (const { path } of archives) await ctr([...images, 'import', path]);
+  for (const { path } of archives) {
+    const importing = [...images, 'import', path];
+    // containerd may clear away a layer of the image before, just as this one builds on it: then it is unpacked anew.
+    await ctr(importing).catch(() => ctr(importing));
+  }
   // The image store's own names come along; they would keep every image that ever was.
   const names = (await ctr([...images, 'ls', '--quiet']))
     .split('\n')
