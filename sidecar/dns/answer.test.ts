@@ -67,6 +67,7 @@ const all: readonly Change[] = [
   service('unasked', { type: 'headless', clusterIps: [] }),
   service('v6', { type: 'headless', clusterIps: [], ipFamilies: ['ipv6'] }),
   service('elsewhere', { type: 'external-name', clusterIps: [], externalName: 'db.Example.com', ports: [] }),
+  service('sctp', { clusterIps: ['10.96.0.3'], ports: [] }),
   service('file', { clusterIps: [] }),
   slice('pods', [
     endpoint('10.0.0.1', { hostname: 'pod-0' }),
@@ -107,6 +108,14 @@ test('a Service with an address of its own', (t) => {
   t.deepEqual(records(name, TYPE.AAAA), [`AAAA ${name} fd00::1`]);
   t.is(ask(name, MX).kind, 'no-data');
   t.is(ask(name, TYPE.CNAME).kind, 'no-data');
+});
+
+test('a Service whose ports are all of a protocol that the table has not', (t) => {
+  const name = 'sctp.demo.svc.cluster.local';
+  t.deepEqual(records(name), [`A ${name} 10.96.0.3`]);
+  t.is(ask(name, MX).kind, 'no-data');
+  t.is(ask(`_web._tcp.${name}`, TYPE.SRV).kind, 'no-name');
+  t.is(ask(`_web._sctp.${name}`, TYPE.SRV).kind, 'forward');
 });
 
 test('a named port', (t) => {

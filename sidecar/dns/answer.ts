@@ -123,7 +123,8 @@ function placesOfService(
   meaning: ServiceMeaning,
   { domain }: Knowledge,
 ): Place[] | Extract<Answer, { kind: 'no-data' }> {
-  const ports = portsAskedFor(service.ports, meaning);
+  // Its own name is there whatever its ports: those of SCTP, say, are not in the table.
+  const ports = meaning.kind === 'port' ? portsAskedFor(service.ports, meaning) : [{ port: 0 }];
   const name = nameOf(service.key, domain);
   // From a file: it is there, and has no address of its own.
   if (service.clusterIps.length === 0 && ports.length > 0) return NO_DATA as { kind: 'no-data' };
@@ -157,9 +158,8 @@ function placesOfSlice(slice: EndpointSlice, meaning: ServiceMeaning, service: s
 
 function portsAskedFor<Port extends { readonly name: string; readonly protocol: string }>(
   ports: readonly Port[],
-  meaning: ServiceMeaning,
+  meaning: Extract<Meaning, { kind: 'port' }>,
 ): readonly Port[] {
-  if (meaning.kind !== 'port') return ports;
   return ports.filter(({ name, protocol }) => name === meaning.port && protocol === meaning.protocol);
 }
 

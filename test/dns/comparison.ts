@@ -15,6 +15,11 @@ spec: { clusterIP: 10.96.7.2, type: NodePort, ports: [{ port: 80 }, ] }
 ---
 apiVersion: v1
 kind: Service
+metadata: { name: sctp, namespace: demo }
+spec: { clusterIP: 10.96.7.3, ports: [{ name: signal, port: 80, protocol: SCTP }] }
+---
+apiVersion: v1
+kind: Service
 metadata: { name: pods, namespace: demo }
 spec: { clusterIP: None, ports: [{ name: http, port: 80 }, { name: peer, port: 81 }] }
 ---
@@ -106,6 +111,7 @@ const KNOWN = [
   'web',
   'Web',
   'plain',
+  'sctp',
   'pods',
   'portless',
   'nobody',
@@ -123,6 +129,7 @@ const KNOWN = [
   '_dns._udp.web',
   '_http._udp.web',
   '_none._tcp.web',
+  '_signal._tcp.sctp',
   '_http._tcp.pods',
   '_peer._tcp.pods',
   '_http._tcp.nobody',

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { addressAnswer, rcodeAnswer } from '../../../test/dns/name-server.ts';
+import { addressAnswer, questionEnd, rcodeAnswer } from '../../../test/dns/name-server.ts';
 import { addressesIn, queryFor } from '../alias.ts';
 import { DnsCounters } from '../counters.ts';
 import { QueryReader } from '../query.ts';
@@ -59,6 +59,25 @@ test('that nothing is there lives as long as the zone says, or not at all', (t) 
   t.is(lifetimeOf(negative(query, 10, 20, 0))?.seconds, 10, 'no data');
   t.is(lifetimeOf(rcodeAnswer(Buffer.from(query.data), 3)), undefined);
   t.is(lifetimeOf(rcodeAnswer(Buffer.from(query.data), 0)), undefined);
+});
+
+test('an alias that leads to nothing of what was asked lives as long as the zone says, or not at all', (t) => {
+  const query = queryOf('alias', 'example', 'com');
+  // A CNAME record at the question's name, of the root.
+  const alias = Buffer.from([0xc0, 12, 0, 5, 0, 1, 0, 0, 2, 0, 0, 1, 0]);
+  const aliased = (answer: Buffer, asked = 1) => {
+    const end = questionEnd(answer);
+    const whole = Buffer.concat([answer.subarray(0, end), alias, answer.subarray(end)]);
+    whole.writeUInt16BE(answer.readUInt16BE(6) + 1, 6);
+    whole.writeUInt16BE(asked, end - 4);
+    return whole;
+  };
+  const bare = rcodeAnswer(Buffer.from(query.data), 0);
+  t.is(lifetimeOf(aliased(bare)), undefined);
+  t.is(lifetimeOf(aliased(negative(query, 300, 20, 0)))?.seconds, 20);
+  t.is(lifetimeOf(aliased(positive(query, 60)))?.seconds, 60, 'it leads there');
+  t.is(lifetimeOf(aliased(bare, 5))?.seconds, 512, 'it is what was asked for');
+  t.is(lifetimeOf(aliased(bare, 255))?.seconds, 512, 'any will do');
 });
 
 test('errors, what was cut, what lives no time, and what cannot be read are not kept', (t) => {

@@ -16,6 +16,8 @@ export interface Ttl {
 const LONGEST_SECONDS = 86_400;
 /** A time to live with the highest bit set counts as none (RFC 2181, 8). */
 const HIGHEST_TTL = 0x7fff_ffff;
+/** The type that asks for all types. */
+const ANY = 255;
 
 /**
  * How long this answer to one question lives; undefined where it must not be kept: errors, what was cut, what cannot
@@ -25,13 +27,19 @@ export function lifetimeOf(answer: Uint8Array): Lifetime | undefined {
   const rcode = uint16(answer, 2) & FLAG.RCODE;
   const records = isWhole(answer) ? readRecords(answer) : undefined;
   if (records === undefined || (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN)) return undefined;
-  const isNegative = rcode === RCODE.NXDOMAIN || uint16(answer, 6) === 0;
+  const isNegative = rcode === RCODE.NXDOMAIN || !hasAsked(answer, records);
   const soa = records.find(({ section, type }) => section === 1 && type === TYPE.SOA);
   if (isNegative && soa === undefined) return undefined;
   const own = records.filter(({ section }) => section < 2).map(({ ttl }) => ttl.seconds);
   const minimum = soa === undefined ? [] : [uint32(answer, soa.end - 4)];
   const seconds = Math.min(LONGEST_SECONDS, ...own, ...minimum);
   return seconds <= 0 ? undefined : { seconds, ttls: records.map(({ ttl }) => ttl) };
+}
+
+/** Aliases that lead to nothing of what was asked say that nothing is there (RFC 2308, 2.2). */
+function hasAsked(answer: Uint8Array, records: readonly PlacedRecord[]): boolean {
+  const asked = uint16(answer, skipName(answer, HEADER_BYTES, { end: answer.length, mayPoint: false }));
+  return records.some(({ section, type }) => section === 0 && (asked === ANY || type === asked));
 }
 
 function isWhole(answer: Uint8Array): boolean {
