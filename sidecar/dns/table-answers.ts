@@ -1,15 +1,18 @@
 import { answer, type Answer, type Knowledge, TABLE_TTL } from './answer.ts';
 import type { Count, DnsCounters } from './counters.ts';
 import { lowerCase, readLabels } from './name.ts';
-import { LONGEST_MESSAGE, RCODE } from './protocol.ts';
-import { EDNS, OPT_BYTES, type QueryReader } from './query.ts';
+import { FLAG, HEADER_BYTES, LONGEST_MESSAGE, RCODE, setUint16, uint16 } from './protocol.ts';
+import { type Edns, EDNS, OPT_BYTES, type QueryReader } from './query.ts';
 import type { ResourceRecord } from './record.ts';
 import { type AskedQuestion, type AnswerWriter, type Reply, withOpt } from './writer.ts';
 
 /** Whoever asks for names at random must not fill the memory with them. */
 const MOST_QUESTIONS = 8192;
-/** Answers that come in this many orders serve everybody about alike. */
-const MOST_ORDERS = 8;
+
+/** Of an address record whose name is a pointer to the question's: the rest of it, before the address, is 10 bytes. */
+const RECORD_BYTES = { A: 2 + 10 + 4, AAAA: 2 + 10 + 16 } as const;
+/** The record that goes from the first place to the last. */
+const moved = new Uint8Array(RECORD_BYTES.AAAA);
 
 /** What the table says, and a number that changes with how far it can be relied on. */
 export interface KnowledgeSource {
@@ -24,15 +27,25 @@ export type TableAnswer =
   | { readonly kind: 'answer'; readonly prepared: PreparedAnswer }
   | Extract<Answer, { kind: 'alias' | 'load' | 'forward' }>;
 
-/** Answers that are ready to be sent once they are addressed to somebody. */
+/**
+ * Answers that are ready to be sent once they are addressed to somebody. Many programs take the first address only:
+ * each time another is the first, until all that fit into a message have been. Other records stay in their order.
+ */
 export class PreparedAnswer {
   readonly count: Count;
   readonly #question: AskedQuestion;
   readonly #reply: Reply;
   readonly #writer: AnswerWriter;
-  /** By EDNS, in each of their orders. */
-  readonly #ready: Uint8Array[][] = [[], [], []];
-  #turn = 0;
+  /** Where the first address record is, and how long each is; 0 where none has to move. */
+  readonly #recordsAt: number;
+  readonly #recordBytes: number;
+  /** By EDNS. */
+  readonly #whole: (Uint8Array | undefined)[] = [undefined, undefined, undefined];
+  /**
+   * The same, for those who get a part. They ask again by TCP: if both took turns with one message, of an even number
+   * of addresses every other one would never come first.
+   */
+  readonly #toBeCut: (Uint8Array | undefined)[] = [undefined, undefined, undefined];
 
   constructor(
     question: AskedQuestion,
@@ -42,34 +55,57 @@ export class PreparedAnswer {
     this.#question = question;
     this.#reply = reply;
     this.#writer = writer;
+    this.#recordsAt = HEADER_BYTES + question.bytes.length;
+    this.#recordBytes = bytesOfEach(reply.answers);
     this.count = count;
   }
 
   /** To be addressed and sent at once: the same bytes serve the next asker. */
   bytesFor({ edns }: QueryReader, limit: number): Uint8Array {
-    const ready = this.#ready[edns] ?? [];
-    if (ready.length === 0)
-      ready.push(...this.#orders().map((reply) => this.#write(reply, edns, LONGEST_MESSAGE)));
-    this.#turn = this.#turn + 1 < ready.length ? this.#turn + 1 : 0;
-    const bytes = ready[this.#turn];
-    if (bytes !== undefined && bytes.length <= limit) return bytes;
-    return this.#write(this.#reply, edns, limit);
+    const whole = (this.#whole[edns] ??= this.#write(edns, LONGEST_MESSAGE));
+    if (whole.length <= limit) return this.#turn(whole);
+    if (this.#recordBytes === 0) return this.#write(edns, limit);
+    const toBeCut = (this.#toBeCut[edns] ??= whole.slice());
+    return this.#cut(this.#turn(toBeCut), edns, limit);
   }
 
-  #write(reply: Reply, edns: QueryReader['edns'], limit: number): Uint8Array {
-    const room = limit - (edns === EDNS.NONE ? 0 : OPT_BYTES);
-    return withOpt(this.#writer.write(this.#question, reply, room), edns);
+  #write(edns: Edns, limit: number): Uint8Array {
+    return withOpt(this.#writer.write(this.#question, this.#reply, limit - optBytes(edns)), edns);
   }
 
-  /** Many programs take the first address only: another is the first each time. */
-  #orders(): readonly Reply[] {
-    const { answers } = this.#reply;
-    const orders = Math.max(1, Math.min(answers.length, MOST_ORDERS));
-    return Array.from({ length: orders }, (_, order) => {
-      const first = Math.floor((order * answers.length) / orders);
-      return { ...this.#reply, answers: [...answers.slice(first), ...answers.slice(0, first)] };
-    });
+  /** The same message, with the first address at the end of the others. */
+  #turn(message: Uint8Array): Uint8Array {
+    const first = this.#recordsAt;
+    const bytes = this.#recordBytes;
+    if (bytes === 0) return message;
+    const last = first + (uint16(message, 6) - 1) * bytes;
+    for (let at = 0; at < bytes; at++) moved[at] = message[first + at] ?? 0;
+    message.copyWithin(first, first + bytes, last + bytes);
+    for (let at = 0; at < bytes; at++) message[last + at] = moved[at] ?? 0;
+    return message;
   }
+
+  /** A copy with as many addresses as fit, which says that there are more. */
+  #cut(message: Uint8Array, edns: Edns, limit: number): Uint8Array {
+    const room = limit - optBytes(edns) - this.#recordsAt;
+    const fitting = Math.max(0, Math.floor(room / this.#recordBytes));
+    const cut = message.slice(0, this.#recordsAt + fitting * this.#recordBytes);
+    setUint16(cut, 2, uint16(cut, 2) | FLAG.TRUNCATED);
+    setUint16(cut, 6, fitting);
+    // The OPT is behind what was cut off, and comes back.
+    setUint16(cut, 10, 0);
+    return withOpt(cut, edns);
+  }
+}
+
+/** Of address records, which alone take turns. */
+function bytesOfEach(answers: readonly ResourceRecord[]): number {
+  const type = answers[0]?.type;
+  return answers.length > 1 && (type === 'A' || type === 'AAAA') ? RECORD_BYTES[type] : 0;
+}
+
+function optBytes(edns: Edns): number {
+  return edns === EDNS.NONE ? 0 : OPT_BYTES;
 }
 
 interface Remembered {
