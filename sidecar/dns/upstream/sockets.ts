@@ -45,14 +45,9 @@ export class ServerSockets {
 
   /** Sends it, and waits for the answer until that is called off. An errno's name where there is no socket. */
   send(outgoing: Outgoing): Cancel | string {
-    const index = this.#random() % SOCKETS;
-    const socket = this.#sockets[index] ?? this.#open(index);
+    const socket = this.#socketAt(this.#random() % SOCKETS);
     if (typeof socket === 'string') return socket;
     const id = socket.add(outgoing, this.#random);
-    if (socket.isWornOut) {
-      this.#sockets[index] = undefined;
-      socket.retire();
-    }
     return () => socket.forget(id, outgoing);
   }
 
@@ -61,8 +56,26 @@ export class ServerSockets {
     this.#sockets.fill(undefined);
   }
 
+  #socketAt(index: number): PendingSocket | string {
+    const socket = this.#sockets[index];
+    if (socket !== undefined && !socket.isWornOut) return socket;
+    this.#retire(index);
+    return this.#open(index);
+  }
+
+  #retire(index: number): void {
+    const socket = this.#sockets[index];
+    this.#sockets[index] = undefined;
+    socket?.retire();
+  }
+
+  /** They are bound to an address that this machine may have no longer. */
+  #retireAll(): void {
+    for (let index = 0; index < SOCKETS; index++) this.#retire(index);
+  }
+
   #open(index: number): PendingSocket | string {
-    const opened = new PendingSocket(this.#mismatched);
+    const opened = new PendingSocket({ mismatched: this.#mismatched, stuck: () => this.#retireAll() });
     const result = this.#udp.connect(this.#address, opened);
     if (!result.ok) return result.code;
     opened.socket = result.socket;
@@ -76,11 +89,14 @@ class PendingSocket {
   socket: DatagramSocket | undefined;
   readonly #pending = new Map<number, Outgoing>();
   readonly #mismatched: () => void;
+  readonly #stuck: () => void;
   #sent = 0;
   #isRetired = false;
 
-  constructor(mismatched: () => void) {
+  /** `stuck`: it could not send, for whatever reason but that nobody listens there. */
+  constructor({ mismatched, stuck }: { readonly mismatched: () => void; readonly stuck: () => void }) {
     this.#mismatched = mismatched;
+    this.#stuck = stuck;
   }
 
   get isWornOut(): boolean {
@@ -126,6 +142,7 @@ class PendingSocket {
   failed(code: string): void {
     const all = [...this.#pending.values()];
     this.#pending.clear();
+    if (code !== 'ECONNREFUSED') this.#stuck();
     for (const outgoing of all) outgoing.failed(code);
     this.#closeWhenDone();
   }
