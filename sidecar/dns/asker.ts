@@ -23,6 +23,8 @@ export interface Asker {
    * `isLast`: nothing more follows to this question.
    */
   reply(answer: Uint8Array, count: Count | undefined, isLast: boolean): void;
+  /** Nothing more follows, and no reply was the last: of a zone, nobody knows before its server is done. */
+  ended(): void;
 }
 
 /** The answer as far as it may be for this asker: where it is too long, only that it is (RFC 2181, 9). */

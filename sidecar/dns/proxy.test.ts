@@ -32,6 +32,11 @@ async function exchange(port: number, bytes: Uint8Array): Promise<Buffer> {
   return answer;
 }
 
+/** As it is by TCP. */
+function framed(query: Uint8Array): Buffer {
+  return Buffer.from([0, query.length, ...query]);
+}
+
 test('the table answers, by UDP and TCP, as the name was written', async (t) => {
   const { port, servers } = await start(t, answering);
   for (const transport of ['+notcp', '+tcp']) {
@@ -167,8 +172,45 @@ test('a server that is away costs a second, a refusal nothing, and then another 
   t.is(servers[0]?.asked.length, 1);
 });
 
+test('a server that takes longer than it may is heard all the same', async (t) => {
+  const { port, servers, proxy } = await start(t, silent);
+  const again = Promise.withResolvers<void>();
+  const [server] = servers;
+  if (server !== undefined) {
+    server.behave = async (query) => {
+      if (server.asked.length > 1) again.resolve();
+      await again.promise;
+      return server.asked[0] === query ? answering(query, 'udp') : [];
+    };
+  }
+  t.deepEqual((await dig(port, 'www.example.com')).answer, ['www.example.com. A 192.0.2.1']);
+  t.is(proxy.counters.retries, 1);
+  t.is(proxy.counters.mismatched, 0);
+});
+
+test('a refusal that comes late is none where another is asked', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const refused = Promise.withResolvers<void>();
+  const { port, proxy } = await start(
+    t,
+    async (query) => {
+      await asked.promise;
+      setImmediate(refused.resolve);
+      return [rcodeAnswer(query, 5)];
+    },
+    async (query) => {
+      asked.resolve();
+      await refused.promise;
+      await delay(50);
+      return answering(query, 'udp');
+    },
+  );
+  t.is((await dig(port, 'www.example.com')).status, 'NOERROR');
+  t.is(proxy.counters.retries, 1);
+});
+
 test('where nobody answers, an old answer is better than none', async (t) => {
-  const { port, servers } = await start(t, (query) => [addressAnswer(query, { ttl: 1 })]);
+  const { port, servers, proxy } = await start(t, (query) => [addressAnswer(query, { ttl: 1 })]);
   const ask = () => dig(port, '+nocookie', 'www.example.com');
   t.is((await ask()).status, 'NOERROR');
   await delay(1_100);
@@ -177,6 +219,9 @@ test('where nobody answers, an old answer is better than none', async (t) => {
   const stale = await ask();
   t.deepEqual([stale.status, ...stale.ttls], ['NOERROR', 30]);
   t.is((await dig(port, '+nocookie', '+time=8', 'never.example.com')).status, 'SERVFAIL');
+  const { retries } = proxy.counters;
+  t.deepEqual([(await ask()).ttls, (await ask()).ttls], [[30], [30]], 'for whoever asks');
+  t.is(proxy.counters.retries, retries, 'at once');
 });
 
 test('forged answers are not taken', async (t) => {
@@ -214,13 +259,32 @@ test('what was cut by the server is asked for by TCP', async (t) => {
 test('a zone is transferred in as many messages as it takes', async (t) => {
   const { port } = await start(t, (query) => [1, 2, 3].map((count) => addressAnswer(query, { count })));
   const socket = connect(port, '127.0.0.1');
-  const query = queryFor(['example', 'com'], 252);
-  socket.write(Buffer.from([0, query.length, ...query]));
+  const query = framed(queryFor(['example', 'com'], 252));
+  socket.write(query);
   const received: Buffer[] = [];
-  const expected = [1, 2, 3].reduce((sum, count) => sum + 2 + query.length + 16 * count, 0);
+  const expected = [1, 2, 3].reduce((sum, count) => sum + query.length + 16 * count, 0);
   socket.on('data', (chunk: Buffer) => received.push(chunk));
   while (Buffer.concat(received).length < expected) await delay(5);
   t.is(Buffer.concat(received).length, expected);
+  socket.destroy();
+});
+
+test('zones that were transferred keep nobody from asking for more', async (t) => {
+  const { port, servers } = await start(t, answering);
+  const socket = connect(port, '127.0.0.1');
+  const zone = framed(queryFor(['example', 'com'], 252));
+  const address = framed(queryFor(['example', 'com'], 1));
+  const received: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => received.push(chunk));
+  const answers = async (count: number) => {
+    const bytes = count * (zone.length + 16);
+    while (Buffer.concat(received).length < bytes) await delay(5);
+    t.is(Buffer.concat(received).length, bytes);
+  };
+  socket.write(Buffer.concat([...Array.from({ length: 16 }, () => zone), address]));
+  await answers(16);
+  servers[0]?.endConnections();
+  await answers(17);
   socket.destroy();
 });
 
@@ -249,12 +313,11 @@ test('what does not exist is left to others while no control plane answers', asy
 
 test('a client that asks and never reads is not read either', async (t) => {
   const { port, proxy } = await start(t, answering);
-  const query = queryFor(['many', 'demo', 'svc', 'cluster', 'local'], 1);
-  const framed = Buffer.from([0, query.length, ...query]);
+  const query = framed(queryFor(['many', 'demo', 'svc', 'cluster', 'local'], 1));
   const socket = connect(port, '127.0.0.1').pause();
   socket.on('error', () => {});
   // 160 MB of answers, if they were made.
-  socket.write(Buffer.concat(Array.from({ length: 50_000 }, () => framed)));
+  socket.write(Buffer.concat(Array.from({ length: 50_000 }, () => query)));
   const answered = () => [...proxy.counters.requests].reduce((sum, { value }) => sum + value, 0);
   let before = -1;
   while (answered() === 0 || answered() !== before) {
@@ -270,27 +333,25 @@ test('without any DNS server to ask, names of others are refused, however many',
   const { port } = await start(t);
   t.is((await dig(port, 'www.example.com')).status, 'SERVFAIL');
   const socket = connect(port, '127.0.0.1');
-  const query = queryFor(['a'], 1);
-  const framed = Buffer.from([0, query.length, ...query]);
+  const query = framed(queryFor(['a'], 1));
   const answers: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => answers.push(chunk));
-  socket.end(Buffer.concat(Array.from({ length: 20_000 }, () => framed)));
+  socket.end(Buffer.concat(Array.from({ length: 20_000 }, () => query)));
   await once(socket, 'close');
-  t.is(Buffer.concat(answers).length, 20_000 * framed.length);
+  t.is(Buffer.concat(answers).length, 20_000 * query.length);
 });
 
 test('many questions on one connection, in pieces, are all answered; then it ends', async (t) => {
   const { port } = await start(t, answering);
   const socket = connect(port, '127.0.0.1');
-  const query = queryFor(['hello', 'demo', 'svc', 'cluster', 'local'], 1);
-  const framed = Buffer.from([0, query.length, ...query]);
-  const all = Buffer.concat(Array.from({ length: 200 }, () => framed));
+  const query = framed(queryFor(['hello', 'demo', 'svc', 'cluster', 'local'], 1));
+  const all = Buffer.concat(Array.from({ length: 200 }, () => query));
   const answers: Buffer[] = [];
   socket.on('data', (chunk: Buffer) => answers.push(chunk));
   for (let at = 0; at < all.length; at += 7_001) socket.write(all.subarray(at, at + 7_001));
   socket.end();
   await once(socket, 'close');
-  t.is(Buffer.concat(answers).length, 200 * (framed.length + 16));
+  t.is(Buffer.concat(answers).length, 200 * (query.length + 16));
 });
 
 test('nothing that is sent there does harm', async (t) => {

@@ -160,6 +160,7 @@ export class Resolver {
       aliases: aliases + 1,
       isWaiting: true,
       reply: (answer) => resolve(answer.slice()),
+      ended: () => {},
     });
     return promise;
   }

@@ -155,6 +155,7 @@ class Connection {
         this.#reply(answer, count, sinceMs);
         if (isLast) this.#answered();
       },
+      ended: () => this.#answered(),
     };
   }
 

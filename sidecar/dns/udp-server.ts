@@ -59,6 +59,7 @@ export class UdpServer implements DatagramReceiver {
         this.#counters.times.observe((performance.now() - sinceMs) / 1000, 1);
         socket.send(answer, peer);
       },
+      ended: () => {},
     };
   }
 }

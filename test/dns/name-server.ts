@@ -1,9 +1,12 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket as Connection } from 'node:net';
 
-/** What a query is answered with; undefined: nothing at all. */
-export type Behaviour = (query: Buffer, transport: 'udp' | 'tcp') => readonly Buffer[];
+/** What a query is answered with, at once or later. */
+export type Behaviour = (
+  query: Buffer,
+  transport: 'udp' | 'tcp',
+) => readonly Buffer[] | Promise<readonly Buffer[]>;
 
 /** A DNS server, by UDP and TCP on one port, that does as it is told. */
 export class NameServer {
@@ -11,6 +14,7 @@ export class NameServer {
   behave: Behaviour;
   readonly #udp: Socket;
   readonly #tcp: Server;
+  readonly #connections = new Set<Connection>();
   #isClosed = false;
 
   private constructor(udp: Socket, tcp: Server, behave: Behaviour) {
@@ -23,19 +27,18 @@ export class NameServer {
     const { udp, tcp } = await bothOnOnePort();
     const server = new NameServer(udp, tcp, behave);
     udp.on('message', (query, from) => {
-      server.asked.push(query);
-      for (const answer of server.behave(query, 'udp')) udp.send(answer, from.port, from.address);
+      void server.#answer(query, 'udp', (answer) => udp.send(answer, from.port, from.address));
     });
     tcp.on('connection', (socket) => {
+      server.#connections.add(socket);
+      socket.on('close', () => server.#connections.delete(socket));
       socket.on('error', () => socket.destroy());
       socket.on('data', (chunk: Buffer) => {
-        const query = chunk.subarray(2);
-        server.asked.push(query);
-        for (const answer of server.behave(query, 'tcp')) {
+        void server.#answer(chunk.subarray(2), 'tcp', (answer) => {
           const length = Buffer.alloc(2);
           length.writeUInt16BE(answer.length);
           socket.write(Buffer.concat([length, answer]));
-        }
+        });
       });
     });
     return server;
@@ -44,6 +47,11 @@ export class NameServer {
   get address() {
     const { address, port } = this.#udp.address();
     return { address, port };
+  }
+
+  /** Nothing follows on any of them. */
+  endConnections(): void {
+    for (const socket of this.#connections) socket.end();
   }
 
   /** Connections are refused from now on; by UDP it goes on. */
@@ -57,6 +65,12 @@ export class NameServer {
     this.#isClosed = true;
     this.#udp.close();
     this.#tcp.close();
+  }
+
+  async #answer(query: Buffer, transport: 'udp' | 'tcp', send: (answer: Buffer) => void): Promise<void> {
+    this.asked.push(query);
+    const answers = await this.behave(query, transport);
+    if (!this.#isClosed) for (const answer of answers) send(answer);
   }
 }
 

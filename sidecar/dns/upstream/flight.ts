@@ -1,57 +1,88 @@
 import type { Asker } from '../asker.ts';
-import { CLASS_IN, FLAG, HEADER_BYTES, RCODE, TYPE, uint16 } from '../protocol.ts';
+import { CLASS_IN, FLAG, RCODE, TYPE, uint16 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import type { Server } from './servers.ts';
 import type { Cancel, Outgoing } from './sockets.ts';
 
-/** What a flight does with how it goes; one for all. */
-export interface FlightOwner {
-  answered(flight: Flight, answer: Uint8Array): void;
-  failed(flight: Flight): void;
+/** What becomes of attempts; one for all. */
+export interface AttemptOwner {
+  answered(attempt: Attempt, answer: Uint8Array): void;
+  failed(attempt: Attempt): void;
 }
 
 /** One question under way to the servers, for all who asked it meanwhile. */
-export class Flight implements Outgoing {
-  /** A copy: what the first asker asked, byte for byte but for the id. */
-  readonly bytes: Uint8Array;
+export class Flight {
   readonly query: QueryReader;
-  readonly questionEnd: number;
   readonly isQuestion: boolean;
   /** Whether one answer serves all who ask the same. */
   readonly isShared: boolean;
   readonly askers: Asker[] = [];
-  readonly asked: Server[] = [];
-  attemptMs = 0;
-  cancel: Cancel | undefined;
-  readonly #owner: FlightOwner;
+  /** All are waited for until one is answered: a slow server's answer is as good as a quick one's. */
+  readonly attempts: Attempt[] = [];
 
-  constructor(query: QueryReader, isQuestion: boolean, owner: FlightOwner) {
+  constructor(query: QueryReader, isQuestion: boolean) {
     this.query = query;
-    this.bytes = query.data.slice(query.start, query.end);
     this.isQuestion = isQuestion;
     this.isShared = isQuestion && isShared(query);
-    this.questionEnd = isQuestion ? HEADER_BYTES + query.questionEnd - query.nameStart : 0;
+  }
+
+  get latest(): Attempt | undefined {
+    return this.attempts.at(-1);
+  }
+
+  get asked(): readonly Server[] {
+    return this.attempts.map(({ server }) => server);
+  }
+
+  /** No longer waits for any server. */
+  giveUp(): void {
+    for (const attempt of this.attempts) attempt.giveUp();
+  }
+}
+
+/** A flight's question as it was put to one server, once. */
+export class Attempt implements Outgoing {
+  readonly flight: Flight;
+  readonly server: Server;
+  readonly sinceMs: number;
+  /** What the first asker asked, byte for byte but for the id, which is another each time: a copy of its own. */
+  readonly bytes: Uint8Array;
+  readonly #owner: AttemptOwner;
+  #cancel: Cancel | undefined;
+
+  constructor(flight: Flight, server: Server, { sinceMs, owner }: { sinceMs: number; owner: AttemptOwner }) {
+    const { data, start, end } = flight.query;
+    this.flight = flight;
+    this.server = server;
+    this.sinceMs = sinceMs;
+    this.bytes = data.slice(start, end);
     this.#owner = owner;
   }
 
-  get server(): Server | undefined {
-    return this.asked.at(-1);
+  get questionEnd(): number {
+    const { isQuestion, query } = this.flight;
+    return isQuestion ? query.questionEnd - query.start : 0;
+  }
+
+  send(): void {
+    const sent = this.server.sockets.send(this);
+    if (typeof sent === 'string') this.failed(sent);
+    else this.#cancel = sent;
   }
 
   answered(answer: Uint8Array): void {
-    this.cancel = undefined;
+    this.#cancel = undefined;
     this.#owner.answered(this, answer);
   }
 
   failed(_code: string): void {
-    this.cancel = undefined;
+    this.#cancel = undefined;
     this.#owner.failed(this);
   }
 
-  /** No longer waits for the server that was asked last. */
   giveUp(): void {
-    this.cancel?.();
-    this.cancel = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 }
 

@@ -1,7 +1,6 @@
 import { connect } from 'node:net';
 import type { SocketAddress } from '../../forward/socket-address.ts';
 import type { Asker } from '../asker.ts';
-import { HEADER_BYTES } from '../protocol.ts';
 import { answers } from './sockets.ts';
 import { MessageSplitter, withLength } from '../message-splitter.ts';
 
@@ -27,7 +26,7 @@ export function askByStream(
   socket.on('connect', () => socket.write(withLength(query)));
   socket.on('data', (chunk: Buffer) => {
     splitter.add(chunk);
-    for (let next = splitter.next(); next !== undefined; next = splitter.next()) {
+    for (let next = splitter.next(); next !== undefined && !socket.destroyed; next = splitter.next()) {
       timer.refresh();
       receiver.message(next);
     }
@@ -45,6 +44,6 @@ export function askByStream(
 /** Whether this is an answer; of a zone's messages only the first has to repeat the question (RFC 5936, 2.2.1). */
 export function isAnswerTo({ query, isQuestion }: Asker, message: Uint8Array, isFirst: boolean): boolean {
   const hasQuestion = isQuestion && isFirst;
-  const questionEnd = hasQuestion ? HEADER_BYTES + query.questionEnd - query.nameStart : 0;
+  const questionEnd = hasQuestion ? query.questionEnd - query.start : 0;
   return answers(message, { bytes: query.data.subarray(query.start, query.end), questionEnd });
 }

@@ -1,0 +1,55 @@
+import { type Asker, within } from '../asker.ts';
+import type { Count, DnsCounters } from '../counters.ts';
+import { FLAG, RCODE, uint16 } from '../protocol.ts';
+import { addressTo, emptyAnswer } from '../writer.ts';
+import type { AnswerCache } from './cache.ts';
+
+/** What askers are answered for whom no server has an answer. */
+export class Replies {
+  readonly #cache: AnswerCache;
+  readonly #counters: DnsCounters;
+
+  constructor({ cache, counters }: { readonly cache: AnswerCache; readonly counters: DnsCounters }) {
+    this.#cache = cache;
+    this.#counters = counters;
+  }
+
+  /** With what is past its time (RFC 8767). Whether there was something. */
+  stale(askers: readonly Asker[]): boolean {
+    const [first] = askers;
+    if (first === undefined || this.#cache.findStale(first.query) === undefined) return false;
+    for (const asker of askers) {
+      const stale = this.#cache.findStale(asker.query);
+      if (stale !== undefined) reply(asker, stale.bytes, stale.count);
+    }
+    return true;
+  }
+
+  refuse(asker: Asker): void {
+    this.#counters.refused++;
+    this.fail(asker);
+  }
+
+  fail(asker: Asker): void {
+    const { query, isQuestion } = asker;
+    const count = this.#counters.of(typeOf(asker), 'sidecar', RCODE.SERVFAIL);
+    asker.reply(emptyAnswer(query, RCODE.SERVFAIL, isQuestion), count, true);
+  }
+}
+
+/** A server's answer. */
+export function reply(asker: Asker, answer: Uint8Array, count: Count): void {
+  const { query, isQuestion } = asker;
+  const repeatsQuestion = isQuestion && uint16(answer, 4) === 1;
+  if (repeatsQuestion) addressTo(answer, query);
+  else answer.set(query.data.subarray(query.start, query.start + 2));
+  asker.reply(repeatsQuestion ? within(answer, asker) : answer, count, true);
+}
+
+export function typeOf({ query, isQuestion }: Pick<Asker, 'query' | 'isQuestion'>): number {
+  return isQuestion ? query.type : 0;
+}
+
+export function rcodeOf(answer: Uint8Array): number {
+  return uint16(answer, 2) & FLAG.RCODE;
+}
