@@ -2,24 +2,44 @@ import { LONGEST_MESSAGE } from './protocol.ts';
 
 /** Cuts a stream into messages, each of which has its length before it (RFC 1035, 4.2.2). */
 export class MessageSplitter {
+  /** With room for more at its end: whoever sends bytes one by one must not have all copied for each. */
   #bytes: Buffer = Buffer.alloc(0);
+  #start = 0;
+  #end = 0;
 
   /** Of what has come and was not taken. */
   get length(): number {
-    return this.#bytes.length;
+    return this.#end - this.#start;
   }
 
   add(chunk: Buffer): void {
-    this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
+    if (this.length === 0) return this.#begin(chunk);
+    if (this.#end + chunk.length > this.#bytes.length) this.#makeRoom(chunk.length);
+    chunk.copy(this.#bytes, this.#end);
+    this.#end += chunk.length;
   }
 
   /** The next whole message, if it is here. The bytes are whoever's who takes them. */
   next(): Uint8Array | undefined {
-    const bytes = this.#bytes;
-    const end = bytes.length < 2 ? Infinity : 2 + bytes.readUInt16BE(0);
-    if (bytes.length < end) return undefined;
-    this.#bytes = bytes.subarray(end);
-    return bytes.subarray(2, end);
+    if (this.length < 2) return undefined;
+    const end = this.#start + 2 + this.#bytes.readUInt16BE(this.#start);
+    if (this.#end < end) return undefined;
+    const message = this.#bytes.subarray(this.#start + 2, end);
+    this.#start = end;
+    return message;
+  }
+
+  #begin(chunk: Buffer): void {
+    this.#bytes = chunk;
+    this.#start = 0;
+    this.#end = chunk.length;
+  }
+
+  #makeRoom(length: number): void {
+    const grown = Buffer.allocUnsafe(2 * (this.length + length));
+    this.#end = this.#bytes.copy(grown, 0, this.#start, this.#end);
+    this.#bytes = grown;
+    this.#start = 0;
   }
 }
 
