@@ -37,6 +37,8 @@ export interface DeliveryOptions {
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #retries = new RetryBudget(performance.now());
+  /** Of which the balancer remembers something. */
+  readonly #balanced = new Set<string>();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -88,6 +90,7 @@ export class Delivery {
     if (message.hops >= MOST_HOPS) return failed('too-many-hops', tooManyHops(message));
     counters.forwarded++;
     this.#retries.deposit();
+    this.#remember(group.service.key);
     const line = Buffer.from(forwardedLine(message, from));
     const limitMs = deliveryTimeoutMs + MORE_EACH_HOP_MS * (MOST_HOPS - message.hops);
     const deadlineMs = performance.now() + limitMs;
@@ -106,6 +109,17 @@ export class Delivery {
       exclude.add(candidate.id);
     }
     return failed('unreachable', `${why}: the message was not delivered.`);
+  }
+
+  /** Those that are gone from the table are forgotten when one comes that is new. */
+  #remember(service: string): void {
+    if (this.#balanced.has(service)) return;
+    const { balancer, directory } = this.#options;
+    const { services } = directory.table;
+    for (const one of this.#balanced) {
+      if (!services.has(one) && balancer.forget(one, performance.now())) this.#balanced.delete(one);
+    }
+    this.#balanced.add(service);
   }
 
   /** What is given away when its time is over would be written and given up at once: nobody would know. */

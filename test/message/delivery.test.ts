@@ -236,6 +236,21 @@ test('a message for another Service goes through the mesh to a sidecar that serv
   t.true(sidecar.peers.openConnections <= 2);
 });
 
+test('a Service that is gone is forgotten', async (t) => {
+  const port = await sharedPort();
+  let table = tableOf(...serviceAt('gone', [B]));
+  const sidecar = startSidecar(t, { table: () => table, address: A, port });
+  const other = tableOf(...serviceAt('gone', [B]), ...serviceAt('new', [B]));
+  startSidecar(t, { table: () => other, address: B, port });
+  const one = sidecar.client();
+  const remembered = (name: string) => [...sidecar.balancer.loads(`demo/${name}`)].length;
+  t.is(textOf(await one.ask(request('1', 'gone.demo'))), '1');
+  t.is(remembered('gone'), 1);
+  table = tableOf(...serviceAt('new', [B]));
+  t.is(textOf(await one.ask(request('2', 'new.demo'))), '2');
+  t.deepEqual([remembered('gone'), remembered('new')], [0, 1]);
+});
+
 test('what another sidecar has to tell of a failure reaches the sender as it is', async (t) => {
   const port = await sharedPort();
   const workload = await startWorkload(t, (_body, response) => response.writeHead(500).end());

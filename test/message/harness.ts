@@ -212,12 +212,14 @@ export interface SidecarSetup extends ApiSetup {
 
 export interface RunningSidecar extends RunningApi {
   readonly peers: Peers;
+  readonly balancer: Balancer;
 }
 
 /** Forwards and delivers as the real one. */
 export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningSidecar {
   const { table, address, port, taker = ECHO, limits = {} } = setup;
   const peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs: limits.connectTimeoutMs ?? 1_000 });
+  const balancer = new Balancer({ random: Math.random });
   const counters = new MessageCounters();
   const delivery = new Delivery({
     directory: {
@@ -229,7 +231,7 @@ export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningS
     locator: new Locator(port),
     ownAddresses: () => new Set([address]),
     taker,
-    balancer: new Balancer({ random: Math.random }),
+    balancer,
     peers,
     counters,
     log: logInto([]),
@@ -246,7 +248,7 @@ export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningS
     peers.close();
     if (peers.openConnections > 0) throw new Error('Connections to peers were left open.');
   });
-  return { ...running, peers };
+  return { ...running, peers, balancer };
 }
 
 /** A port that is free on all loopback addresses, for sidecars that must have the same one. */
