@@ -1,12 +1,14 @@
+import type { Logger } from '../../process/log.ts';
+import type { Balancer } from '../balance/balancer.ts';
 import type { PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
 import type { Range } from '../datagram/message-headers.ts';
 import type { DatagramReceiver, Datagrams, DatagramSocket, Peer } from '../datagram/socket.ts';
+import type { Udp } from '../datagram/udp.ts';
 import type { SocketAddress } from '../forward/socket-address.ts';
-import type { Candidate, Decision, Destination, EndpointGroup } from '../services/decision.ts';
+import type { Candidate, Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
 import type { FlowEnding, Loss } from './counters.ts';
 import type { Used } from './flow-table.ts';
-import type { FlowSurroundings } from './forwarder.ts';
 import type { ServiceFlows } from './service-flows.ts';
 import { Waiting } from './waiting.ts';
 
@@ -17,6 +19,18 @@ const NONE: ReadonlySet<string> = new Set();
  * endpoint, and would be the same with another.
  */
 const OF_ONE_DATAGRAM: ReadonlySet<string> = new Set(['EMSGSIZE', 'ENOBUFS', 'ENOMEM']);
+
+/** What all flows share. */
+export interface FlowSurroundings {
+  readonly routes: Routes;
+  readonly balancer: Balancer;
+  readonly udp: Udp;
+  readonly log: Logger;
+  /** Whether that is where this sidecar itself listens: datagrams would go round for ever. */
+  isOwn(candidate: Candidate): boolean;
+  used(flow: Flow, nowMs: number): void;
+  ended(flow: Flow): void;
+}
 
 /** Who sends, and through which listener. */
 export interface FlowOrigin {

@@ -6,22 +6,10 @@ import type { Udp } from '../datagram/udp.ts';
 import { isListenedAt } from '../forward/own-address.ts';
 import type { ListenAddress, SocketAddress } from '../forward/socket-address.ts';
 import type { Candidate, Destination, Routes } from '../services/decision.ts';
-import { Flow } from './flow.ts';
+import { Flow, type FlowSurroundings } from './flow.ts';
 import { FlowTable } from './flow-table.ts';
 import { DEFAULT_FLOW_LIMITS, type FlowLimits } from './limits.ts';
 import { ServiceFlows } from './service-flows.ts';
-
-/** What all flows share. */
-export interface FlowSurroundings {
-  readonly routes: Routes;
-  readonly balancer: Balancer;
-  readonly udp: Udp;
-  readonly log: Logger;
-  /** Whether that is where this sidecar itself listens: datagrams would go round for ever. */
-  isOwn(candidate: Candidate): boolean;
-  used(flow: Flow, nowMs: number): void;
-  ended(flow: Flow): void;
-}
 
 export interface FlowForwarderOptions {
   readonly routes: Routes;

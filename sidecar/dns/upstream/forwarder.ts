@@ -1,11 +1,10 @@
 import type { Asker } from '../asker.ts';
-import type { DnsCounters } from '../counters.ts';
 import type { QueryReader } from '../query.ts';
-import type { AnswerCache, Cached } from './cache.ts';
+import type { Cached } from './cache.ts';
 import { asksTheSame, Attempt, type AttemptOwner, Flight, isRefusal, isShared } from './flight.ts';
 import { rcodeOf, Replies, reply, typeOf } from './replies.ts';
-import type { Servers } from './servers.ts';
 import { StreamForwarder } from './stream-forwarder.ts';
+import type { Surroundings } from './surroundings.ts';
 import { Waiting } from './waiting.ts';
 
 /** How long a server may take before the next is asked, or the same again. */
@@ -19,17 +18,9 @@ const MOST_FLIGHTS = 8_192;
 /** What is asked by UDP and is longer is no query of a resolver. */
 const LONGEST_QUERY = 4_096;
 
-export interface ForwarderOptions {
-  readonly servers: Servers;
-  readonly cache: AnswerCache;
-  readonly counters: DnsCounters;
-  /** Milliseconds that never go back. */
-  readonly now: () => number;
-}
-
 /** Asks servers what the table does not know, and gives on their answers as they are. */
 export class Forwarder implements AttemptOwner {
-  readonly #options: ForwarderOptions;
+  readonly #around: Surroundings;
   /** In the order in which their time is up: all have the same. */
   readonly #flights = new Set<Flight>();
   /** Those whose answer serves whoever asks the same. */
@@ -40,10 +31,10 @@ export class Forwarder implements AttemptOwner {
   #sweep: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(options: ForwarderOptions) {
-    this.#options = options;
-    this.#replies = new Replies(options);
-    this.#streams = new StreamForwarder(options, this.#replies);
+  constructor(around: Surroundings) {
+    this.#around = around;
+    this.#replies = new Replies(around);
+    this.#streams = new StreamForwarder(around, this.#replies);
   }
 
   get flightCount(): number {
@@ -61,13 +52,13 @@ export class Forwarder implements AttemptOwner {
 
   /** From the cache, to be sent at once. */
   cached(query: QueryReader): Cached | undefined {
-    return isShared(query) ? this.#options.cache.find(query) : undefined;
+    return isShared(query) ? this.#around.cache.find(query) : undefined;
   }
 
   /** Asks again, for the cache alone, what is about to expire. */
   prefetch(query: QueryReader): void {
     if (this.#isFull || this.#isClosed || this.#sharedFlight(query) !== undefined) return;
-    this.#options.counters.prefetches++;
+    this.#around.counters.prefetches++;
     this.#launch(query.copy().query, true);
   }
 
@@ -78,14 +69,14 @@ export class Forwarder implements AttemptOwner {
     if (this.#isTooMuch(asker)) return this.#replies.refuse(asker);
     this.#makeRoom();
     const isSharing = isQuestion && isShared(query);
-    const isStale = isSharing && this.#options.servers.areDown && this.#replies.stale([asker]);
+    const isStale = isSharing && this.#around.servers.areDown && this.#replies.stale([asker]);
     const flight = isSharing ? this.#sharedFlight(query) : undefined;
     if (flight === undefined) this.#launch(query, isQuestion, isStale ? undefined : asker);
     else if (!isStale) this.#join(flight, asker);
   }
 
   answered(attempt: Attempt, answer: Uint8Array): void {
-    const { cache, counters } = this.#options;
+    const { cache, counters } = this.#around;
     const { flight, server } = attempt;
     server.answered();
     if (isRefusal(answer)) {
@@ -102,7 +93,7 @@ export class Forwarder implements AttemptOwner {
 
   failed(attempt: Attempt): void {
     const { flight, server } = attempt;
-    server.failed(this.#options.now());
+    server.failed(this.#around.now());
     // Nobody listens there: another is asked at once, the same one when its time is up.
     if (attempt === flight.latest && this.#mayAskAnother(flight)) this.#attempt(flight);
   }
@@ -110,7 +101,7 @@ export class Forwarder implements AttemptOwner {
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#sweep);
-    this.#options.servers.close();
+    this.#around.servers.close();
     this.#streams.close();
     this.#flights.clear();
     this.#shared.clear();
@@ -129,7 +120,7 @@ export class Forwarder implements AttemptOwner {
   #makeRoom(): void {
     for (const flight of this.#flights) {
       if (!this.#isFull) return;
-      this.#options.counters.refused += flight.askers.length;
+      this.#around.counters.refused += flight.askers.length;
       this.#fail(flight);
     }
   }
@@ -141,7 +132,7 @@ export class Forwarder implements AttemptOwner {
 
   /** Whether there is a server that was not asked. */
   #mayAskAnother(flight: Flight): boolean {
-    return this.#options.servers.all.length > flight.attempts.length;
+    return this.#around.servers.all.length > flight.attempts.length;
   }
 
   #join(flight: Flight, asker: Asker): void {
@@ -164,7 +155,7 @@ export class Forwarder implements AttemptOwner {
   }
 
   #attempt(flight: Flight): void {
-    const { servers, now, counters } = this.#options;
+    const { servers, now, counters } = this.#around;
     const sinceMs = now();
     const server = servers.next(flight.asked, sinceMs);
     if (server === undefined || flight.attempts.length >= MOST_ATTEMPTS) return this.#fail(flight);
@@ -178,7 +169,7 @@ export class Forwarder implements AttemptOwner {
   }
 
   #retryOverdue(): void {
-    const { now } = this.#options;
+    const { now } = this.#around;
     const nowMs = now();
     for (const flight of this.#flights) {
       const { latest } = flight;

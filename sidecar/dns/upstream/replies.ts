@@ -3,13 +3,14 @@ import type { Count, DnsCounters } from '../counters.ts';
 import { FLAG, RCODE, uint16 } from '../protocol.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache } from './cache.ts';
+import type { Surroundings } from './surroundings.ts';
 
 /** What askers are answered for whom no server has an answer. */
 export class Replies {
   readonly #cache: AnswerCache;
   readonly #counters: DnsCounters;
 
-  constructor({ cache, counters }: { readonly cache: AnswerCache; readonly counters: DnsCounters }) {
+  constructor({ cache, counters }: Pick<Surroundings, 'cache' | 'counters'>) {
     this.#cache = cache;
     this.#counters = counters;
   }

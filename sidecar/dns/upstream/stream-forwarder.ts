@@ -1,22 +1,22 @@
 import type { Asker } from '../asker.ts';
 import { isShared, isTransfer } from './flight.ts';
-import type { ForwarderOptions } from './forwarder.ts';
 import { rcodeOf, type Replies, typeOf } from './replies.ts';
 import type { Server } from './servers.ts';
 import { askByStream, isAnswerTo } from './streams.ts';
+import type { Surroundings } from './surroundings.ts';
 
 const MOST_STREAMS = 128;
 
 /** For who comes by TCP: it was told to, or wants more than one message, and gets the server's own, all of them. */
 export class StreamForwarder {
-  readonly #options: ForwarderOptions;
+  readonly #around: Surroundings;
   readonly #replies: Replies;
   /** How to end each, and whom it is for. */
   readonly #streams = new Map<() => void, Asker>();
   #isClosed = false;
 
-  constructor(options: ForwarderOptions, replies: Replies) {
-    this.#options = options;
+  constructor(around: Surroundings, replies: Replies) {
+    this.#around = around;
     this.#replies = replies;
   }
 
@@ -31,7 +31,7 @@ export class StreamForwarder {
   }
 
   #ask(asker: Asker, asked: readonly Server[]): void {
-    const { servers, now, counters } = this.#options;
+    const { servers, now, counters } = this.#around;
     if (this.#streams.size >= MOST_STREAMS) this.#endDeserted();
     const server = servers.next(asked, now());
     if (server === undefined || this.#streams.size >= MOST_STREAMS || this.#isClosed)
@@ -70,7 +70,7 @@ export class StreamForwarder {
 
   /** Others are asked, each once. */
   #failed(asker: Asker, asked: readonly Server[]): void {
-    const { servers, now, counters } = this.#options;
+    const { servers, now, counters } = this.#around;
     asked.at(-1)?.failed(now());
     if (servers.all.length > asked.length) {
       counters.retries++;
@@ -84,8 +84,8 @@ export class StreamForwarder {
   #relay(asker: Asker, message: Uint8Array, isFirst: boolean): boolean {
     const { query, isQuestion } = asker;
     const isLast = isQuestion && !isTransfer(query);
-    if (isFirst && isLast && isShared(query)) this.#options.cache.store(query, message);
-    const count = this.#options.counters.of(typeOf(asker), 'upstream', rcodeOf(message));
+    if (isFirst && isLast && isShared(query)) this.#around.cache.store(query, message);
+    const count = this.#around.counters.of(typeOf(asker), 'upstream', rcodeOf(message));
     asker.reply(message, isFirst ? count : undefined, isLast);
     return isLast;
   }

@@ -1,0 +1,12 @@
+import type { DnsCounters } from '../counters.ts';
+import type { AnswerCache } from './cache.ts';
+import type { Servers } from './servers.ts';
+
+/** What forwarding by UDP and by TCP share. */
+export interface Surroundings {
+  readonly servers: Servers;
+  readonly cache: AnswerCache;
+  readonly counters: DnsCounters;
+  /** Milliseconds that never go back. */
+  readonly now: () => number;
+}
