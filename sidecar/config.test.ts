@@ -436,10 +436,16 @@ test('mistakes about the DNS proxy name the field', (t) => {
       'CORTEXFLOW_BOOTSTRAP dns.clusterDomain',
     ],
   );
-  const itself = { dns: { upstreams: ['127.0.0.1:5053'] } };
-  t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(itself) })), [
-    'CORTEXFLOW_BOOTSTRAP dns has itself among its upstreams: name the DNS servers that know what it does not',
-  ]);
+  for (const itself of [
+    { upstreams: ['127.0.0.1:5053'] },
+    { listen: ['0.0.0.0:53'], upstreams: ['192.0.2.1', '127.0.0.1'] },
+  ]) {
+    t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify({ dns: itself }) })), [
+      'CORTEXFLOW_BOOTSTRAP dns has itself among its upstreams: name the DNS servers that know what it does not',
+    ]);
+  }
+  const others = { listen: ['0.0.0.0:53'], upstreams: ['127.0.0.1:5353', '[::1]:53'] };
+  t.is(configOf(load({ CORTEXFLOW_BOOTSTRAP: fileOf({ dns: others }) })).dns?.upstreams?.length, 2);
   const clash = { dns: { listen: ['127.0.0.1:5058'] } };
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_BOOTSTRAP: JSON.stringify(clash) })), [
     'CORTEXFLOW_BOOTSTRAP dns.listen[0] is where the admin page listens: give one of them another port',

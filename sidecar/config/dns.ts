@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
-import { parseAddress } from '../../process/environment.ts';
+import { type Address, parseAddress } from '../../process/environment.ts';
+import { isOwnServer } from '../dns/own-server.ts';
 import { list, received, section, text, whole } from './fields.ts';
 import { listenField } from './listen-address.ts';
 
@@ -43,9 +44,12 @@ const fields = section({
 /** How the DNS proxy serves; what is left out is as the machine's own resolver has it. */
 export const DnsSchema = v.pipe(
   fields,
-  v.check(
-    ({ listen, upstreams = [] }) =>
-      !upstreams.some((asked) => listen.some((own) => own.host === asked.host && own.port === asked.port)),
-    'has itself among its upstreams: name the DNS servers that know what it does not',
-  ),
+  v.check(({ listen, upstreams = [] }) => {
+    const listening = listen.map(socketAddress);
+    return !upstreams.some((asked) => isOwnServer(socketAddress(asked), listening));
+  }, 'has itself among its upstreams: name the DNS servers that know what it does not'),
 );
+
+function socketAddress({ host, port }: Address) {
+  return { address: host, port };
+}

@@ -108,6 +108,24 @@ test('aliases lead on, in the cluster, outside of it, and never in circles', asy
   t.is((await dig(port, 'circle.demo.svc.cluster.local')).status, 'NOERROR');
 });
 
+test('an alias comes with all addresses of its target, where the server cuts its answer too', async (t) => {
+  const { port, servers } = await start(t, (query, transport) => [
+    transport === 'udp'
+      ? addressAnswer(query, { count: 1, ttl: 0, flags: 0x8380 })
+      : addressAnswer(query, { count: 100, ttl: 0 }),
+  ]);
+  const name = 'outside.demo.svc.cluster.local';
+  const whole = await dig(port, '+ignore', '+bufsize=4096', name);
+  t.is(whole.answer.length, 101);
+  t.false(whole.flags.includes('tc'));
+  t.is((await dig(port, '+tcp', name)).answer.length, 101);
+  const cut = await dig(port, '+ignore', '+noedns', name);
+  t.true(cut.flags.includes('tc'));
+  t.true(cut.answer.length > 1 && cut.answer.length < 40);
+  servers[0]?.closeTcp();
+  t.is((await dig(port, '+ignore', name)).status, 'SERVFAIL');
+});
+
 test('whatever else is asked gets there byte for byte, and its answer comes back so', async (t) => {
   const { port, servers } = await start(t, (query) => [
     Buffer.concat([addressAnswer(query), Buffer.from('tail')]),

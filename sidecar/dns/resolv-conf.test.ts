@@ -16,3 +16,29 @@ test("a host's, and what is none", (t) => {
   });
   t.deepEqual(parseResolvConf(''), { nameServers: [], clusterDomain: undefined });
 });
+
+test("the cluster's domain is what the kubelet begins a search list with, and nothing else", (t) => {
+  t.is(domainOf('demo.svc.cluster.local svc.cluster.local cluster.local corp.example'), 'cluster.local');
+  t.is(domainOf('demo.svc.local svc.local local'), 'local');
+  t.is(domainOf('Demo.SVC.Example.org. svc.example.ORG. Example.org.'), 'example.org');
+  for (const search of [
+    'svc.corp.example',
+    'svc.corp.example corp.example',
+    'corp.example svc.corp.example',
+    'demo.svc.corp.example svc.corp.example',
+    'demo.svc.corp.example svc.corp.example example',
+    'home demo.svc.cluster.local svc.cluster.local cluster.local',
+    'a.b.svc.cluster.local svc.cluster.local cluster.local',
+    '.svc.cluster.local svc.cluster.local cluster.local',
+    'svc.cluster.local svc.cluster.local cluster.local',
+    'demo.svc svc',
+    'demo.svc. svc. .',
+    '',
+  ]) {
+    t.is(domainOf(search), undefined, search);
+  }
+});
+
+function domainOf(search: string): string | undefined {
+  return parseResolvConf(`search ${search}\n`).clusterDomain;
+}

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 export interface ResolverConfiguration {
   /** IP addresses, in their order. */
   readonly nameServers: readonly string[];
-  /** The cluster's domain, where the search list has it, as in every pod. */
+  /** The cluster's domain, where the kubelet wrote the search list, as for every pod that asks the cluster's DNS. */
   readonly clusterDomain: string | undefined;
 }
 
@@ -16,6 +16,15 @@ export function parseResolvConf(text: string): ResolverConfiguration {
   );
   // The last of them counts.
   const search = lines.findLast(([keyword]) => keyword === 'search')?.slice(1) ?? [];
-  const services = search.map((domain) => /^svc\.(?<domain>.+?)\.?$/u.exec(domain)?.groups?.['domain']);
-  return { nameServers, clusterDomain: services.find((domain) => domain !== undefined) };
+  return { nameServers, clusterDomain: clusterDomainOf(search) };
+}
+
+/**
+ * What dnsPolicy ClusterFirst begins with: `<namespace>.svc.<domain>`, `svc.<domain>`, `<domain>`; those of the node
+ * follow. Anybody may have a domain of his own that begins with `svc.`.
+ */
+function clusterDomainOf(search: readonly string[]): string | undefined {
+  const names = search.map((name) => name.toLowerCase().replace(/\.$/u, '')).join(' ');
+  const found = /^[^. ]+\.svc\.(?<domain>\S+) svc\.\k<domain> \k<domain>(?: |$)/u.exec(names);
+  return found?.groups?.['domain'];
 }

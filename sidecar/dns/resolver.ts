@@ -122,7 +122,7 @@ export class Resolver {
     const name = question.labels.join('.');
     const alias: ResourceRecord = { type: 'CNAME', name, ttl: TABLE_TTL, target: labels.join('.') };
     if (query.type === TYPE.CNAME) return this.#replyAlias(asker, question, [alias]);
-    const found = await this.#ask(asker, labels);
+    const found = await this.#askForAll(asker, labels);
     const rcode = uint16(found, 2) & FLAG.RCODE;
     if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN) {
       const count = counters.of(query.type, 'sidecar', RCODE.SERVFAIL);
@@ -145,20 +145,29 @@ export class Resolver {
     asker.reply(answer, this.#options.counters.of(query.type, 'table', RCODE.NOERROR), true);
   }
 
-  /** What this asker would be answered about another name. A copy. */
-  #ask({ query: { type }, source, aliases }: Asker, labels: readonly string[]): Promise<Uint8Array> {
+  /** What is cut would be passed on as if it were all, because it is written anew: then the rest is asked for. */
+  async #askForAll(asker: Asker, labels: readonly string[]): Promise<Uint8Array> {
+    const found = await this.#ask(asker, labels, asker.transport);
+    const isCut = (uint16(found, 2) & FLAG.TRUNCATED) !== 0;
+    return isCut && asker.transport === 'udp' ? this.#ask(asker, labels, 'tcp') : found;
+  }
+
+  /** What this asker would be answered about another name, if it came this way. A copy. */
+  #ask(asker: Asker, labels: readonly string[], transport: Asker['transport']): Promise<Uint8Array> {
     const { promise, resolve } = Promise.withResolvers<Uint8Array>();
     const query = new QueryReader(this.#options.seed);
-    const bytes = queryFor(labels, type);
+    const bytes = queryFor(labels, asker.query.type);
     query.read(bytes, 0, bytes.length);
     this.later({
       query,
       isQuestion: true,
-      source,
-      transport: 'udp',
+      source: asker.source,
+      transport,
       limit: LONGEST_MESSAGE,
-      aliases: aliases + 1,
-      isWaiting: true,
+      aliases: asker.aliases + 1,
+      get isWaiting() {
+        return asker.isWaiting;
+      },
       reply: (answer) => resolve(answer.slice()),
       ended: () => {},
     });

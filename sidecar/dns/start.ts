@@ -4,6 +4,7 @@ import type { Logger } from '../../process/log.ts';
 import type { SocketAddress } from '../forward/socket-address.ts';
 import type { Directory } from '../services/directory.ts';
 import { exposeDns } from './metrics.ts';
+import { isOwnServer } from './own-server.ts';
 import { DnsProxy } from './proxy.ts';
 import { parseResolvConf, type ResolverConfiguration } from './resolv-conf.ts';
 
@@ -48,10 +49,8 @@ export async function openDns(
   const clusterDomain = settings.clusterDomain ?? machine.clusterDomain ?? USUAL_DOMAIN;
   if (servers.length === 0) {
     log.warn(
-      'Only names of the mesh are answered: no DNS server is known to ask for others (dns.upstreams)',
-      {
-        file: RESOLV_CONF,
-      },
+      'Only names of the mesh are answered: no DNS server but this proxy itself is known. Name some in dns.upstreams',
+      { file: RESOLV_CONF, named: machine.nameServers },
     );
   }
   const proxy = new DnsProxy({ directory, servers, clusterDomain, cacheBytes: settings.cacheBytes });
@@ -80,12 +79,14 @@ async function readResolvConf(log: Logger): Promise<ResolverConfiguration> {
   return parseResolvConf(text);
 }
 
-/** Never itself: a host may have the proxy as its resolver. */
-function serversOf(
-  { upstreams, listen }: DnsSettings,
-  { nameServers }: ResolverConfiguration,
+/** Never itself, where it is left to the machine: a host may have the proxy as its resolver. */
+export function serversOf(
+  { upstreams, listen }: Pick<DnsSettings, 'upstreams' | 'listen'>,
+  { nameServers }: Pick<ResolverConfiguration, 'nameServers'>,
 ): readonly SocketAddress[] {
   if (upstreams !== undefined) return upstreams.map(({ host, port }) => ({ address: host, port }));
-  const isOurs = (address: string) => listen.some(({ host, port }) => host === address && port === DNS_PORT);
-  return nameServers.filter((address) => !isOurs(address)).map((address) => ({ address, port: DNS_PORT }));
+  const listening = listen.map(({ host, port }) => ({ address: host, port }));
+  return nameServers
+    .map((address) => ({ address, port: DNS_PORT }))
+    .filter((server) => !isOwnServer(server, listening));
 }

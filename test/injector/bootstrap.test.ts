@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { bootstrapOf } from '../../injector/bootstrap.ts';
 import { readOptions } from '../../injector/options.ts';
 import { loadConfig, type SidecarConfig } from '../../sidecar/config.ts';
+import { rulesetFor } from '../../sidecar/proxy-init/ruleset.ts';
 import { arbitraryPod } from './arbitrary-pod.ts';
 
 const settings = {
@@ -68,6 +69,20 @@ test('options arrive as they were meant', (t) => {
       [15_432, 'demo/dns', 54, 'udp'],
     ],
   );
+});
+
+test('a pod that says so has no DNS proxy, and no rule for its DNS requests', (t) => {
+  for (const [value, expected] of [
+    ['true', true],
+    ['false', false],
+  ] as const) {
+    const { interception, dns } = configOf({ 'cortexflow.io/intercept-dns': value });
+    t.is(dns !== undefined, expected);
+    if (interception === undefined) throw new Error('no interception');
+    const { chains } = rulesetFor(interception, { findsListeners: true }, dns?.listen[0]?.port);
+    const comments = chains.flatMap(({ rules }) => rules.map(({ comment }) => comment));
+    t.is(comments.includes('DNS to the sidecar'), expected);
+  }
 });
 
 test('whatever annotations the injector takes, the sidecar takes their bootstrap', (t) => {
