@@ -123,8 +123,7 @@ function placesOfService(
   meaning: ServiceMeaning,
   { domain }: Knowledge,
 ): Place[] | Extract<Answer, { kind: 'no-data' }> {
-  // Its own name is there whatever its ports: those of SCTP, say, are not in the table.
-  const ports = meaning.kind === 'port' ? portsAskedFor(service.ports, meaning) : [{ port: 0 }];
+  const ports = portsAskedFor(service.ports, meaning);
   const name = nameOf(service.key, domain);
   // From a file: it is there, and has no address of its own.
   if (service.clusterIps.length === 0 && ports.length > 0) return NO_DATA as { kind: 'no-data' };
@@ -149,17 +148,18 @@ function placesOfSlice(slice: EndpointSlice, meaning: ServiceMeaning, service: s
     label: hostname === '' ? dashed(address) : hostname,
   }));
   const asked = meaning.kind === 'endpoint' ? named.filter(({ label }) => label === meaning.endpoint) : named;
-  // Of a port nothing is asked: one place each will do, even where no port is known.
-  const ports = meaning.kind === 'port' ? portsAskedFor(slice.ports, meaning) : [{ port: 0 }];
+  const ports = portsAskedFor(slice.ports, meaning);
   return asked.flatMap(({ address, label }) =>
     ports.map(({ port }) => ({ family: slice.family, address, port, name: `${label}.${service}` })),
   );
 }
 
+/** A name of no port is there whatever its ports, even where the table has none, as of SCTP: one place each will do. */
 function portsAskedFor<Port extends { readonly name: string; readonly protocol: string }>(
   ports: readonly Port[],
-  meaning: Extract<Meaning, { kind: 'port' }>,
-): readonly Port[] {
+  meaning: ServiceMeaning,
+): readonly (Port | { readonly port: 0 })[] {
+  if (meaning.kind !== 'port') return [{ port: 0 }];
   return ports.filter(({ name, protocol }) => name === meaning.port && protocol === meaning.protocol);
 }
 
