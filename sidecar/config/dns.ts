@@ -1,7 +1,8 @@
 import { isIP } from 'node:net';
 import * as v from 'valibot';
-import { type Address, parseAddress } from '../../process/environment.ts';
+import { parseAddress } from '../../process/environment.ts';
 import { isOwnServer } from '../dns/own-server.ts';
+import { socketAddressOf } from '../forward/socket-address.ts';
 import { list, received, section, text, whole } from './fields.ts';
 import { listenField } from './listen-address.ts';
 
@@ -45,11 +46,7 @@ const fields = section({
 export const DnsSchema = v.pipe(
   fields,
   v.check(({ listen, upstreams = [] }) => {
-    const listening = listen.map(socketAddress);
-    return !upstreams.some((asked) => isOwnServer(socketAddress(asked), listening));
+    const listening = listen.map(socketAddressOf);
+    return !upstreams.some((asked) => isOwnServer(socketAddressOf(asked), listening));
   }, 'has itself among its upstreams: name the DNS servers that know what it does not'),
 );
-
-function socketAddress({ host, port }: Address) {
-  return { address: host, port };
-}

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostPort } from '../../process/listen.ts';
 import type { Logger } from '../../process/log.ts';
-import type { SocketAddress } from '../forward/socket-address.ts';
+import { type SocketAddress, socketAddressOf } from '../forward/socket-address.ts';
 import type { Directory } from '../services/directory.ts';
 import { exposeDns } from './metrics.ts';
 import { isOwnServer } from './own-server.ts';
@@ -64,8 +64,8 @@ export async function openDns(
 
 async function listenAll(proxy: DnsProxy, listen: DnsSettings['listen']): Promise<readonly string[]> {
   const bound: string[] = [];
-  for (const { host, port } of listen) {
-    const at = await proxy.listen({ address: host, port });
+  for (const address of listen) {
+    const at = await proxy.listen(socketAddressOf(address));
     if (at !== undefined) bound.push(hostPort(at.address, at.port));
   }
   return bound;
@@ -84,8 +84,8 @@ export function serversOf(
   { upstreams, listen }: Pick<DnsSettings, 'upstreams' | 'listen'>,
   { nameServers }: Pick<ResolverConfiguration, 'nameServers'>,
 ): readonly SocketAddress[] {
-  if (upstreams !== undefined) return upstreams.map(({ host, port }) => ({ address: host, port }));
-  const listening = listen.map(({ host, port }) => ({ address: host, port }));
+  if (upstreams !== undefined) return upstreams.map(socketAddressOf);
+  const listening = listen.map(socketAddressOf);
   return nameServers
     .map((address) => ({ address, port: DNS_PORT }))
     .filter((server) => !isOwnServer(server, listening));

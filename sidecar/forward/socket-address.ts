@@ -1,8 +1,14 @@
 import { isIPv6 } from 'node:net';
+import type { Address } from '../../process/environment.ts';
 
 export interface SocketAddress {
   readonly address: string;
   readonly port: number;
+}
+
+/** Of what a setting names. */
+export function socketAddressOf({ host, port }: Address): SocketAddress {
+  return { address: host, port };
 }
 
 /** Where to listen. */
