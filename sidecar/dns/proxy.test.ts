@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { dig } from '../../test/dns/dig.ts';
-import { addressAnswer, type Behaviour, rcodeAnswer } from '../../test/dns/name-server.ts';
+import { addressAnswer, type Behaviour, framed, rcodeAnswer } from '../../test/dns/name-server.ts';
 import { startProxy as start } from '../../test/dns/proxy.ts';
 import { queryFor } from './alias.ts';
 
@@ -30,11 +30,6 @@ async function exchange(port: number, bytes: Uint8Array): Promise<Buffer> {
   const [answer] = (await once(socket, 'message')) as [Buffer];
   socket.close();
   return answer;
-}
-
-/** As it is by TCP. */
-function framed(query: Uint8Array): Buffer {
-  return Buffer.from([0, query.length, ...query]);
 }
 
 test('the table answers, by UDP and TCP, as the name was written', async (t) => {

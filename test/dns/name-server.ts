@@ -34,11 +34,7 @@ export class NameServer {
       socket.on('close', () => server.#connections.delete(socket));
       socket.on('error', () => socket.destroy());
       socket.on('data', (chunk: Buffer) => {
-        void server.#answer(chunk.subarray(2), 'tcp', (answer) => {
-          const length = Buffer.alloc(2);
-          length.writeUInt16BE(answer.length);
-          socket.write(Buffer.concat([length, answer]));
-        });
+        void server.#answer(chunk.subarray(2), 'tcp', (answer) => socket.write(framed(answer)));
       });
     });
     return server;
@@ -72,6 +68,13 @@ export class NameServer {
     const answers = await this.behave(query, transport);
     if (!this.#isClosed) for (const answer of answers) send(answer);
   }
+}
+
+/** As it is by TCP: with its length before it. */
+export function framed(message: Uint8Array): Buffer {
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(message.length);
+  return Buffer.concat([length, message]);
 }
 
 /** A port that is free by UDP may be taken by TCP. */

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
 import { until } from '../system/programs.ts';
 import { dig } from './dig.ts';
-import { addressAnswer, type Behaviour } from './name-server.ts';
+import { addressAnswer, type Behaviour, framed } from './name-server.ts';
 import { startProxyWith, type StartedProxy } from './proxy.ts';
 
 const LONG_MS = 600_000;
@@ -14,13 +14,12 @@ const answering: Behaviour = (query) => [addressAnswer(query)];
 
 const long = (query: Buffer) => Buffer.concat([addressAnswer(query), Buffer.alloc(60_000)]);
 
-function framed(labels: readonly string[], type = 1): Buffer {
-  const query = queryFor(labels, type);
-  return Buffer.from([0, query.length, ...query]);
+function question(labels: readonly string[], type = 1): Buffer {
+  return framed(queryFor(labels, type));
 }
 
-const HELLO = framed(['hello', 'demo', 'svc', 'cluster', 'local']);
-const MANY = framed(['many', 'demo', 'svc', 'cluster', 'local']);
+const HELLO = question(['hello', 'demo', 'svc', 'cluster', 'local']);
+const MANY = question(['many', 'demo', 'svc', 'cluster', 'local']);
 
 async function open(t: ExecutionContext, port: number, ...bytes: readonly Buffer[]): Promise<Socket> {
   const socket = connect(port, '127.0.0.1').pause();
@@ -81,7 +80,7 @@ test('a whole zone that nobody reads does not pile up', async (t) => {
     { tcpLimits: { mostConnections: 8, idleMs: LONG_MS } },
     (query) => Array.from({ length: 800 }, () => long(query)),
   );
-  await open(t, port, framed(['example', 'com'], 252));
+  await open(t, port, question(['example', 'com'], 252));
   await connections(proxy, (count) => count === 1);
   await connections(proxy, (count) => count === 0);
   t.is(proxy.counters.refused, 1);
@@ -93,7 +92,7 @@ test('who asks and leaves takes no connection to a server from others', async (t
   );
   const leaving = await Promise.all(
     Array.from({ length: 10 }, (_, index) =>
-      open(t, port, ...Array.from({ length: 64 }, () => framed([`x${index}`, 'example', 'com']))),
+      open(t, port, ...Array.from({ length: 64 }, () => question([`x${index}`, 'example', 'com']))),
     ),
   );
   // As many as there may be.
