@@ -81,7 +81,7 @@ const all: readonly Change[] = [
 
 const current: Knowledge = {
   table: withChanges(emptyTable({ zone: '', node: '' }), all),
-  trust: { isCurrent: true, isLost: () => false },
+  trust: { isCurrent: true, isLost: () => false, isRejected: () => false },
   domain: ['cluster', 'local'],
 };
 
@@ -211,10 +211,22 @@ test('a Service from a file that has no address is there', (t) => {
   t.is(ask('file.demo.svc.cluster.local').kind, 'no-data');
 });
 
+test('of what was told and could not be taken nothing is proved', (t) => {
+  const rejected = new Set(['demo/gone', 'demo/hello', 'demo/pods']);
+  const lacking: Knowledge = {
+    ...current,
+    trust: { ...current.trust, isRejected: (key) => rejected.has(key) },
+  };
+  for (const name of ['gone', 'hello', 'pods', 'pod-9.pods'])
+    t.is(ask(`${name}.demo.svc.cluster.local`, TYPE.A, lacking).kind, 'forward');
+  t.is(ask('1.0.96.10.in-addr.arpa', TYPE.PTR, lacking).kind, 'forward');
+  t.is(ask('empty.demo.svc.cluster.local', TYPE.A, lacking).kind, 'no-name');
+});
+
 test('without a control plane nothing is said not to exist, and nothing of what is in doubt', (t) => {
   const away: Knowledge = {
     ...current,
-    trust: { isCurrent: false, isLost: (key) => key === 'demo/pods' },
+    trust: { isCurrent: false, isLost: (key) => key === 'demo/pods', isRejected: () => false },
   };
   t.is(ask('gone.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');
   t.is(ask('empty.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');

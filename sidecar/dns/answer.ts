@@ -14,6 +14,8 @@ export interface Knowledge {
     /** Whether a control plane answers. */
     readonly isCurrent: boolean;
     isLost(service: ServiceKey): boolean;
+    /** Whether the newest that was told of a Service is not in the table. */
+    isRejected(service: ServiceKey): boolean;
   };
   /** Labels of the cluster's domain. */
   readonly domain: readonly string[];
@@ -72,10 +74,15 @@ function absent({ table, trust }: Knowledge): Answer {
   return table.servicesKnown && trust.isCurrent ? NO_NAME : FORWARD;
 }
 
+/** Whether others know better of a Service than the table. */
+function isDoubtful(service: ServiceKey, trust: Knowledge['trust']): boolean {
+  return trust.isLost(service) || trust.isRejected(service);
+}
+
 function answerReverse({ labels, type }: Question, address: string, knowledge: Knowledge): Answer {
   const { table, trust, domain } = knowledge;
   const key = type === TYPE.PTR ? table.serviceByClusterIp.get(address) : undefined;
-  if (key === undefined || trust.isLost(key)) return FORWARD;
+  if (key === undefined || isDoubtful(key, trust)) return FORWARD;
   const target = nameOf(key, domain);
   const answers = [{ type: 'PTR', name: labels.join('.'), ttl: TABLE_TTL, target }] as const;
   return { kind: 'records', answers, additional: [] };
@@ -85,9 +92,9 @@ type ServiceMeaning = Extract<Meaning, { key: ServiceKey }>;
 
 function answerService(question: Question, meaning: ServiceMeaning, knowledge: Knowledge): Answer {
   const { table, trust } = knowledge;
+  if (isDoubtful(meaning.key, trust)) return FORWARD;
   const service = table.services.get(meaning.key)?.service;
   if (service === undefined) return absent(knowledge);
-  if (trust.isLost(service.key)) return FORWARD;
   if (service.type === 'external-name') return answerAlias(question, meaning, service);
   if (!isProvable(question, meaning)) return FORWARD;
   const places =

@@ -8,6 +8,15 @@ import type { ServiceKey } from './service.ts';
  */
 const BELIEVED_MS = 300_000;
 
+/** What was told and could not be taken, so that the table lacks it or has what it was before. */
+export interface Rejections {
+  isRejected(service: ServiceKey): boolean;
+  /** Another number whenever that may have changed. */
+  readonly rejectionsVersion: number;
+}
+
+const NO_REJECTIONS: Rejections = { isRejected: () => false, rejectionsVersion: 0 };
+
 /**
  * How far the table can be relied on where there is another way: a connection to the cluster IP of a Service finds
  * an endpoint without the mesh, too, by what Kubernetes itself knows. While a control plane answers, the table is
@@ -15,6 +24,7 @@ const BELIEVED_MS = 300_000;
  */
 export class Trust {
   readonly #schedule: Schedule;
+  readonly #rejections: Rejections;
   readonly #doubted = new Set<ServiceKey>();
   /** Of an empty table nothing can be wrong; whoever begins with one from disk says so. */
   #isCurrent = true;
@@ -22,8 +32,9 @@ export class Trust {
   #version = 0;
   #cancel: (() => void) | undefined;
 
-  constructor(schedule: Schedule) {
+  constructor(schedule: Schedule, rejections = NO_REJECTIONS) {
     this.#schedule = schedule;
+    this.#rejections = rejections;
   }
 
   /** Whether a control plane answers, so that nothing better is known than what the table says. */
@@ -33,12 +44,17 @@ export class Trust {
 
   /** Another number whenever anything of this may have changed. */
   get version(): number {
-    return this.#version;
+    return this.#version + this.#rejections.rejectionsVersion;
   }
 
   /** Whether connections to this Service are better left to find their way without the mesh. */
   isLost(service: ServiceKey): boolean {
     return this.#isOutdated || this.#doubted.has(service);
+  }
+
+  /** Whether the table lacks this Service or its newest state, so that what it says may serve, and proves nothing. */
+  isRejected(service: ServiceKey): boolean {
+    return this.#rejections.isRejected(service);
   }
 
   /** What the table says of a Service turned out wrong. Nothing follows from that while a control plane answers. */

@@ -357,6 +357,10 @@ test('a bad resource and an unknown type are rejected in words, and the stream g
   t.deepEqual([...discovery.directory.table.services.keys()], ['demo/hello']);
   t.is(server.streams, 1);
   t.is(discovery.counters.rejectedResources, 2);
+  t.deepEqual(
+    ['demo/bad', 'demo/hello', 'demo/other'].filter((key) => discovery.directory.trust.isRejected(key)),
+    ['demo/bad'],
+  );
   t.is(discovery.view().recentRejections.length, 2);
   t.is(lines.filter((line) => line.startsWith('warn rejected a resource')).length, 2);
 });

@@ -160,6 +160,7 @@ export class Discovery {
       endpointsIdleMs,
       waitMs,
       pinned,
+      rejections: this.#session,
     });
   }
 

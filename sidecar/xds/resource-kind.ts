@@ -6,6 +6,7 @@ import {
   serviceOfEndpoints,
 } from '../../wire/resource-kinds.ts';
 import type { Change, Origin } from '../services/change.ts';
+import type { ServiceKey } from '../services/service.ts';
 import type { Decoded } from './decode.ts';
 import { decodeEndpoints, decodeNode, decodeService } from './decode.ts';
 
@@ -18,6 +19,8 @@ export interface ResourceKind {
   readonly onDemand: boolean;
   /** The subscription that brings the resource of this name. */
   readonly subscriptionOf: (name: string) => string;
+  /** The Service of which the resource of this name tells, if of any. */
+  readonly serviceOf: (name: string) => ServiceKey | undefined;
   readonly put: (name: string, bytes: Uint8Array, origin: Origin) => Decoded<Change>;
   readonly removed: (name: string) => Change;
   /** A subscription is answered, and with nothing so far. */
@@ -33,6 +36,7 @@ function nodeKind(name: string): ResourceKind {
     standing: [name],
     onDemand: false,
     subscriptionOf: (node) => node,
+    serviceOf: () => undefined,
     put: (key, bytes, origin) => mapped(decodeNode(key, bytes), (node) => ({ kind: 'node', node, origin })),
     removed: () => ({ kind: 'node-unknown' }),
     answered: () => ({ kind: 'node-unknown' }),
@@ -44,6 +48,7 @@ const serviceKind: ResourceKind = {
   standing: [WILDCARD],
   onDemand: false,
   subscriptionOf: () => WILDCARD,
+  serviceOf: (name) => name,
   put: (name, bytes, origin) =>
     mapped(decodeService(name, bytes), (service) => ({ kind: 'service', service, origin })),
   removed: (name) => ({ kind: 'service-removed', service: name }),
@@ -55,6 +60,7 @@ const endpointsKind: ResourceKind = {
   standing: [],
   onDemand: true,
   subscriptionOf: (name) => endpointsCollection(serviceOfEndpoints(name)),
+  serviceOf: serviceOfEndpoints,
   put: (name, bytes, origin) =>
     mapped(decodeEndpoints(name, bytes), (slice) => ({ kind: 'slice', slice, origin })),
   removed: (name) => ({ kind: 'slice-removed', service: serviceOfEndpoints(name), slice: name }),

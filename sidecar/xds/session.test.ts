@@ -195,6 +195,58 @@ test('a bad resource rejects only itself, by name, and what was held of it stays
   t.deepEqual(session.open()[0]?.initialResourceVersions, { 'demo/bad': 'good', 'demo/fine': '1' });
 });
 
+test('of which Services the newest was rejected is known until it is taken, removed, given up or told anew', (t) => {
+  const session = newSession();
+  const bad = new Uint8Array([0xff]);
+  const isRejected = (): boolean => session.isRejected('demo/hello');
+  const receive = (...[typeUrl, sent, removed]: Parameters<typeof response>): boolean => {
+    session.receive(response(typeUrl, sent, removed), WHEN);
+    return isRejected();
+  };
+  const service = { name: 'demo/hello' };
+  const slice = { name: 'demo/hello/s1' };
+  session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+
+  const versions = [session.rejectionsVersion];
+  t.true(receive(SERVICE_TYPE_URL, [{ ...service, value: bad }]));
+  versions.push(session.rejectionsVersion);
+  t.false(session.isRejected('demo/other'));
+  t.false(receive(SERVICE_TYPE_URL, [service]));
+  versions.push(session.rejectionsVersion);
+  t.deepEqual(versions, [...new Set(versions)]);
+  t.true(receive(SERVICE_TYPE_URL, [{ ...service, version: '2', value: bad }]));
+  t.false(receive(SERVICE_TYPE_URL, [service]), 'as it was before');
+  t.true(receive(SERVICE_TYPE_URL, [service, service]));
+  t.false(receive(SERVICE_TYPE_URL, [], ['demo/hello']));
+
+  t.true(receive(ENDPOINTS_TYPE_URL, [{ ...slice, value: bad }]));
+  t.false(receive(ENDPOINTS_TYPE_URL, [], ['demo/hello/s1']));
+  t.true(receive(ENDPOINTS_TYPE_URL, [{ ...slice, value: bad }]));
+  t.false(receive(ENDPOINTS_TYPE_URL, [], [COLLECTION]));
+  t.true(receive(ENDPOINTS_TYPE_URL, [{ ...slice, value: bad }]));
+  session.unsubscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+  t.false(isRejected());
+
+  t.true(receive(SERVICE_TYPE_URL, [{ ...service, value: bad }]));
+  session.open();
+  t.false(isRejected());
+});
+
+test('of very many Services that were rejected only that there are such is known', (t) => {
+  const session = newSession();
+  const sent = Array.from({ length: 1001 }, (_, index) => ({
+    name: `demo/s${index}`,
+    value: new Uint8Array([0xff]),
+  }));
+  session.receive(response(SERVICE_TYPE_URL, sent.slice(1)), WHEN);
+  t.false(session.isRejected('demo/s0'));
+  session.receive(response(SERVICE_TYPE_URL, sent.slice(0, 1)), WHEN);
+  t.true(session.isRejected('demo/s0'));
+  t.true(session.isRejected('demo/other'));
+  session.open();
+  t.false(session.isRejected('demo/other'));
+});
+
 test('responses that break the protocol are rejected in words', (t) => {
   const session = newSession();
   session.open();

@@ -8,6 +8,7 @@ import type {
 import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
+import type { ServiceKey } from '../services/service.ts';
 import { type Ceiling, ceilingWithin, OVERHEAD_BYTES } from './ceiling.ts';
 import type { HeldResources } from './held.ts';
 import type { Rejection } from './rejection.ts';
@@ -58,6 +59,18 @@ export class Session {
     return this.#types.values().some(({ subscribed, answered }) => subscribed.size > answered.size);
   }
 
+  /** Another number whenever `isRejected` may have changed. */
+  get rejectionsVersion(): number {
+    return this.#types.values().reduce((sum, { rejected }) => sum + rejected.version, 0);
+  }
+
+  /** Whether the newest that this stream told of a Service, or of its endpoints, could not be taken. */
+  isRejected(service: ServiceKey): boolean {
+    return this.#types
+      .values()
+      .some(({ kind, rejected }) => rejected.hasAny((name) => kind.serviceOf(name) === service));
+  }
+
   /**
    * The first requests of a new stream. The server knows nothing of earlier streams: each names all that is
    * subscribed to, and what is held of it, so that only the difference comes.
@@ -65,7 +78,8 @@ export class Session {
   open(): DeltaDiscoveryRequest[] {
     this.#nodeSent = false;
     const requests: DeltaDiscoveryRequest[] = [];
-    for (const { kind, subscribed, held } of this.#types.values()) {
+    for (const { kind, subscribed, held, rejected } of this.#types.values()) {
+      rejected.clear();
       // A first request without names would be a wildcard subscription.
       if (subscribed.size > 0) {
         const initialResourceVersions = Object.fromEntries(
@@ -107,6 +121,7 @@ export class Session {
     const rejections: Rejection[] = [];
     const ambiguous = namesGivenTwice(response);
     for (const name of ambiguous) {
+      state.rejected.add(name);
       rejections.push({ name, reason: 'is in one response more than once, so which one counts is unclear' });
     }
     for (const resource of response.resources) {
@@ -116,6 +131,7 @@ export class Session {
       const origin: Origin = { version: resource.version, source: 'control-plane', sinceMs: nowMs };
       const outcome = this.#surplus(state, resource) ?? state.take(resource, origin);
       if (typeof outcome === 'string') {
+        state.rejected.add(resource.name);
         rejections.push({ name: resource.name, reason: outcome });
       } else {
         changes.push(...outcome);

@@ -2,6 +2,7 @@ import type { Resource } from '../../gen/envoy/service/discovery/v3/discovery_pb
 import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
 import { HeldResources } from './held.ts';
+import { RejectedNames } from './rejected-names.ts';
 import type { ResourceKind } from './resource-kind.ts';
 import { WILDCARD } from './resource-kind.ts';
 import { problemWith } from './well-formed.ts';
@@ -20,6 +21,7 @@ export class TypeState {
   /** Subscriptions answered as a whole, be it with nothing. */
   readonly answered = new Set<string>();
   readonly held = new HeldResources();
+  readonly rejected = new RejectedNames();
   readonly #isWildcard: boolean;
   readonly #keepsBytes: boolean;
 
@@ -54,6 +56,7 @@ export class TypeState {
   take(resource: Resource, origin: Origin): Change[] | string {
     const { name, version } = resource;
     if (this.#isHeld(name, version)) {
+      this.rejected.delete(name);
       return [];
     }
     const problem = problemWith(resource, this.kind.typeUrl);
@@ -67,6 +70,7 @@ export class TypeState {
     }
     // A copy, because these bytes are a window on the whole response.
     this.#hold(name, version, this.#keepsBytes ? bytes.slice() : bytes);
+    this.rejected.delete(name);
     const answered = this.#isWildcard ? [] : this.#answer(this.kind.subscriptionOf(name));
     return [...answered, decoded.value];
   }
@@ -78,6 +82,7 @@ export class TypeState {
       this.answered.add(name);
       return [this.kind.answered(name)];
     }
+    this.rejected.delete(name);
     return this.held.delete(name) ? [this.kind.removed(name)] : [];
   }
 
@@ -148,8 +153,10 @@ export class TypeState {
   }
 
   #drop(subscription: string): void {
+    const isUnderIt = (name: string): boolean => this.kind.subscriptionOf(name) === subscription;
+    this.rejected.deleteAll(isUnderIt);
     for (const name of this.held.names()) {
-      if (this.kind.subscriptionOf(name) === subscription) {
+      if (isUnderIt(name)) {
         this.held.delete(name);
       }
     }
