@@ -86,7 +86,11 @@ async function create(template: string): Promise<Cluster> {
   const cluster = await reach(server, credentials);
   await Promise.all(NODES.map((layout) => startContainerd(machines.get(layout.name)!, layout, template)));
   await startTheRest(cluster, machines, credentials);
-  await cluster.mustKubectl(['wait', 'node', '--all', '--for=condition=Ready', '--timeout=300s']);
+  const nodes = NODES.map(({ name }) => `node/${name}`);
+  // Nodes register themselves, and `kubectl wait` for a condition of one that has not yet fails at once.
+  for (const state of ['create', 'condition=Ready']) {
+    await cluster.mustKubectl(['wait', ...nodes, `--for=${state}`, '--timeout=300s']);
+  }
   await cluster.mustKubectl([
     'rollout',
     'status',
