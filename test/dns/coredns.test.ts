@@ -3,35 +3,23 @@ import test, { type ExecutionContext } from 'ava';
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { whatIsMissing } from '../cluster/binaries.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
-import { claimPort, start, until } from '../system/programs.ts';
+import { claimPort, startControlPlane, startSidecar, until } from '../system/programs.ts';
 import { OUTSIDE, startCoreDns } from './coredns.ts';
 import { compare, meshIn, questionsIn, TABLE_QUESTIONS, ZONE } from './comparison.ts';
 import { dig, diggerHere } from './dig.ts';
 
 const testWithCoreDns = testThatNeeds(whyNoApiServer() ?? whatIsMissing(['coredns'], []), test.serial);
 
-async function startSidecar(t: ExecutionContext, server: TestApiServer, upstream: number) {
-  const anywhere = '127.0.0.1:0';
-  const controlPlane = start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_SOURCE: 'kubernetes',
-      KUBECONFIG: server.kubeconfig,
-      CORTEXFLOW_XDS_ADDRESS: anywhere,
-      CORTEXFLOW_INSPECTION_ADDRESS: anywhere,
-      CORTEXFLOW_ADMIN_ADDRESS: anywhere,
-    },
-  });
-  const { xds } = await controlPlane.serving();
+async function startMesh(t: ExecutionContext, server: TestApiServer, upstream: number) {
+  const { xds } = await startControlPlane(t, {
+    CORTEXFLOW_SOURCE: 'kubernetes',
+    KUBECONFIG: server.kubeconfig,
+  }).serving();
   const port = await claimPort();
-  const sidecar = start(t, {
-    file: 'sidecar/main.ts',
-    environment: {
-      CORTEXFLOW_CONTROL_PLANE: String(xds),
-      CORTEXFLOW_ADMIN_ADDRESS: anywhere,
-      CORTEXFLOW_DNS_LISTEN: `127.0.0.1:${port}`,
-      CORTEXFLOW_DNS_UPSTREAMS: `127.0.0.1:${upstream}`,
-    },
+  const sidecar = startSidecar(t, {
+    CORTEXFLOW_CONTROL_PLANE: String(xds),
+    CORTEXFLOW_DNS_LISTEN: `127.0.0.1:${port}`,
+    CORTEXFLOW_DNS_UPSTREAMS: `127.0.0.1:${upstream}`,
   });
   const { admin } = await sidecar.serving();
   const metrics = async (): Promise<string> => (await fetch(`http://${String(admin)}/metrics`)).text();
@@ -69,7 +57,7 @@ cluster.local:${port} in-addr.arpa:${port} ip6.arpa:${port} {
   bind 127.0.0.1${OUTSIDE}
 }`,
   );
-  const { port, metrics } = await startSidecar(t, server, coreDns.port);
+  const { port, metrics } = await startMesh(t, server, coreDns.port);
   for (const each of [coreDns.port, port]) {
     await until(
       () => dig(each, `pods-0.pods.${ZONE}`),

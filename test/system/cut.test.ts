@@ -3,7 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { Folder } from './folder.ts';
-import { type Program, start, until } from './programs.ts';
+import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
 
 const SERVICE = `
 apiVersion: v1
@@ -49,23 +49,10 @@ async function receiving(t: ExecutionContext): Promise<{ sidecar: Program; clien
   const folder = new Folder(t);
   folder.write('service.yaml', SERVICE);
   folder.write('slice.yaml', slice(await endlessBackend(t)));
-  const controlPlane = start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_DIRECTORY: folder.path,
-      CORTEXFLOW_XDS_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-    },
-  });
-  const { xds } = await controlPlane.serving();
-  const sidecar = start(t, {
-    file: 'sidecar/main.ts',
-    environment: {
-      CORTEXFLOW_CONTROL_PLANE: xds as string,
-      CORTEXFLOW_UPSTREAMS: '127.0.0.1:0=endless.demo:80',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-    },
+  const { xds } = await startControlPlane(t, { CORTEXFLOW_DIRECTORY: folder.path }).serving();
+  const sidecar = startSidecar(t, {
+    CORTEXFLOW_CONTROL_PLANE: String(xds),
+    CORTEXFLOW_UPSTREAMS: '127.0.0.1:0=endless.demo:80',
   });
   const { admin, upstreams } = await sidecar.serving();
   await until(

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { testThatNeeds } from '../cluster/requirement.ts';
 import { Client, failureOf, type Reply, request, startWorkload, textOf } from '../message/harness.ts';
 import { Folder } from './folder.ts';
-import { type Program, start } from './programs.ts';
+import { type Program, startControlPlane, startSidecar } from './programs.ts';
 
 // The programs as people run them, outside of Kubernetes, and messages from a shell and from a program.
 
@@ -38,25 +38,11 @@ async function startMesh(
 ): Promise<Running> {
   const folder = new Folder(t);
   folder.write('hello.yaml', SERVICE);
-  const any = '127.0.0.1:0';
-  const controlPlane = start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_DIRECTORY: folder.path,
-      CORTEXFLOW_XDS_ADDRESS: any,
-      CORTEXFLOW_INSPECTION_ADDRESS: any,
-      CORTEXFLOW_ADMIN_ADDRESS: any,
-    },
-  });
-  const { xds } = await controlPlane.serving();
-  const sidecar = start(t, {
-    file: 'sidecar/main.ts',
-    environment: {
-      CORTEXFLOW_CONTROL_PLANE: String(xds),
-      CORTEXFLOW_ADMIN_ADDRESS: any,
-      CORTEXFLOW_MESSAGES_LISTEN: any,
-      ...environment,
-    },
+  const { xds } = await startControlPlane(t, { CORTEXFLOW_DIRECTORY: folder.path }).serving();
+  const sidecar = startSidecar(t, {
+    CORTEXFLOW_CONTROL_PLANE: String(xds),
+    CORTEXFLOW_MESSAGES_LISTEN: '127.0.0.1:0',
+    ...environment,
   });
   const { messages } = await sidecar.serving();
   return { sidecar, port: Number((messages as string[])[0]?.split(':')[1]) };
@@ -93,14 +79,10 @@ test('a program sends messages to a workload, and learns of what is wrong with o
 });
 
 test('without a control plane a message fails as soon as that is known', async (t) => {
-  const sidecar = start(t, {
-    file: 'sidecar/main.ts',
-    environment: {
-      CORTEXFLOW_CONTROL_PLANE: '127.0.0.1:1',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_MESSAGES_LISTEN: '127.0.0.1:0',
-      CORTEXFLOW_ENDPOINTS_WAIT_MS: '100',
-    },
+  const sidecar = startSidecar(t, {
+    CORTEXFLOW_CONTROL_PLANE: '127.0.0.1:1',
+    CORTEXFLOW_MESSAGES_LISTEN: '127.0.0.1:0',
+    CORTEXFLOW_ENDPOINTS_WAIT_MS: '100',
   });
   const { messages } = await sidecar.serving();
   const client = clientOf(t, Number((messages as string[])[0]?.split(':')[1]));
@@ -112,10 +94,7 @@ test('without a control plane a message fails as soon as that is known', async (
 
 test('an address that is taken already is named, and the sidecar does not start', async (t) => {
   const { port } = await startMesh(t);
-  const other = start(t, {
-    file: 'sidecar/main.ts',
-    environment: { CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0', CORTEXFLOW_MESSAGES_LISTEN: `127.0.0.1:${port}` },
-  });
+  const other = startSidecar(t, { CORTEXFLOW_MESSAGES_LISTEN: `127.0.0.1:${port}` });
   t.is(await other.exited(), 1);
   t.regex(other.text, new RegExp(`Cannot take messages on 127\\.0\\.0\\.1:${port} \\(EADDRINUSE\\)`, 'u'));
 });

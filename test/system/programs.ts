@@ -101,6 +101,22 @@ export function start(t: ExecutionContext, command: Command): Program {
   return program;
 }
 
+/** On free ports of 127.0.0.1, unless the environment says otherwise. */
+export function startControlPlane(t: ExecutionContext, environment: Command['environment']): Program {
+  const defaults = {
+    CORTEXFLOW_XDS_ADDRESS: '127.0.0.1:0',
+    CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
+    CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+  };
+  return start(t, { file: 'control-plane/main.ts', environment: { ...defaults, ...environment } });
+}
+
+/** Its admin page is on a free port of 127.0.0.1, unless the environment says otherwise. */
+export function startSidecar(t: ExecutionContext, environment: Command['environment']): Program {
+  const defaults = { CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0' };
+  return start(t, { file: 'sidecar/main.ts', environment: { ...defaults, ...environment } });
+}
+
 /** A port that was free a moment ago, for what has to come back on the same one. */
 export async function claimPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -8,7 +8,7 @@ import { testThatNeeds } from '../cluster/requirement.ts';
 import { startCoreDns } from '../dns/coredns.ts';
 import { dig } from '../dns/dig.ts';
 import { Folder } from './folder.ts';
-import { claimPort, start, until } from './programs.ts';
+import { claimPort, startControlPlane, startSidecar, until } from './programs.ts';
 
 // UDP upstreams between programs that other people wrote, and a stream such as calls and films are made of.
 
@@ -46,25 +46,11 @@ endpoints: [{ addresses: [127.0.0.1] }]
 `,
     );
   }
-  const any = '127.0.0.1:0';
-  const controlPlane = start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_DIRECTORY: folder.path,
-      CORTEXFLOW_XDS_ADDRESS: any,
-      CORTEXFLOW_INSPECTION_ADDRESS: any,
-      CORTEXFLOW_ADMIN_ADDRESS: any,
-    },
-  });
-  const { xds } = await controlPlane.serving();
+  const { xds } = await startControlPlane(t, { CORTEXFLOW_DIRECTORY: folder.path }).serving();
   const port = await claimPort();
-  const sidecar = start(t, {
-    file: 'sidecar/main.ts',
-    environment: {
-      CORTEXFLOW_CONTROL_PLANE: String(xds),
-      CORTEXFLOW_UPSTREAMS: `127.0.0.1:${port}/udp=echo.demo:7,127.0.0.1:${port}=echo.demo:7`,
-      CORTEXFLOW_ADMIN_ADDRESS: any,
-    },
+  const sidecar = startSidecar(t, {
+    CORTEXFLOW_CONTROL_PLANE: String(xds),
+    CORTEXFLOW_UPSTREAMS: `127.0.0.1:${port}/udp=echo.demo:7,127.0.0.1:${port}=echo.demo:7`,
   });
   const { admin } = await sidecar.serving();
   await until(

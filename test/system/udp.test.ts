@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import test, { type ExecutionContext } from 'ava';
 import { Folder } from './folder.ts';
-import { claimPort, type Program, start, until } from './programs.ts';
+import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
 
 // UDP upstreams as people run them: a control plane on files, a sidecar, programs on sockets of their own.
 
@@ -70,13 +70,7 @@ test('datagrams reach endpoints, move when theirs leaves, and are seen on the ad
 test('an address that is taken keeps the sidecar from starting, and says what to do', async (t) => {
   const taken = await socket(t);
   const { port } = taken.address();
-  const sidecar = start(t, {
-    file: 'sidecar/main.ts',
-    environment: {
-      CORTEXFLOW_UPSTREAMS: `127.0.0.1:${port}/udp=echo.demo:7`,
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-    },
-  });
+  const sidecar = startSidecar(t, { CORTEXFLOW_UPSTREAMS: `127.0.0.1:${port}/udp=echo.demo:7` });
   t.not(await sidecar.exited(), 0);
   t.regex(
     sidecar.text,
@@ -91,25 +85,13 @@ async function flows(admin: unknown): Promise<unknown> {
 }
 
 async function startMesh(t: ExecutionContext, folder: Folder): Promise<Program> {
-  const xdsPort = await claimPort();
-  const controlPlane = start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_DIRECTORY: folder.path,
-      CORTEXFLOW_XDS_ADDRESS: `127.0.0.1:${xdsPort}`,
-      CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_DRAIN_MS: '100',
-    },
-  });
-  await controlPlane.serving();
-  const sidecar = start(t, {
-    file: 'sidecar/main.ts',
-    environment: {
-      CORTEXFLOW_CONTROL_PLANE: `127.0.0.1:${xdsPort}`,
-      CORTEXFLOW_UPSTREAMS: '127.0.0.1:0/udp=echo.demo:7',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-    },
+  const { xds } = await startControlPlane(t, {
+    CORTEXFLOW_DIRECTORY: folder.path,
+    CORTEXFLOW_DRAIN_MS: '100',
+  }).serving();
+  const sidecar = startSidecar(t, {
+    CORTEXFLOW_CONTROL_PLANE: String(xds),
+    CORTEXFLOW_UPSTREAMS: '127.0.0.1:0/udp=echo.demo:7',
   });
   const { admin } = await sidecar.serving();
   await until(

@@ -1,6 +1,6 @@
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { Folder } from './folder.ts';
-import { claimPort, type Program, start, until } from './programs.ts';
+import { claimPort, type Program, startControlPlane, startSidecar, until } from './programs.ts';
 
 const EDITS = 10_000;
 const SERVICES = Array.from({ length: 20 }, (_, index) => `service-${index}`);
@@ -139,19 +139,6 @@ async function table(sidecar: Program): Promise<Model['expected']> {
   );
 }
 
-function startControlPlane(t: ExecutionContext, folder: Folder, port: number): Program {
-  return start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_DIRECTORY: folder.path,
-      CORTEXFLOW_XDS_ADDRESS: `127.0.0.1:${port}`,
-      CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_DRAIN_MS: '10',
-    },
-  });
-}
-
 test(`${EDITS} edits with the control plane killed in between: every sidecar ends with what the folder holds`, async (t) => {
   t.timeout(300_000);
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
@@ -161,17 +148,18 @@ test(`${EDITS} edits with the control plane killed in between: every sidecar end
   const model = new Model();
   for (let count = 0; count < 200; count += 1) edit(folder, model, random);
 
-  const port = await claimPort();
-  let controlPlane = startControlPlane(t, folder, port);
+  const address = `127.0.0.1:${await claimPort()}`;
+  const environment = {
+    CORTEXFLOW_DIRECTORY: folder.path,
+    CORTEXFLOW_XDS_ADDRESS: address,
+    CORTEXFLOW_DRAIN_MS: '10',
+  };
+  let controlPlane = startControlPlane(t, environment);
   await controlPlane.serving();
   const sidecars = Array.from({ length: SIDECARS }, () =>
-    start(t, {
-      file: 'sidecar/main.ts',
-      environment: {
-        CORTEXFLOW_CONTROL_PLANE: `127.0.0.1:${port}`,
-        CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-        CORTEXFLOW_UPSTREAMS: SERVICES.map((name) => `127.0.0.1:0=${name}.demo:80`).join(','),
-      },
+    startSidecar(t, {
+      CORTEXFLOW_CONTROL_PLANE: address,
+      CORTEXFLOW_UPSTREAMS: SERVICES.map((name) => `127.0.0.1:0=${name}.demo:80`).join(','),
     }),
   );
   await Promise.all(sidecars.map((sidecar) => sidecar.serving()));
@@ -184,7 +172,7 @@ test(`${EDITS} edits with the control plane killed in between: every sidecar end
     if (count % (EDITS / 5) === 0) {
       await next;
       await controlPlane.end(random(2) === 0 ? 'SIGKILL' : 'SIGTERM');
-      controlPlane = startControlPlane(t, folder, port);
+      controlPlane = startControlPlane(t, environment);
       next = controlPlane.serving();
     }
   }

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Folder } from './folder.ts';
-import { claimPort, type Program, start, until } from './programs.ts';
+import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
 
 /** A backend that answers with the name of the zone it stands for. */
 async function backend(t: ExecutionContext, zone: string): Promise<number> {
@@ -63,7 +63,7 @@ const BOOTSTRAP = '.sidecar.json';
 interface Mesh {
   readonly folder: Folder;
   readonly controlPlane: Program;
-  readonly startSidecar: (more?: Record<string, string>) => Program;
+  readonly startOne: (more?: Record<string, string>) => Program;
 }
 
 async function startMesh(t: ExecutionContext): Promise<Mesh> {
@@ -74,31 +74,20 @@ async function startMesh(t: ExecutionContext): Promise<Mesh> {
   // In turns: a policy that looks at latency might leave one of the two alone.
   const upstreams = [{ listen: '127.0.0.1:0', service: 'hello.demo:80', balance: 'round-robin' }];
   folder.write(BOOTSTRAP, JSON.stringify({ upstreams }));
-  const port = await claimPort();
-  const controlPlane = start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_DIRECTORY: folder.path,
-      CORTEXFLOW_XDS_ADDRESS: `127.0.0.1:${port}`,
-      CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_DRAIN_MS: '100',
-    },
+  const controlPlane = startControlPlane(t, {
+    CORTEXFLOW_DIRECTORY: folder.path,
+    CORTEXFLOW_DRAIN_MS: '100',
   });
-  await controlPlane.serving();
-  const startSidecar = (more: Record<string, string> = {}): Program =>
-    start(t, {
-      file: 'sidecar/main.ts',
-      environment: {
-        CORTEXFLOW_NODE_NAME: 'node-1',
-        CORTEXFLOW_CONTROL_PLANE: `127.0.0.1:${port}`,
-        CORTEXFLOW_BOOTSTRAP: join(folder.path, BOOTSTRAP),
-        CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-        CORTEXFLOW_LAST_GOOD_FILE: folder.lastGoodFile,
-        ...more,
-      },
+  const { xds } = await controlPlane.serving();
+  const startOne = (more: Record<string, string> = {}): Program =>
+    startSidecar(t, {
+      CORTEXFLOW_NODE_NAME: 'node-1',
+      CORTEXFLOW_CONTROL_PLANE: String(xds),
+      CORTEXFLOW_BOOTSTRAP: join(folder.path, BOOTSTRAP),
+      CORTEXFLOW_LAST_GOOD_FILE: folder.lastGoodFile,
+      ...more,
     });
-  return { folder, controlPlane, startSidecar };
+  return { folder, controlPlane, startOne };
 }
 
 async function admin(sidecar: Program, path: string): Promise<Response> {
@@ -142,8 +131,8 @@ async function answeringZones(sidecar: Program): Promise<readonly string[]> {
 }
 
 test('connections prefer the zone that the label of the own Node says, and follow it when it changes', async (t) => {
-  const { folder, controlPlane, startSidecar } = await startMesh(t);
-  const sidecar = startSidecar();
+  const { folder, controlPlane, startOne } = await startMesh(t);
+  const sidecar = startOne();
   t.deepEqual(await answeringZones(sidecar), ['east', 'west'], 'ready without the Node, and nowhere');
 
   folder.write('node.yaml', node('east'));
@@ -164,18 +153,18 @@ test('connections prefer the zone that the label of the own Node says, and follo
 
   t.is(await sidecar.end(), 0);
   t.is(await controlPlane.end(), 0);
-  const again = startSidecar();
+  const again = startOne();
   t.deepEqual(await answeringZones(again), ['west'], 'from disk, with no control plane');
   t.like((await config(again)).locality, { zone: 'west', origin: { source: 'disk' } });
 
-  const placed = startSidecar({ CORTEXFLOW_ZONE: 'east' });
+  const placed = startOne({ CORTEXFLOW_ZONE: 'east' });
   t.deepEqual(await answeringZones(placed), ['east'], 'a zone that was given wins');
 });
 
 test('a Node that goes takes its zone with it', async (t) => {
-  const { folder, startSidecar } = await startMesh(t);
+  const { folder, startOne } = await startMesh(t);
   folder.write('node.yaml', node('east'));
-  const sidecar = startSidecar();
+  const sidecar = startOne();
   await untilIn(sidecar, 'east');
   folder.remove('node.yaml');
   await untilIn(sidecar, '');

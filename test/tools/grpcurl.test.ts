@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { leavesOut } from '../cluster/requirement.ts';
-import { start, until } from '../system/programs.ts';
+import { startControlPlane, until } from '../system/programs.ts';
 import { deltaStream } from '../xds/client.ts';
 import { findGrpcurl, grpcurl, INSTALL_GRPCURL } from './grpcurl.ts';
 
@@ -99,14 +99,8 @@ function isAnswered(resource: ResourceStatus | undefined): boolean {
 
 /** A control plane as people run it, on the example's folder, and where its ports are. */
 async function serveExample(t: ExecutionContext): Promise<{ inspection: string; xds: string }> {
-  const controlPlane = start(t, {
-    file: 'control-plane/main.ts',
-    environment: {
-      CORTEXFLOW_DIRECTORY: join(import.meta.dirname, '../../examples/hello'),
-      CORTEXFLOW_XDS_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_INSPECTION_ADDRESS: '127.0.0.1:0',
-      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
-    },
+  const controlPlane = startControlPlane(t, {
+    CORTEXFLOW_DIRECTORY: join(import.meta.dirname, '../../examples/hello'),
   });
   const { inspection, xds } = await controlPlane.serving();
   return { inspection: String(inspection), xds: String(xds) };
