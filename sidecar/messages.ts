@@ -8,6 +8,7 @@ import { formatAddress } from './forward/socket-address.ts';
 import type { TcpStream } from './forward/tcp.ts';
 import { MessageCounters } from './message/counters.ts';
 import { Delivery, type DeliveryOptions } from './message/delivery.ts';
+import { HeldMemory } from './message/held-memory.ts';
 import { HttpTaker } from './message/http-taker.ts';
 import { DEFAULT_MESSAGE_LIMITS } from './message/limits.ts';
 import { Locator } from './message/locate.ts';
@@ -39,13 +40,15 @@ export class Messages {
     const fitting = messageConnectionsWithin(descriptorLimit() ?? Number.POSITIVE_INFINITY);
     const maxConnections = Math.min(messages.maxConnections, fitting);
     const limits = { ...DEFAULT_MESSAGE_LIMITS, maxConnections, messagesPerSecond, deliveryTimeoutMs };
+    const memory = new HeldMemory(limits.heldBytes);
     this.#config = messages;
     this.#peers = new Peers({
       ...DEFAULT_PEERS,
       connectTimeoutMs: limits.connectTimeoutMs,
       maxAllConnections: maxConnections,
+      memory,
     });
-    this.#taker = takerOf(messages, log);
+    this.#taker = takerOf(messages, { memory, log });
     const delivery = new Delivery({
       directory,
       locator: new Locator(interception?.outbound.port ?? PORTS.outbound),
@@ -58,7 +61,8 @@ export class Messages {
       deliveryTimeoutMs,
       log,
     });
-    this.#api = new MessageApi({ deliver: delivery.deliver.bind(delivery), limits, counters, log });
+    const deliver = delivery.deliver.bind(delivery);
+    this.#api = new MessageApi({ deliver, limits, counters, log, memory });
   }
 
   get openConnections(): { readonly inbound: number; readonly outbound: number } {
@@ -66,7 +70,7 @@ export class Messages {
   }
 
   get heldBytes(): number {
-    return this.#api.memory.heldBytes;
+    return this.#api.memory.bytes;
   }
 
   /** Of somebody who connected to the port that outbound connections are redirected to. */
@@ -99,11 +103,11 @@ export class Messages {
 
 function takerOf(
   { deliverTo, deliveryTimeoutMs }: SidecarConfig['messages'],
-  log: Logger,
+  { memory, log }: { readonly memory: HeldMemory; readonly log: Logger },
 ): HttpTaker | LogTaker {
   return deliverTo === undefined
     ? new LogTaker(log)
-    : new HttpTaker({ url: deliverTo, timeoutMs: deliveryTimeoutMs });
+    : new HttpTaker({ url: deliverTo, timeoutMs: deliveryTimeoutMs, memory });
 }
 
 function cannotListen(address: string, code: string): string {

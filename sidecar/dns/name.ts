@@ -4,6 +4,8 @@
 const LONGEST_NAME = 255;
 const LONGEST_LABEL = 63;
 const POINTER = 0xc0;
+/** As many as a name may have labels: who has more wants to be followed for long. */
+const MOST_POINTERS = 127;
 
 /** Where the name that begins here ends; -1 where it is broken. A pointer, where there may be one, is not followed. */
 export function skipName(
@@ -37,21 +39,26 @@ export function readLabels(
   let position = at;
   // A pointer leads to an earlier place only, so that this ends.
   let before = at;
+  let pointers = 0;
   while (position < end) {
     const length = data[position] ?? 0;
     if (length === 0) return labels;
     if (length >= POINTER) {
       position = message + (((length & 0x3f) << 8) | (data[position + 1] ?? 0));
-      if (position >= before) return undefined;
+      if (position >= before || ++pointers > MOST_POINTERS) return undefined;
       before = position;
       continue;
     }
     total += length + 1;
-    if (length > LONGEST_LABEL || total > LONGEST_NAME || position + length >= end) return undefined;
+    if (!mayBe(length, total) || position + length >= end) return undefined;
     labels.push(labelText(data, position + 1, position + 1 + length));
     position += length + 1;
   }
   return undefined;
+}
+
+function mayBe(labelBytes: number, nameBytes: number): boolean {
+  return labelBytes <= LONGEST_LABEL && nameBytes <= LONGEST_NAME;
 }
 
 /** `a.b.c` without the root's dot; undefined where it cannot be a name on the wire. */

@@ -6,7 +6,9 @@ import test from 'ava';
 import { dig } from '../../test/dns/dig.ts';
 import { addressAnswer, type Behaviour, framed, rcodeAnswer } from '../../test/dns/name-server.ts';
 import { startProxy as start } from '../../test/dns/proxy.ts';
+import { until } from '../../test/system/programs.ts';
 import { queryFor } from './alias.ts';
+import { FLAG } from './protocol.ts';
 
 const answering: Behaviour = (query) => [addressAnswer(query)];
 const silent: Behaviour = () => [];
@@ -174,6 +176,50 @@ test('what many ask at once is asked once', async (t) => {
   t.is((await Promise.all(answers)).length, 20);
   // The first was not answered: it was asked again.
   t.is(server?.asked.length, 2);
+});
+
+test('what many ask at once by TCP is asked once, and each is answered by the id of his own', async (t) => {
+  const answered = Promise.withResolvers<void>();
+  const { port, servers } = await start(t, async (query) => {
+    await answered.promise;
+    return [addressAnswer(query)];
+  });
+  const sockets = Array.from({ length: 300 }, (_, id) => {
+    const query = Buffer.from(queryFor(['www', 'example', 'com'], 1));
+    query.writeUInt16BE(id);
+    const socket = connect(port, '127.0.0.1');
+    socket.write(framed(query));
+    return socket;
+  });
+  await until(
+    async () => servers[0]?.asked.length,
+    (count) => count === 1,
+  );
+  const answers = sockets.map(async (socket) => {
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return [answer.readUInt16BE(2), answer.readUInt16BE(4) & 0xf];
+  });
+  answered.resolve();
+  t.deepEqual(
+    await Promise.all(answers),
+    sockets.map((_, id) => [id, 0]),
+  );
+  t.is(servers[0]?.asked.length, 1);
+});
+
+test('nobody is sent more by UDP than he takes, whatever he asks', async (t) => {
+  const { port } = await start(t, (query) => [Buffer.concat([addressAnswer(query), Buffer.alloc(20_000)])]);
+  const query = queryFor(['www', 'example', 'com'], 1);
+  for (const [what, unusual] of Object.entries({
+    plain: query,
+    update: query.with(2, 0x28),
+    'something behind': joined(query, [0]),
+  })) {
+    const answer = await exchange(port, unusual);
+    t.true(answer.length <= query.length, what);
+    t.true((answer.readUInt16BE(2) & FLAG.TRUNCATED) !== 0, what);
+  }
 });
 
 test('a server that is away costs a second, a refusal nothing, and then another answers', async (t) => {

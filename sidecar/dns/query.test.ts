@@ -150,3 +150,15 @@ test('what cannot be a name on the wire is none', (t) => {
   for (const text of ['', '.', 'a..b', 'x'.repeat(64), Array(130).fill('a').join('.')])
     t.is(labelsOf(text), undefined);
 });
+
+test('pointers that lead from one to the next are followed for a while only', (t) => {
+  const message = new Uint8Array(2 + 2 * 200);
+  for (let index = 1; index <= 200; index++) {
+    const to = 2 * (index - 1);
+    message.set(index === 1 ? [0xc0, 0] : [0xc0 | (to >> 8), to & 0xff], 2 * index);
+  }
+  const labelsAt = (pointers: number): string[] | undefined =>
+    readLabels(message, 2 * pointers, { message: 0, end: message.length });
+  t.deepEqual(labelsAt(127), []);
+  t.is(labelsAt(128), undefined);
+});

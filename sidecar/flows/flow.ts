@@ -10,7 +10,7 @@ import type { Candidate, Decision, Destination, EndpointGroup, Routes } from '..
 import type { FlowEnding, Loss } from './counters.ts';
 import type { Used } from './flow-table.ts';
 import type { ServiceFlows } from './service-flows.ts';
-import { Waiting } from './waiting.ts';
+import { Waiting, type WaitingRoom } from './waiting.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
@@ -26,6 +26,7 @@ export interface FlowSurroundings {
   readonly balancer: Balancer;
   readonly udp: Udp;
   readonly log: Logger;
+  readonly waitingRoom: WaitingRoom;
   /** Whether that is where this sidecar itself listens: datagrams would go round for ever. */
   isOwn(candidate: Candidate): boolean;
   used(flow: Flow, nowMs: number): void;
@@ -64,7 +65,7 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
   exclude: ReadonlySet<string> = NONE;
   readonly #origin: FlowOrigin;
   readonly #around: FlowSurroundings;
-  readonly #waiting = new Waiting();
+  readonly #waiting: Waiting;
   #group: EndpointGroup | undefined;
   #backend: Backend | undefined;
   #isLoading = false;
@@ -77,6 +78,7 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     this.placedAtMs = nowMs;
     this.#origin = origin;
     this.#around = around;
+    this.#waiting = new Waiting(around.waitingRoom);
     origin.service.opened();
   }
 

@@ -98,6 +98,22 @@ test('what comes before the endpoints are known waits for them, as much as there
   t.is(mesh.counters.sentDatagrams, 16);
 });
 
+test('what waits for endpoints takes 4 MiB of all flows together, and the room is there again afterwards', async (t) => {
+  const known = Promise.withResolvers<void>();
+  const mesh = await start(t, { endpoints: 1, known: known.promise });
+  const clients = await Promise.all(Array.from({ length: 80 }, () => socketAt(t)));
+  const large = Buffer.alloc(60_000);
+  for (const [index, client] of clients.entries()) {
+    client.send(large, mesh.port, '127.0.0.1');
+    // Sent at once, they would be lost before the sidecar reads them.
+    while ([...mesh.forwarder.flows].length !== index + 1) await delay(1);
+  }
+  t.is(mesh.counters.dropped.waiting, 80 - Math.floor((4 * 1024 * 1024) / large.length));
+  t.is(mesh.forwarder.waitingRoom.bytes, (80 - mesh.counters.dropped.waiting) * large.length);
+  known.resolve();
+  while (mesh.forwarder.waitingRoom.bytes > 0) await delay(5);
+});
+
 test('a quiet flow ends, and one too many makes the quietest end', async (t) => {
   const mesh = await start(t, { endpoints: 1, limits: { maxFlows: 2, flowIdleTimeoutMs: 2_000 } });
   const clients = await Promise.all([socketAt(t), socketAt(t), socketAt(t)]);
@@ -178,9 +194,11 @@ async function start(t: ExecutionContext, wanted: Wanted) {
     const candidate = candidateOf(server.address().port);
     candidates.push(candidate);
     servers.set(nameOf(candidate), server);
+    let isOpen = true;
+    server.once('close', () => (isOpen = false));
     server.on('message', (bytes, from) => {
       const reply = answer?.(bytes) ?? nameOf(candidate);
-      setTimeout(() => server.send(reply, from.port, from.address), afterMs ?? 0);
+      setTimeout(() => isOpen && server.send(reply, from.port, from.address), afterMs ?? 0);
     });
   }
   let decision = decisionOf(candidates);

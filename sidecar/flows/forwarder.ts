@@ -10,6 +10,7 @@ import { Flow, type FlowSurroundings } from './flow.ts';
 import { FlowTable } from './flow-table.ts';
 import { DEFAULT_FLOW_LIMITS, type FlowLimits } from './limits.ts';
 import { ServiceFlows } from './service-flows.ts';
+import type { WaitingRoom } from './waiting.ts';
 
 export interface FlowForwarderOptions {
   readonly routes: Routes;
@@ -40,6 +41,7 @@ export class FlowForwarder implements FlowSurroundings {
   readonly balancer: Balancer;
   readonly udp: Udp;
   readonly log: Logger;
+  readonly waitingRoom: WaitingRoom = { bytes: 0 };
   readonly #limits: FlowLimits;
   readonly #flows = new FlowTable<Flow>();
   readonly #services = new Map<string, ServiceFlows>();

@@ -1,6 +1,7 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
 import { type Answer, delivered, failed } from './answer.ts';
 import type { Taker } from './delivery.ts';
+import { HeldMemory } from './held-memory.ts';
 import { dotted, LONGEST_ANSWER, type Message } from './protocol.ts';
 
 export interface HttpTakerOptions {
@@ -11,6 +12,8 @@ export interface HttpTakerOptions {
   readonly concurrency?: number;
   /** Messages that wait for that. */
   readonly maxWaiting?: number;
+  /** Of its own where it is left out. */
+  readonly memory?: HeldMemory;
 }
 
 /**
@@ -29,10 +32,12 @@ export class HttpTaker implements Taker {
   readonly #concurrency: number;
   readonly #maxWaiting: number;
   readonly #agent: Agent;
+  readonly #memory: HeldMemory;
   readonly #waiting: (() => void)[] = [];
   #active = 0;
 
-  constructor({ url, timeoutMs, concurrency = 64, maxWaiting = 20_000 }: HttpTakerOptions) {
+  constructor({ url, timeoutMs, concurrency = 64, maxWaiting = 20_000, memory }: HttpTakerOptions) {
+    this.#memory = memory ?? new HeldMemory();
     this.#url = url;
     this.#timeoutMs = timeoutMs;
     this.#concurrency = concurrency;
@@ -75,6 +80,7 @@ export class HttpTaker implements Taker {
     const body = Buffer.from(payload, 'base64');
     return new Promise((resolve) => {
       let wasConnected = false;
+      let hasAnswered = false;
       const post = request(this.#url, {
         method: 'POST',
         agent: this.#agent,
@@ -97,9 +103,20 @@ export class HttpTaker implements Taker {
         wasConnected = !socket.connecting;
         if (socket.connecting) socket.once('connect', () => (wasConnected = true));
       });
-      post.on('response', (response) => void this.#read(response).then(end));
+      post.on('response', (response) => {
+        hasAnswered = true;
+        void this.#read(response).then(end);
+      });
+      post.on('upgrade', ({ statusCode = 0 }, socket) => {
+        socket.destroy();
+        end(this.#refused(statusCode));
+      });
       post.on('error', (error: NodeJS.ErrnoException) => {
         end(this.#failed(error.code ?? error.message, wasConnected));
+      });
+      // However else it ends: whoever waits for a place would wait for ever.
+      post.on('close', () => {
+        if (!hasAnswered) end(this.#failed('no answer', wasConnected));
       });
       post.end(body);
     });
@@ -109,12 +126,16 @@ export class HttpTaker implements Taker {
     const { statusCode = 0 } = response;
     if (statusCode < 200 || statusCode >= 300) {
       // Read, so that the connection can be used again; a long one is not worth that.
-      await bodyOf(response);
-      return failed('refused', `${this.#url} answered with status ${statusCode}.`);
+      await bodyOf(response, this.#memory);
+      return this.#refused(statusCode);
     }
-    const body = await bodyOf(response);
+    const body = await bodyOf(response, this.#memory);
     if (typeof body !== 'string') return delivered(body.toString('base64'));
     return failed('bad-answer', `the answer of ${this.#url} ${body}: the message was delivered.`);
+  }
+
+  #refused(status: number): Answer {
+    return failed('refused', `${this.#url} answered with status ${status}.`);
   }
 
   #failed(reason: string, wasConnected: boolean): Answer {
@@ -129,17 +150,21 @@ export class HttpTaker implements Taker {
 }
 
 /** Or what is wrong with it. */
-async function bodyOf(response: IncomingMessage): Promise<Buffer | string> {
+async function bodyOf(response: IncomingMessage, memory: HeldMemory): Promise<Buffer | string> {
   const chunks: Buffer[] = [];
   let length = 0;
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       length += chunk.length;
+      memory.bytes += chunk.length;
+      if (memory.isOver) return 'finds no room: this sidecar holds as much as it may of all connections';
       if (length > LONGEST_ANSWER) return `is longer than ${LONGEST_ANSWER} bytes`;
       chunks.push(chunk);
     }
   } catch {
     return 'broke off';
+  } finally {
+    memory.bytes -= length;
   }
   return Buffer.concat(chunks);
 }

@@ -84,7 +84,9 @@ export class LineSplitter {
   #append(piece: Buffer): void {
     const length = this.#begunLength + piece.length;
     if (length > this.#begun.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(SMALLEST, length, 2 * this.#begun.length));
+      const larger = Buffer.allocUnsafeSlow(
+        Math.max(SMALLEST, length, Math.min(this.#longest, 2 * this.#begun.length)),
+      );
       larger.set(this.#begun.subarray(0, this.#begunLength));
       this.#begun = larger;
     }

@@ -4,6 +4,7 @@ import { listenTcp, type TcpListener, type TcpStream } from '../forward/tcp.ts';
 import { Warnings } from '../forward/warnings.ts';
 import type { Answer } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
+import { HeldMemory } from './held-memory.ts';
 import { type MessageLimits, tickMs } from './limits.ts';
 import { dotted, type Message } from './protocol.ts';
 import { Session, type SessionSurroundings } from './session.ts';
@@ -18,13 +19,15 @@ export interface MessageApiOptions {
   readonly limits: MessageLimits;
   readonly counters: MessageCounters;
   readonly log: Logger;
+  /** Of its own where it is left out. */
+  readonly memory?: HeldMemory;
 }
 
 /** Talks with those who send messages, on connections that others accepted or that it accepts itself. */
 export class MessageApi implements SessionSurroundings {
   readonly limits: MessageLimits;
   readonly counters: MessageCounters;
-  readonly memory = { heldBytes: 0 };
+  readonly memory: HeldMemory;
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly #deliver: Deliver;
   readonly #log: Logger;
@@ -35,8 +38,9 @@ export class MessageApi implements SessionSurroundings {
   #timer: NodeJS.Timeout | undefined;
   #allEnded: PromiseWithResolvers<void> | undefined;
 
-  constructor({ deliver, limits, counters, log }: MessageApiOptions) {
+  constructor({ deliver, limits, counters, log, memory }: MessageApiOptions) {
     this.limits = limits;
+    this.memory = memory ?? new HeldMemory(limits.heldBytes);
     this.counters = counters;
     this.#deliver = deliver;
     this.#log = log;

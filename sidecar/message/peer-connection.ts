@@ -9,6 +9,7 @@ import {
 import type { SocketAddress } from '../forward/socket-address.ts';
 import { getSystemErrorName } from 'node:util';
 import type { Answer } from './answer.ts';
+import type { HeldMemory } from './held-memory.ts';
 import { LineSplitter } from './lines.ts';
 import { LONGEST_READ, parseReply } from './protocol.ts';
 
@@ -32,12 +33,15 @@ export interface Job {
 export interface PeerOwner {
   /** Read into by all connections: what is read is copied before another reads. */
   readonly readBuffer: Uint8Array;
+  readonly memory: HeldMemory;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   becameIdle(connection: PeerConnection): void;
   /** @param isReachable false: nobody accepted */
   closed(connection: PeerConnection, isReachable: boolean): void;
 }
+
+const NO_ROOM = 'answers at length, and this sidecar holds as much as it may of all connections';
 
 /** A connection to another sidecar, with one message on it at a time, so that no reply can be mistaken. */
 export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter {
@@ -47,6 +51,7 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   #state: 'connecting' | 'open' | 'closed' = 'connecting';
   #job: Job | undefined;
   #sinceMs = performance.now();
+  #accountedBytes = 0;
   /** The bytes of a pending write: they must stay where they are. */
   #writing: Buffer | undefined;
 
@@ -101,7 +106,11 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   read(length: number): undefined {
     this.#splitter.push(this.#owner.readBuffer.subarray(0, length));
     const line = this.#splitter.next();
-    if (line === undefined) return;
+    this.#account(this.#splitter.heldBytes);
+    if (line === undefined) {
+      if (this.#owner.memory.isOver) this.#close({ kind: 'lost', why: NO_ROOM });
+      return;
+    }
     const job = this.#job;
     const answer = typeof line === 'string' ? parseReply(line) : undefined;
     if (job === undefined || answer === undefined) {
@@ -141,9 +150,16 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     else if (written === WRITE_PENDING) this.#writing = job.line;
   }
 
+  /** What is held now, told to the sum of all. */
+  #account(heldBytes: number): void {
+    this.#owner.memory.bytes += heldBytes - this.#accountedBytes;
+    this.#accountedBytes = heldBytes;
+  }
+
   #close(sent: Sent): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#account(0);
     if (this.#job === undefined) this.#stream.close();
     else this.#stream.reset();
     const job = this.#job;

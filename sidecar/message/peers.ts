@@ -1,4 +1,5 @@
 import type { SocketAddress } from '../forward/socket-address.ts';
+import { HeldMemory } from './held-memory.ts';
 import { tickMs } from './limits.ts';
 import { type Job, PeerConnection, type PeerOwner, type Sent } from './peer-connection.ts';
 
@@ -14,6 +15,8 @@ export interface PeersOptions {
   readonly maxAllConnections: number;
   /** Messages that wait for a connection to be free, for each sidecar. */
   readonly maxWaiting: number;
+  /** Of its own where it is left out. */
+  readonly memory?: HeldMemory;
 }
 
 export const DEFAULT_PEERS: PeersOptions = {
@@ -27,6 +30,7 @@ export const DEFAULT_PEERS: PeersOptions = {
 /** Connections to other sidecars, kept for the next message. */
 export class Peers {
   readonly options: PeersOptions;
+  readonly memory: HeldMemory;
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly #peers = new Map<string, Peer>();
   /** Only while there are connections. */
@@ -34,6 +38,7 @@ export class Peers {
 
   constructor(options: PeersOptions) {
     this.options = options;
+    this.memory = options.memory ?? new HeldMemory();
   }
 
   get openConnections(): number {
@@ -84,6 +89,7 @@ export class Peers {
 class Peer implements PeerOwner {
   readonly connections = new Set<PeerConnection>();
   readonly readBuffer: Uint8Array;
+  readonly memory: HeldMemory;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly #address: SocketAddress;
@@ -96,6 +102,7 @@ class Peer implements PeerOwner {
     this.#address = address;
     this.#all = all;
     this.readBuffer = all.readBuffer;
+    this.memory = all.memory;
     this.connectTimeoutMs = all.options.connectTimeoutMs;
     this.idleTimeoutMs = all.options.idleTimeoutMs;
   }

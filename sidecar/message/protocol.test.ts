@@ -139,6 +139,36 @@ test('no line makes it throw, and every mistake is told as one line of JSON', (t
   );
 });
 
+test('however deep a line nests, it is told what is wrong with it', (t) => {
+  for (const [begin, end, words] of [
+    ['[', ']', 'an array'],
+    ['{"a":', '}', 'an object'],
+    // With keys that are numbers, not even JSON.stringify writes out what JSON.parse has read.
+    ['{"0":', '}', 'an object'],
+  ] as const) {
+    const depth = 4_000;
+    const deep = `${begin.repeat(depth)}1${end.repeat(depth)}`;
+    for (const field of ['service', 'direction', 'payload', 'hops']) {
+      const others = Object.entries(GOOD).filter(([key]) => key !== field);
+      const line = `{${others.map(([key, value]) => `"${key}":"${value}",`).join('')}"${field}":${deep}}`;
+      t.true(wrongIn(line).includes(`is ${words}`), `${field} of ${begin}`);
+    }
+    for (const field of ['payload', 'outcome'])
+      t.is(parseReply(`{"direction":"Outcoming","${field}":${deep}}`), undefined);
+  }
+});
+
+test('a line of very many values is not parsed', (t) => {
+  for (const values of ['[],'.repeat(10_000), '['.repeat(10_001), '{"a":'.repeat(10_001)]) {
+    t.is(
+      wrongIn(`{"service":"a","more":${values}`),
+      'bad-json: Delivery failed: the line has more than 10000 values: a request has three.',
+    );
+  }
+  const more = Array.from({ length: 9_000 }, (_, index) => index);
+  t.is(wrongIn({ ...GOOD, more }), 'nothing');
+});
+
 test('a forwarded line has one hop more and who sent it first', (t) => {
   const first = parseRequest(JSON.stringify({ ...GOOD, from: '10.0.0.9' }));
   t.true(first.ok && first.message.from === undefined, 'a client does not say who it is');

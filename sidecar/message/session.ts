@@ -1,6 +1,7 @@
 import type { StreamReader, StreamWriter, TcpStream } from '../forward/tcp.ts';
 import { WRITE_FINISHED, WRITE_PENDING } from '../forward/tcp.ts';
 import { type Answer, type Failure, failed, withoutAnswer } from './answer.ts';
+import type { HeldMemory } from './held-memory.ts';
 import type { MessageLimits } from './limits.ts';
 import { LineSplitter, TOO_LONG } from './lines.ts';
 import { LONGEST_LINE, LONGEST_READ, type Message, parseRequest, replyLine } from './protocol.ts';
@@ -11,8 +12,7 @@ export interface SessionSurroundings {
   readonly limits: MessageLimits;
   /** Read into by all: what is read is copied before another reads. */
   readonly readBuffer: Uint8Array;
-  /** Bytes held for all sessions. */
-  readonly memory: { heldBytes: number };
+  readonly memory: HeldMemory;
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
@@ -182,7 +182,7 @@ export class Session implements StreamReader, StreamWriter {
     const { message } = parsed;
     const slot = this.#slot(line.length);
     this.#account();
-    if (this.#around.memory.heldBytes > this.#around.limits.heldBytes) {
+    if (this.#around.memory.isOver) {
       this.#settle(slot, message, failed('overloaded', TOO_MUCH));
       return;
     }
@@ -218,10 +218,8 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
-    const { memory, limits } = this.#around;
-    return (
-      payload.length <= SHORT_PAYLOAD || memory.heldBytes - slot.bytes + payload.length <= limits.heldBytes
-    );
+    const { memory } = this.#around;
+    return payload.length <= SHORT_PAYLOAD || memory.bytes - slot.bytes + payload.length <= memory.limit;
   }
 
   /** Writes the replies that are due: as many as there are before the first that is still on its way. */
@@ -255,9 +253,9 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   #awaitMore(): void {
-    const { memory, limits } = this.#around;
+    const { memory } = this.#around;
     if (!this.#splitter.isWithinLine) this.#lineSinceMs = undefined;
-    else if (memory.heldBytes > limits.heldBytes) this.#skip('overloaded', TOO_MUCH);
+    else if (memory.isOver) this.#skip('overloaded', TOO_MUCH);
     else this.#lineSinceMs ??= performance.now();
     this.#resume();
   }
@@ -281,7 +279,7 @@ export class Session implements StreamReader, StreamWriter {
   #account(): void {
     const writing = this.#writing?.bytes.length ?? 0;
     const held = this.#slotBytes + (this.#isClosed ? 0 : this.#splitter.heldBytes + writing);
-    this.#around.memory.heldBytes += held - this.#accountedBytes;
+    this.#around.memory.bytes += held - this.#accountedBytes;
     this.#accountedBytes = held;
   }
 

@@ -1,12 +1,13 @@
 /** One who sends the DNS proxy whatever it can, and another beside it who only asks what it needs. */
 import { createSocket, type Socket } from 'node:dgram';
 import { randomBytes, randomInt } from 'node:crypto';
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
 import { until } from '../system/programs.ts';
 import { dig } from './dig.ts';
-import { addressAnswer, type Behaviour } from './name-server.ts';
+import { addressAnswer, type Behaviour, framed } from './name-server.ts';
 import { type StartedProxy, startProxy } from './proxy.ts';
 
 const FLOOD = 'flood';
@@ -92,4 +93,25 @@ test.serial('however many wait for one name, or send long queries, only so many 
   t.true(proxy.forwarder.waitingCount <= 8_192);
   t.true(proxy.forwarder.waitingBytes <= (4 << 20) + 4_096);
   t.is((await dig(port, '+tries=4', 'polite.example.com')).status, 'NOERROR');
+});
+
+test.serial('whoever asks by TCP beside those who flood is answered', async (t) => {
+  const { port } = await startProxy(t, patient);
+  // As many as one connection may have under way, and more of them all than the proxy has connections to servers.
+  const connections = Array.from({ length: 24 }, () => connect(port, '127.0.0.1'));
+  t.teardown(() => connections.forEach((connection) => connection.destroy()));
+  let refused = 0;
+  for (const [index, connection] of connections.entries()) {
+    connection.on('data', () => refused++);
+    for (let count = 0; count < 16; count++) {
+      connection.write(framed(queryFor([`${FLOOD}${index}-${count}`, 'example', 'com'], 1)));
+    }
+  }
+  await until(
+    async () => refused,
+    (count) => count > 0,
+  );
+  for (let asked = 0; asked < 5; asked++) {
+    t.is((await dig(port, '+tcp', '+tries=1', `polite${asked}.example.com`)).status, 'NOERROR');
+  }
 });

@@ -91,14 +91,17 @@ test('who asks and leaves takes no connection to a server from others', async (t
     query[13] === 0x78 ? [] : [addressAnswer(query)],
   );
   const leaving = await Promise.all(
-    Array.from({ length: 10 }, (_, index) =>
-      open(t, port, ...Array.from({ length: 64 }, () => question([`x${index}`, 'example', 'com']))),
-    ),
+    Array.from({ length: 16 }, (_, index) => {
+      const questions = Array.from({ length: 16 }, (_one, count) =>
+        question([`x${index}-${count}`, 'example', 'com']),
+      );
+      return open(t, port, ...questions);
+    }),
   );
   // As many as there may be.
   await until(
     () => Promise.resolve(servers[0]?.asked.length),
-    (count) => count === 128,
+    (count) => count === 256,
   );
   for (const socket of leaving) socket.resetAndDestroy();
   await connections(proxy, (count) => count === 0);

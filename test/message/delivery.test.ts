@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { HttpTaker } from '../../sidecar/message/http-taker.ts';
+import { HeldMemory } from '../../sidecar/message/held-memory.ts';
+import { HttpTaker, type HttpTakerOptions } from '../../sidecar/message/http-taker.ts';
 import { LogTaker } from '../../sidecar/message/log-taker.ts';
 import { LONGEST_ANSWER } from '../../sidecar/message/protocol.ts';
 import {
@@ -26,11 +28,7 @@ const B = '127.0.0.3';
 const C = '127.0.0.4';
 const DEAD = '127.0.0.9';
 
-function taker(
-  t: ExecutionContext,
-  url: string,
-  options: { timeoutMs?: number; concurrency?: number; maxWaiting?: number } = {},
-): HttpTaker {
+function taker(t: ExecutionContext, url: string, options: Partial<HttpTakerOptions> = {}): HttpTaker {
   const made = new HttpTaker({ url, timeoutMs: 5_000, ...options });
   t.teardown(() => made.close());
   return made;
@@ -78,6 +76,28 @@ test('to the workload: the payload as a body, with the Service and the sender, a
   t.is(counters.outcomes.delivered, 1);
 });
 
+test('what the workload has begun to answer is counted, and left out where there is no room for it', async (t) => {
+  const port = await sharedPort();
+  const begun: ServerResponse[] = [];
+  const workload = await startWorkload(t, (_body, response) => {
+    response.write(Buffer.alloc(100_000));
+    begun.push(response);
+  });
+  const table = tableOf(...serviceAt('hello', [A]));
+  const memory = new HeldMemory(250_000);
+  const { client } = startSidecar(t, {
+    table: () => table,
+    address: A,
+    port,
+    taker: taker(t, workload.url, { memory }),
+  });
+  const asked = Array.from({ length: 3 }, () => client().ask(request('hi')));
+  t.regex(failureOf(await Promise.race(asked)), /finds no room.*the message was delivered\.$/u);
+  for (const response of begun) response.end();
+  await Promise.all(asked);
+  t.is(memory.bytes, 0);
+});
+
 test('an answer without a body says that it was received', async (t) => {
   const port = await sharedPort();
   const workload = await startWorkload(t, (_body, response) => response.writeHead(204).end());
@@ -104,6 +124,9 @@ test('a workload that fails, is away, is slow, breaks off or says too much: each
         break;
       case 'slow':
         break;
+      case 'upgrade':
+        response.socket?.end('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n');
+        break;
       default:
         response.end(body);
     }
@@ -118,6 +141,7 @@ test('a workload that fails, is away, is slow, breaks off or says too much: each
   const one = sidecar.client();
   const failures = [
     ['fail', /answered with status 503\.$/u],
+    ['upgrade', /answered with status 101\.$/u],
     ['break', /did not answer \(ECONNRESET\): the message may have been delivered\.$/u],
     ['break later', /broke off: the message was delivered\.$/u],
     ['too much', /is longer than \d+ bytes: the message was delivered\.$/u],
@@ -128,7 +152,7 @@ test('a workload that fails, is away, is slow, breaks off or says too much: each
     t.is(textOf(await one.ask(request('good'))), 'good');
   }
   t.is(workload.taken.length, 2 * failures.length);
-  t.like(sidecar.counters.outcomes, { delivered: 5, refused: 1, lost: 2, 'bad-answer': 2 });
+  t.like(sidecar.counters.outcomes, { delivered: 6, refused: 2, lost: 2, 'bad-answer': 2 });
 
   const away = `http://${HOST}:${await sharedPort()}/`;
   const other = await sharedPort();

@@ -91,7 +91,7 @@ test('clients that come, say anything and vanish leave nothing behind', async (t
     async () => api.openConnections,
     (open) => open === 0,
   );
-  t.is(api.memory.heldBytes, 0);
+  t.is(api.memory.bytes, 0);
   t.is(textOf(await client().ask(GOOD)), '{"status":"received"}');
 });
 

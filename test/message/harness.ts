@@ -69,7 +69,7 @@ export function startApi(t: ExecutionContext, setup: ApiSetup): RunningApi {
     for (const client of clients) client.socket.destroy();
     await api.drain(0);
     if (api.openConnections > 0) throw new Error('Connections were left open.');
-    if (api.memory.heldBytes !== 0) throw new Error(`${api.memory.heldBytes} bytes were left held.`);
+    if (api.memory.bytes !== 0) throw new Error(`${api.memory.bytes} bytes were left held.`);
   });
   const client = (): Client => {
     const made = new Client(connect({ host, port: address.port, allowHalfOpen: true }));

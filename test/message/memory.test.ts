@@ -11,7 +11,7 @@ test('a message whose sender has left is held, and counted, until it is answered
   const gone = client();
   gone.send(request('x'.repeat(150_000)));
   await until(
-    async () => api.memory.heldBytes,
+    async () => api.memory.bytes,
     (bytes) => bytes >= 200_000,
   );
   gone.socket.resetAndDestroy();
@@ -22,7 +22,7 @@ test('a message whose sender has left is held, and counted, until it is answered
   t.regex(failureOf(await client().ask(request('x'.repeat(150_000)))), /holds as much as it may/u);
   answer.resolve(delivered(''));
   await until(
-    async () => api.memory.heldBytes,
+    async () => api.memory.bytes,
     (bytes) => bytes === 0,
   );
 });
@@ -42,7 +42,7 @@ test('answers that nobody reads are left out when there is no more room for them
     for (let index = 0; index < 16; index++) socket.write(`${JSON.stringify(request('small'))}\n`);
   }
   await until(
-    async () => api.memory.heldBytes,
+    async () => api.memory.bytes,
     (bytes) => bytes > 48 * JSON.stringify(request('small')).length - 1,
   );
   ready.resolve();
@@ -50,7 +50,7 @@ test('answers that nobody reads are left out when there is no more room for them
     async () => counters.outcomes.delivered + counters.outcomes['bad-answer'],
     (count) => count === 48,
   );
-  t.true(api.memory.heldBytes <= heldBytes + 48 * 2_048);
+  t.true(api.memory.bytes <= heldBytes + 48 * 2_048);
   t.true(counters.outcomes['bad-answer'] > 0);
   for (const one of clients) one.socket.resume();
   const replies = await Promise.all(clients.flatMap((one) => Array.from({ length: 16 }, () => one.reply())));

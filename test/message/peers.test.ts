@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { delivered } from '../../sidecar/message/answer.ts';
+import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import type { Sent } from '../../sidecar/message/peer-connection.ts';
 import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
 import { LONGEST_ANSWER, replyLine } from '../../sidecar/message/protocol.ts';
@@ -144,4 +145,19 @@ test('at the end, who waits for an answer is told that nobody knows', async (t) 
   );
   peers.close();
   t.is(whyOf(await sent), 'lost: was given up, as this sidecar is ending');
+});
+
+test('what other sidecars have begun to answer is counted, and given up where there is no room for it', async (t) => {
+  const memory = new HeldMemory(300_000);
+  const { to } = await startOther(t, (socket) => socket.write('x'.repeat(100_000)));
+  const peers = peersOf(t, { memory });
+  const sent = Array.from({ length: 8 }, () => peers.send(to, LINE, inMs(1_000)));
+  const first = await Promise.race(sent);
+  t.is(whyOf(first), 'lost: answers at length, and this sidecar holds as much as it may of all connections');
+  await until(
+    async () => memory.bytes,
+    (bytes) => bytes >= 100_000,
+  );
+  await Promise.all(sent);
+  t.is(memory.bytes, 0);
 });

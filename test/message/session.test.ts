@@ -176,13 +176,13 @@ test('a client that never reads costs a bounded amount, and is reset in the end'
   for (let index = 0; index < 2_000; index += 1) one.send(request(`${index}`));
   let most = 0;
   await until(
-    async () => (most = Math.max(most, api.memory.heldBytes)),
+    async () => (most = Math.max(most, api.memory.bytes)),
     () => api.openConnections === 0 && delivering > 0,
   );
   // Besides what the kernel holds for it.
   t.true(delivering < 200, `${delivering}`);
   t.true(most <= 20 * large.payload.length, `${most}`);
-  t.is(api.memory.heldBytes, 0);
+  t.is(api.memory.bytes, 0);
 });
 
 test('what is held for all connections together is bounded: beyond it messages are turned away', async (t) => {

@@ -1,6 +1,6 @@
 import { type Asker, within } from '../asker.ts';
 import type { Count, DnsCounters } from '../counters.ts';
-import { FLAG, RCODE, uint16 } from '../protocol.ts';
+import { FLAG, HEADER_BYTES, RCODE, setUint16, uint16 } from '../protocol.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache } from './cache.ts';
 import type { Surroundings } from './surroundings.ts';
@@ -39,12 +39,20 @@ export class Replies {
 }
 
 /** A server's answer. */
-export function reply(asker: Asker, answer: Uint8Array, count: Count): void {
+export function reply(asker: Asker, answer: Uint8Array, count: Count | undefined): void {
   const { query, isQuestion } = asker;
   const repeatsQuestion = isQuestion && uint16(answer, 4) === 1;
   if (repeatsQuestion) addressTo(answer, query);
   else answer.set(query.data.subarray(query.start, query.start + 2));
-  asker.reply(repeatsQuestion ? within(answer, asker) : answer, count, true);
+  asker.reply(repeatsQuestion ? within(answer, asker) : headerWithin(answer, asker), count, true);
+}
+
+/** Of what is too long and has no question that can be told from the rest, the header, which says so. */
+function headerWithin(answer: Uint8Array, { limit }: Asker): Uint8Array {
+  if (answer.length <= limit) return answer;
+  const header = answer.slice(0, HEADER_BYTES).fill(0, 4);
+  setUint16(header, 2, uint16(header, 2) | FLAG.TRUNCATED);
+  return header;
 }
 
 export function typeOf({ query, isQuestion }: Pick<Asker, 'query' | 'isQuestion'>): number {
