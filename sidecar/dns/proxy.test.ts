@@ -277,10 +277,28 @@ test('where nobody answers, an old answer is better than none', async (t) => {
   if (server !== undefined) server.behave = silent;
   const stale = await ask();
   t.deepEqual([stale.status, ...stale.ttls], ['NOERROR', 30]);
-  t.is((await dig(port, '+nocookie', '+time=8', 'never.example.com')).status, 'SERVFAIL');
+  const unanswered = ['never', 'neither'].map((name) =>
+    dig(port, '+nocookie', '+time=8', `${name}.example.com`),
+  );
+  t.deepEqual(
+    (await Promise.all(unanswered)).map(({ status }) => status),
+    ['SERVFAIL', 'SERVFAIL'],
+  );
   const { retries } = proxy.counters;
   t.deepEqual([(await ask()).ttls, (await ask()).ttls], [[30], [30]], 'for whoever asks');
   t.is(proxy.counters.retries, retries, 'at once');
+});
+
+test('one name that is never answered makes no server be down', async (t) => {
+  const { port, servers, proxy } = await start(t, (query) => [addressAnswer(query, { ttl: 1 })]);
+  const ask = () => dig(port, '+nocookie', 'www.example.com');
+  t.is((await ask()).status, 'NOERROR');
+  const [server] = servers;
+  if (server !== undefined) server.behave = silent;
+  t.is((await dig(port, '+nocookie', '+time=8', 'never.example.com')).status, 'SERVFAIL');
+  t.is(proxy.counters.retries, 3);
+  if (server !== undefined) server.behave = answering;
+  t.notDeepEqual((await ask()).ttls, [30], 'the server is asked, and no old answer is given');
 });
 
 test('forged answers are not taken', async (t) => {

@@ -19,6 +19,8 @@ export class Flight {
   readonly askers: Asker[] = [];
   /** All are waited for until one is answered: a slow server's answer is as good as a quick one's. */
   readonly attempts: Attempt[] = [];
+  /** Servers that did not answer this in time. */
+  readonly blamed = new Set<Server>();
 
   constructor(query: QueryReader, isQuestion: boolean) {
     this.query = query;

@@ -92,8 +92,8 @@ export class Forwarder implements AttemptOwner {
   }
 
   failed(attempt: Attempt): void {
-    const { flight, server } = attempt;
-    server.failed(this.#around.now());
+    const { flight } = attempt;
+    this.#blame(attempt, this.#around.now());
     // Nobody listens there: another is asked at once, the same one when its time is up.
     if (attempt === flight.latest && this.#mayAskAnother(flight)) this.#attempt(flight);
   }
@@ -174,13 +174,20 @@ export class Forwarder implements AttemptOwner {
     for (const flight of this.#flights) {
       const { latest } = flight;
       if (latest === undefined || nowMs - latest.sinceMs < ATTEMPT_MS) break;
-      latest.server.failed(nowMs);
+      this.#blame(latest, nowMs);
       this.#endStale(flight);
       this.#attempt(flight);
     }
     if (this.#flights.size > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;
+  }
+
+  /** Once for each question: one that nobody can answer makes no server be down. */
+  #blame({ flight, server }: Attempt, nowMs: number): void {
+    if (flight.blamed.has(server)) return;
+    flight.blamed.add(server);
+    server.failed(nowMs);
   }
 
   #fail(flight: Flight): void {
