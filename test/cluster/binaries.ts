@@ -37,8 +37,8 @@ export function binaryPath(name: Binary): string {
   return join(binaryDirectory, name);
 }
 
-/** Programs that Debian has, and the package that each comes in. */
-const DEBIAN_PACKAGES = {
+/** What a cluster consists of and is made with, and the Debian package that each comes in. */
+const CLUSTER_PACKAGES = {
   etcd: 'etcd-server',
   setpriv: 'util-linux',
   containerd: 'containerd',
@@ -53,8 +53,22 @@ const DEBIAN_PACKAGES = {
   gcc: 'gcc libc6-dev',
 } as const;
 
+/** Programs that ask or serve through a sidecar. */
+const CLIENT_PACKAGES = {
+  dig: 'bind9-dnsutils',
+  kdig: 'knot-dnsutils',
+  dnsmasq: 'dnsmasq-base',
+  dnsperf: 'dnsperf',
+  iperf3: 'iperf3',
+  nc: 'netcat-openbsd',
+  'musl-gcc': 'musl-tools',
+} as const;
+
+const DEBIAN_PACKAGES = { ...CLUSTER_PACKAGES, ...CLIENT_PACKAGES };
 export type DebianProgram = keyof typeof DEBIAN_PACKAGES;
-export const DEBIAN_PROGRAMS = Object.keys(DEBIAN_PACKAGES) as readonly DebianProgram[];
+export const CLUSTER_PROGRAMS = Object.keys(CLUSTER_PACKAGES) as readonly DebianProgram[];
+
+const INSTALL_GO = 'install Go 1.24 or newer (https://go.dev/dl)';
 
 /** What is not there, and the command that brings it, as one sentence; undefined when nothing is missing. */
 export function whatIsMissing(
@@ -71,6 +85,10 @@ export function whatIsMissing(
   if (unbuilt.length > 0)
     sentences.push(`run npm exec -- node test/cluster/binaries.ts, which builds ${unbuilt.join(', ')}`);
   return sentences.length === 0 ? undefined : sentences.join('; ');
+}
+
+export function whyNoGo(): string | undefined {
+  return onPath('go') ? undefined : INSTALL_GO;
 }
 
 /** Builds what is missing, one program after the other: Go itself uses all cores. */
@@ -111,8 +129,7 @@ function versionFlags(): string {
 
 function go(args: readonly string[], env: NodeJS.ProcessEnv): void {
   const { error, status } = spawnSync('go', args, { cwd: module, env, stdio: 'inherit' });
-  if (error)
-    throw new Error(`go cannot be run: install Go 1.24 or newer (https://go.dev/dl)`, { cause: error });
+  if (error) throw new Error(`go cannot be run: ${INSTALL_GO}`, { cause: error });
   if (status !== 0) throw new Error(`go ${args[0]} failed: its own words are above`);
 }
 

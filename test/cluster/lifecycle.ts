@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeKubeconfig } from './api-client.ts';
-import { BINARIES, buildBinaries, DEBIAN_PROGRAMS, whatIsMissing } from './binaries.ts';
+import { BINARIES, buildBinaries, CLUSTER_PROGRAMS, whatIsMissing } from './binaries.ts';
 import { ADMIN_FILE, Cluster } from './cluster.ts';
 import { Daemon } from './daemon.ts';
 import { API_PORT } from './flags.ts';
@@ -25,7 +25,7 @@ const relay = fileURLToPath(new URL('./relay.ts', import.meta.url));
 /** Why no cluster can be brought up here, and what to do about it. Programs that can be built are not missing. */
 export function whyNoCluster(): string | undefined {
   if (process.getuid?.() !== 0) return 'a cluster takes root: its nodes are made of namespaces';
-  return whatIsMissing([], DEBIAN_PROGRAMS);
+  return whatIsMissing([], CLUSTER_PROGRAMS);
 }
 
 /**

@@ -8,7 +8,7 @@ import { OUTSIDE, startCoreDns } from './coredns.ts';
 import { compare, meshIn, questionsIn, TABLE_QUESTIONS, ZONE } from './comparison.ts';
 import { dig, diggerHere } from './dig.ts';
 
-const testWithCoreDns = testThatNeeds(whyNoApiServer() ?? whatIsMissing(['coredns'], []), test.serial);
+const testWithCoreDns = testThatNeeds(whyNoApiServer() ?? whatIsMissing(['coredns'], ['dig']), test.serial);
 
 async function startMesh(t: ExecutionContext, server: TestApiServer, upstream: number) {
   const { xds } = await startControlPlane(t, {

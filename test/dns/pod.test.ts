@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { binaryPath, whatIsMissing } from '../cluster/binaries.ts';
+import { type Binary, binaryPath, type DebianProgram, whatIsMissing, whyNoGo } from '../cluster/binaries.ts';
 import { Child } from '../cluster/child.ts';
+import { testThatNeeds } from '../cluster/requirement.ts';
 import { Mesh } from '../interception/mesh.ts';
 import type { Pod } from '../interception/pod.ts';
 import { skipped } from '../interception/skipped.ts';
@@ -45,9 +46,15 @@ const NODE = `const dns = require('node:dns').promises;
 Promise.all([dns.resolve4(process.argv[1] + '.demo.svc.cluster.local'), dns.lookup(process.argv[1], 4)])
   .then(([all, { address }]) => console.log(...all, address));`;
 
+function testWith(program: DebianProgram, ...binaries: readonly Binary[]): ReturnType<typeof testThatNeeds> {
+  return testThatNeeds(whatIsMissing(binaries, [program]), test.serial);
+}
+
+/** Names that the search list makes, and that are not the table's to tell of, are asked of another DNS server. */
+const testWithGo = testThatNeeds(whyNoGo() ?? whatIsMissing(['coredns'], []), test.serial);
+
 if (!skipped(test)) {
   const folder = mkdtempSync(join(tmpdir(), 'cortexflow-dns-pod-'));
-  const hasCoreDns = whatIsMissing(['coredns'], []) === undefined;
   let mesh: Mesh;
   let client: Pod;
   let coreDns: Child | undefined;
@@ -61,7 +68,8 @@ if (!skipped(test)) {
       { name: 'pods', clusterIps: ['None'], port: 80, targetPort: 8080, pods: [client] },
     );
     writeFileSync(join(folder, 'Corefile'), `.:53 {\n  bind ${world.ipv4}${OUTSIDE}\n}\n`);
-    if (hasCoreDns) coreDns = new Child('coredns', [...world.entering, binaryPath('coredns')], folder);
+    if (whatIsMissing(['coredns'], []) === undefined)
+      coreDns = new Child('coredns', [...world.entering, binaryPath('coredns')], folder);
     writeFileSync(
       join(folder, 'resolv.conf'),
       `search demo.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${NAME_SERVER}\noptions ndots:5\n`,
@@ -95,7 +103,7 @@ if (!skipped(test)) {
     ['2001:db8::53', '+notcp'],
     ['2001:db8::53', '+tcp'],
   ] as const) {
-    test.serial(`whatever goes to port 53 is answered by the sidecar: ${to} ${transport}`, async (t) => {
+    testWith('dig')(`whatever goes to port 53 is answered by the sidecar: ${to} ${transport}`, async (t) => {
       t.is(await dig(`@${to}`, transport, 'hello.demo.svc.cluster.local'), '10.96.0.10');
     });
   }
@@ -117,20 +125,11 @@ if (!skipped(test)) {
     t.is(await inPod(process.execPath, '-e', NODE, 'pods'), `${client.ipv4} ${client.ipv4}\n`);
   });
 
-  /** What `command` makes of a source file; undefined where there is no such compiler. */
-  const build = async (source: string, command: readonly [string, ...string[]]) => {
+  testWith('musl-gcc', 'coredns')("musl's, which asks for both families at once", async (t) => {
     const program = join(folder, 'lookup-c');
-    writeFileSync(join(folder, 'main.c'), source);
-    const [file, ...words] = command;
-    return promisify(execFile)(file, [...words, '-o', program, join(folder, 'main.c')]).then(
-      () => program,
-      () => undefined,
-    );
-  };
-
-  test.serial("musl's, which asks for both families at once", async (t) => {
-    const program = await build(C, ['musl-gcc', '-static']);
-    if (program === undefined) return t.pass('there is no musl here');
+    const source = join(folder, 'main.c');
+    writeFileSync(source, C);
+    await promisify(execFile)('musl-gcc', ['-static', '-o', program, source]);
     // Which family comes first depends on the routes.
     const lookup = async (name: string) =>
       (await inPod('sh', '-c', '"$0" "$1" || true', program, name)).trim().split('\n').toSorted();
@@ -140,18 +139,12 @@ if (!skipped(test)) {
     t.true((await lookup('pods')).includes(client.ipv4));
     const [gone] = await lookup('gone.demo.svc.cluster.local.');
     t.regex(gone ?? '', /Name does not resolve/u);
-    return undefined;
   });
 
   const kdig = async (...words: readonly string[]) =>
     (await inPod('kdig', '+short', `@${NAME_SERVER}`, ...words)).trim();
 
-  test.serial("Knot's, by UDP and TCP", async (t) => {
-    const isThere = await promisify(execFile)('kdig', ['--version']).then(
-      () => true,
-      () => false,
-    );
-    if (!isThere) return t.pass('there is no kdig here');
+  testWith('kdig')("Knot's, by UDP and TCP", async (t) => {
     for (const transport of ['+notcp', '+tcp']) {
       t.is(await kdig(transport, 'hello.demo.svc.cluster.local', 'A'), '10.96.0.10');
       t.is(await kdig(transport, 'hello.demo.svc.cluster.local', 'AAAA'), 'fd96::10');
@@ -160,42 +153,39 @@ if (!skipped(test)) {
         'hello.demo.svc.cluster.local.',
       );
     }
-    return undefined;
   });
 
-  test.serial("Go's", async (t) => {
-    writeFileSync(join(folder, 'main.go'), GO);
+  testWithGo("Go's", async (t) => {
     const program = join(folder, 'lookup');
-    const built = await promisify(execFile)('go', ['build', '-o', program, join(folder, 'main.go')]).catch(
-      () => undefined,
-    );
-    if (built === undefined) return t.pass('there is no Go here');
+    const source = join(folder, 'main.go');
+    writeFileSync(source, GO);
+    await promisify(execFile)('go', ['build', '-o', program, source]);
     t.is(await inPod(program, 'hello.demo'), '10.96.0.10 fd96::10\n');
     t.regex(await inPod(program, 'gone.demo'), /no such host/u);
-    return undefined;
   });
 
-  if (hasCoreDns) {
-    test.serial(
-      'names outside of the cluster, until its DNS is stopped, and again when it is back',
-      async (t) => {
-        const found = () => dig('www.example.com', 'AAAA');
-        await until(found, (text) => text === '2001:db8::7');
-        await coreDns?.kill();
-        t.is(await found(), '2001:db8::7', 'it is kept');
-        t.is(await dig('+time=6', 'other.example.com'), '');
-        t.is(await dig('hello.demo.svc.cluster.local'), '10.96.0.10');
-        const { world } = mesh.network;
-        coreDns = new Child('coredns', [...world.entering, binaryPath('coredns')], folder);
-        await until(
-          () => inPod('dig', '+tries=1', 'other.example.com'),
-          (text) => text.includes('NXDOMAIN'),
-        );
-        t.pass();
-      },
-    );
+  testWith('dig', 'coredns')(
+    'names outside of the cluster, until its DNS is stopped, and again when it is back',
+    async (t) => {
+      const found = () => dig('www.example.com', 'AAAA');
+      await until(found, (text) => text === '2001:db8::7');
+      await coreDns?.kill();
+      t.is(await found(), '2001:db8::7', 'it is kept');
+      t.is(await dig('+time=6', 'other.example.com'), '');
+      t.is(await dig('hello.demo.svc.cluster.local'), '10.96.0.10');
+      const { world } = mesh.network;
+      coreDns = new Child('coredns', [...world.entering, binaryPath('coredns')], folder);
+      await until(
+        () => inPod('dig', '+tries=1', 'other.example.com'),
+        (text) => text.includes('NXDOMAIN'),
+      );
+      t.pass();
+    },
+  );
 
-    test.serial("names outside of the cluster, after the pod's address has changed", async (t) => {
+  testWith('dig', 'coredns')(
+    "names outside of the cluster, after the pod's address has changed",
+    async (t) => {
       const asked = Array.from({ length: 40 }, (_, index) => `${index}.example.com`);
       const statuses = async (cookie: string) =>
         (await inPod('dig', '+tries=1', `+cookie=${cookie}`, ...asked)).match(/status: \w+/gu);
@@ -208,6 +198,6 @@ if (!skipped(test)) {
       await client.at.must('ip', 'route', 'replace', 'default', 'via', mesh.network.world.ipv4);
       await inPod('dig', '+tries=1', '+time=6', 'first.example.com');
       t.deepEqual(await statuses('123456789abcdef0'), all);
-    });
-  }
+    },
+  );
 }

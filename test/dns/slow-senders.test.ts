@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
 import { until } from '../system/programs.ts';
-import { dig } from './dig.ts';
+import { ask } from './ask.ts';
 import { addressAnswer, type Behaviour, framed } from './name-server.ts';
 import { startProxyWith, type StartedProxy } from './proxy.ts';
 
@@ -68,7 +68,7 @@ test('where there are too many connections, those that rest longest make room', 
   );
   for (let index = 0; index < 20; index++) await open(t, port, HELLO.subarray(0, 1));
   for (const name of ['hello.demo.svc.cluster.local', 'www.example.com']) {
-    t.is((await dig(port, '+tcp', name)).status, 'NOERROR');
+    t.is((await ask(port, { name, transport: 'tcp' })).status, 'NOERROR');
   }
   t.true(proxy.tcp.connectionCount <= 8);
   t.true(proxy.counters.refused >= 12);
@@ -105,5 +105,5 @@ test('who asks and leaves takes no connection to a server from others', async (t
   );
   for (const socket of leaving) socket.resetAndDestroy();
   await connections(proxy, (count) => count === 0);
-  t.is((await dig(port, '+tcp', 'www.example.com')).status, 'NOERROR');
+  t.is((await ask(port, { name: 'www.example.com', transport: 'tcp' })).status, 'NOERROR');
 });

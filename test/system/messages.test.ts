@@ -1,7 +1,8 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
+import { whatIsMissing } from '../cluster/binaries.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
 import { Client, failureOf, type Reply, request, startWorkload, textOf } from '../message/harness.ts';
 import { Folder } from './folder.ts';
@@ -99,9 +100,7 @@ test('an address that is taken already is named, and the sidecar does not start'
   t.regex(other.text, new RegExp(`Cannot take messages on 127\\.0\\.0\\.1:${port} \\(EADDRINUSE\\)`, 'u'));
 });
 
-const noNc = spawnSync('nc', ['-h']).error ? 'install nc (netcat-openbsd)' : undefined;
-
-testThatNeeds(noNc, test)('a shell sends one with nc', async (t) => {
+testThatNeeds(whatIsMissing([], ['nc']), test)('a shell sends one with nc', async (t) => {
   const { port } = await startMesh(t);
   const payload = 'eyJwYXlsb2FkIjogIkhlbGxvIGZyb20gcHJveHktc2lkZWNhciJ9';
   const script = String.raw`printf "{\"service\":\"hello.demo\",\"direction\":\"Incoming\",\"payload\":\"${payload}\"}\n" | nc -w1 127.0.0.1 ${port}`;
