@@ -52,7 +52,7 @@ export function meshDirectory(overlay?: Overlay): string {
   return overlay === undefined ? manifests : join(manifests, 'overlays', overlay);
 }
 
-/** Also after an outage: it is there, and a new pod gets its sidecar. */
+/** Also after an outage: it is there, the former one is gone, and a new pod gets its sidecar. */
 export async function untilMeshIsReady(cluster: Cluster): Promise<void> {
   for (const name of MESH_DEPLOYMENTS) {
     await cluster.mustKubectl([
@@ -64,7 +64,21 @@ export async function untilMeshIsReady(cluster: Cluster): Promise<void> {
       '--timeout=300s',
     ]);
   }
+  await untilNoPodsAreEnding(cluster);
   await until(() => wouldInject(cluster), Boolean);
+}
+
+/**
+ * Pods that were told to end go on answering for a while: what comes to them by connections that are kept, an API
+ * server's among them, is in no metric of those that stay.
+ */
+export async function untilNoPodsAreEnding(cluster: Cluster): Promise<void> {
+  const ending = 'jsonpath={.items[?(@.metadata.deletionTimestamp)].metadata.name}';
+  const names = await cluster.mustKubectl(['get', 'pods', '-n', MESH_NAMESPACE, '-o', ending]);
+  for (const name of names.split(' ').filter((each) => each !== '')) {
+    const pod = ['pod', name, '-n', MESH_NAMESPACE];
+    await cluster.mustKubectl(['wait', ...pod, '--for=delete', '--timeout=300s']);
+  }
 }
 
 /** Whether a pod that is created now gets a sidecar. None is created. */

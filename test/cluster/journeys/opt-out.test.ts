@@ -5,7 +5,7 @@ import type { Cluster } from '../cluster.ts';
 import { isInjected, type TriedPod, tryPods } from '../journey/admission.ts';
 import { ask } from '../journey/asking.ts';
 import { journeys } from '../journey/journey.ts';
-import { installMesh, MESH_NAMESPACE, type Overlay } from '../journey/mesh.ts';
+import { installMesh, MESH_NAMESPACE, type Overlay, untilNoPodsAreEnding } from '../journey/mesh.ts';
 import { APP, APP_PORT, deployment, pod, service } from '../journey/objects.ts';
 
 const journey = journeys({ name: 'opt-out' });
@@ -203,8 +203,5 @@ async function scaleInjector(cluster: Cluster, replicas: number): Promise<void> 
   const where = ['deployment/injector', '-n', MESH_NAMESPACE];
   await cluster.mustKubectl(['scale', ...where, `--replicas=${replicas}`]);
   await cluster.mustKubectl(['rollout', 'status', ...where, '--timeout=300s']);
-  if (replicas > 0) return;
-  // Those that are told to end go on answering for a while.
-  const own = ['-l', 'cortexflow.io/component=injector', '-n', MESH_NAMESPACE];
-  await cluster.mustKubectl(['wait', 'pod', ...own, '--for=delete', '--timeout=300s']);
+  await untilNoPodsAreEnding(cluster);
 }
