@@ -7,6 +7,7 @@ import { Udp } from './datagram/udp.ts';
 import { FlowForwarder } from './flows/forwarder.ts';
 import { exposeFlows } from './flows/metrics.ts';
 import type { FlowLimits } from './flows/limits.ts';
+import { socketAddressOf } from './forward/socket-address.ts';
 import type { Routes } from './services/decision.ts';
 import { policyOf } from './upstreams.ts';
 
@@ -44,7 +45,8 @@ export function openUdpUpstreams({
     identity: config.node.id,
     policyOf: policyOf(upstreams),
   });
-  const forwarder = new FlowForwarder({ routes, balancer, log, udp: new Udp(), limits });
+  const alsoListening = (config.dns?.listen ?? []).map(socketAddressOf);
+  const forwarder = new FlowForwarder({ routes, balancer, log, udp: new Udp(), limits, alsoListening });
   exposeFlows(registry, forwarder);
   return {
     listen: () => upstreams.map((upstream) => listenFor(upstream, forwarder)),

@@ -243,12 +243,12 @@ class UdpSocket implements DatagramSocket, Sender {
     const { calls } = this.#shared;
     if (calls === undefined) return false;
     const room = incoming.prepare();
-    const receive = () => calls.receive(this.#fd, incoming.messages.from(incoming.count), room);
-    let taken = receive();
+    const headers = incoming.messages.from(incoming.count);
+    let taken = calls.receive(this.#fd, headers, room);
     if (taken < 0 && taken !== AGAIN) {
       this.failed(taken);
       // With that it is told, and what waits behind it comes.
-      taken = receive();
+      taken = calls.receive(this.#fd, headers, room);
     }
     if (taken > 0) incoming.count += taken;
     return taken === room;

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import type { FlowCounters } from '../../sidecar/flows/counters.ts';
 import { Folder } from './folder.ts';
 import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
 
@@ -76,6 +79,32 @@ test('an address that is taken keeps the sidecar from starting, and says what to
     sidecar.text,
     new RegExp(`upstream demo/echo:7/udp: 127\\.0\\.0\\.1:${port} is already taken: stop the program`, 'u'),
   );
+});
+
+test('where no file descriptor is left the quietest flow makes room; without one it is a shortage', async (t) => {
+  const program = fileURLToPath(new URL('udp-shortage.ts', import.meta.url));
+  const child = spawn(
+    'sh',
+    ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath, program, String(await backend(t))],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [port] = (await once(child, 'message')) as [number];
+  const countersGiven = async (descriptors: number): Promise<FlowCounters> => {
+    const counters = once(child, 'message');
+    child.send(descriptors);
+    return ((await counters) as [FlowCounters])[0];
+  };
+  const clients = await Promise.all([socket(t), socket(t), socket(t), socket(t)]);
+  clients[0].send('anybody?', port, '127.0.0.1');
+  const short = await until(
+    () => countersGiven(0),
+    ({ dropped }) => dropped.shortage > 0,
+  );
+  t.like(short, { opened: 1, sentDatagrams: 0, dropped: { shortage: 1, 'no-endpoint': 0 } });
+  await countersGiven(2);
+  for (const client of clients) await ask(client, port);
+  t.like(await countersGiven(0), { opened: 4, receivedDatagrams: 4, closed: { evicted: 2 } });
 });
 
 /** As the admin page shows them. */
