@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { FlowCounters } from '../../sidecar/flows/counters.ts';
 import { Folder } from './folder.ts';
-import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
+import { type Program, start, startControlPlane, startSidecar, until } from './programs.ts';
 
 // UDP upstreams as people run them: a control plane on files, a sidecar, programs on sockets of their own.
 
@@ -47,7 +47,7 @@ test('datagrams reach endpoints, move when theirs leaves, and are seen on the ad
   t.deepEqual(await Promise.all(clients.map((client) => ask(client, port))), first);
 
   const flowsOf = (answer: string) => first.filter((other) => other === answer).length;
-  t.deepEqual(await flows(admin), {
+  t.deepEqual((await view(admin)).services, {
     'demo/echo': {
       openFlows: 10,
       endpoints: Object.fromEntries(backends.map((name) => [`127.0.0.1:${name}`, flowsOf(String(name))])),
@@ -60,7 +60,7 @@ test('datagrams reach endpoints, move when theirs leaves, and are seen on the ad
     (answers) => answers.every((answer) => answer === String(backends[1])),
   );
 
-  t.deepEqual(await flows(admin), {
+  t.deepEqual((await view(admin)).services, {
     'demo/echo': { openFlows: 10, endpoints: { [`127.0.0.1:${backends[1]}`]: 10 } },
   });
   const page = await (await fetch(`http://${admin as string}/metrics`)).text();
@@ -79,6 +79,27 @@ test('an address that is taken keeps the sidecar from starting, and says what to
     sidecar.text,
     new RegExp(`upstream demo/echo:7/udp: 127\\.0\\.0\\.1:${port} is already taken: stop the program`, 'u'),
   );
+});
+
+test('that fewer flows fit, and that datagrams go one at a time, is said once and shown', async (t) => {
+  const sidecar = start(t, {
+    file: 'sidecar/main.ts',
+    environment: {
+      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+      CORTEXFLOW_UPSTREAMS: '127.0.0.1:0/udp=echo.demo:7',
+      NODE_OPTIONS: '--no-experimental-ffi',
+    },
+    through: ['sh', '-c', 'ulimit -n 264 && exec "$0" "$@"'],
+  });
+  const { admin } = await sidecar.serving();
+  t.deepEqual(await view(admin), {
+    datagrams: 'one at a time',
+    maxFlows: 42,
+    services: { 'demo/echo': { openFlows: 0, endpoints: {} } },
+  });
+  const said = (begins: string) => sidecar.log.filter(({ message }) => message.startsWith(begins));
+  t.is(said('Datagrams are received and sent one at a time').length, 1);
+  t.like(said('Fewer flows fit than allowed'), [{ maxFlows: 42, allowed: 10_000, openFiles: 264 }]);
 });
 
 test('where no file descriptor is left the quietest flow makes room; without one it is a shortage', async (t) => {
@@ -108,9 +129,9 @@ test('where no file descriptor is left the quietest flow makes room; without one
 });
 
 /** As the admin page shows them. */
-async function flows(admin: unknown): Promise<unknown> {
+async function view(admin: unknown): Promise<{ readonly services: unknown }> {
   const page = await fetch(`http://${String(admin)}/config`);
-  return ((await page.json()) as { udp: unknown }).udp;
+  return ((await page.json()) as { udp: { services: unknown } }).udp;
 }
 
 async function startMesh(t: ExecutionContext, folder: Folder): Promise<Program> {
