@@ -64,7 +64,7 @@ const LISTENER_BUFFER_BYTES = 4 << 20;
  */
 const DATAGRAMS_A_TURN = 256;
 
-/** More than a socket holds whose buffer is as large as the kernel makes it. */
+/** More than a connected socket holds, whose buffer is as large as the kernel makes it. */
 const BATCHES_BEFORE_ERROR = 16;
 
 interface Shared {
@@ -216,8 +216,9 @@ class UdpSocket implements DatagramSocket, Sender {
   #receive(bytes: Uint8Array, from: SocketAddress): void {
     this.#shared.incoming.take(bytes, from);
     let mayHaveMore: boolean;
-    do mayHaveMore = this.#passOnBatch();
-    while (mayHaveMore && this.#taken < DATAGRAMS_A_TURN);
+    do {
+      mayHaveMore = this.#passOnBatch();
+    } while (mayHaveMore && this.#taken < DATAGRAMS_A_TURN);
     if (this.#taken >= DATAGRAMS_A_TURN) this.#pause();
   }
 
@@ -264,7 +265,8 @@ class UdpSocket implements DatagramSocket, Sender {
   }
 
   #tellErrors(): void {
-    let mayHaveMore = !this.#isClosed;
+    // Listeners stay open: what waits there comes in its turn.
+    let mayHaveMore = this.#isConnected && !this.#isClosed;
     for (let batch = 0; mayHaveMore && batch < BATCHES_BEFORE_ERROR; batch++) {
       mayHaveMore = this.#passOnBatch();
     }
