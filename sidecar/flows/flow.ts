@@ -182,6 +182,7 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
   #followAddress(address: SocketAddress): Backend | Loss {
     const id = formatAddress(address);
     const backend = this.#backend;
+    this.#group = undefined;
     if (backend?.id === id) return backend;
     if (backend !== undefined) this.#leave(backend, 'left');
     if (this.#around.isOwn(address))

@@ -219,6 +219,21 @@ test('what is to go where it was going does, and moves when that is another addr
   while (passed!.counters.dropped['no-endpoint'] !== 1) await delay(5);
 });
 
+test('a flow that was passed through is balanced again once its Service has endpoints', async (t) => {
+  const mesh = await start(t, { endpoints: 2 });
+  const [first, second] = mesh.candidates;
+  const client = await socketAt(t);
+  const balanced = decisionOf([first!]);
+  for (const [decision, expected] of [
+    [balanced, first],
+    [passTo(second!), second],
+    [balanced, first],
+  ] as const) {
+    mesh.decide(decision);
+    t.is(await ask(client, mesh.port, 'who?'), nameOf(expected!));
+  }
+});
+
 test('clients of either family that reach a listener of both are known by their own addresses', async (t) => {
   const mesh = await start(t, { endpoints: 1, host: '::' });
   await ask(await socketAt(t), mesh.port, 'who?');
