@@ -286,6 +286,23 @@ test('an upstream on the port of the admin page is a mistake', (t) => {
   t.deepEqual(besideAdmin('127.0.0.2:5058'), []);
 });
 
+function besideDns(listen: string): LoadedConfig {
+  return load({
+    CORTEXFLOW_BOOTSTRAP: JSON.stringify({ dns: { listen: ['127.0.0.1:5053'] } }),
+    CORTEXFLOW_UPSTREAMS: `${listen}=hello.demo:80`,
+  });
+}
+
+test('an upstream on the port of the DNS proxy is a mistake, by UDP as well as by TCP', (t) => {
+  for (const listen of ['127.0.0.1:5053/udp', '127.0.0.1:5053', '0.0.0.0:5053/udp']) {
+    t.deepEqual(mistakesOf(besideDns(listen)), [
+      'CORTEXFLOW_UPSTREAMS [0].listen (listen=service, …) is where the DNS proxy listens: give one of them another port',
+    ]);
+  }
+  t.is(configOf(besideDns('127.0.0.2:5053/udp')).upstreams.length, 1);
+  t.is(configOf(besideDns('127.0.0.1:5058/udp')).upstreams.length, 1, 'the admin page is there by TCP alone');
+});
+
 const INTERCEPTION = {
   proxyUid: 2102,
   outbound: { port: 5054, exclude: { ports: ['22', '8000-8010', 9], cidrs: ['10.0.0.0/8', '192.0.2.7'] } },

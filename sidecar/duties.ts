@@ -92,5 +92,12 @@ function withinFileLimit(
       openFiles: descriptors,
     });
   }
+  if (hasFlows && maxFlows < limits.maxFlows) {
+    log.info('Fewer flows fit than allowed: raise the limit of open files (ulimit -n)', {
+      maxFlows,
+      allowed: limits.maxFlows,
+      openFiles: descriptors,
+    });
+  }
   return { ...limits, maxConnections, maxFlows };
 }

@@ -74,6 +74,21 @@ test('each failure in a row doubles the time in which an endpoint is avoided, up
   t.false(load.isAvoided(nowMs + 1_010), 'after a success it begins anew');
 });
 
+test('one that is gone while connections to it are open is avoided as if it had refused them', (t) => {
+  const load = new EndpointLoad('10.0.0.1:80');
+  for (let connection = 0; connection < 3; connection++) {
+    load.connectStarted();
+    load.connectSucceeded(1, 0);
+  }
+  load.closedAsGone(5_000);
+  load.closedAsGone(5_500);
+  t.deepEqual([load.active, load.opened], [1, 3]);
+  t.true(load.isAvoided(6_499), 'one failure, told of twice');
+  t.false(load.isAvoided(6_500));
+  load.closedAsGone(7_000);
+  t.true(load.isAvoided(8_999), 'and another one');
+});
+
 test('many attempts that fail together are one failure', (t) => {
   const load = new EndpointLoad('10.0.0.1:80');
   for (let attempt = 0; attempt < 10; attempt++) load.connectStarted();

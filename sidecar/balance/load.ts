@@ -46,10 +46,7 @@ export class EndpointLoad {
   /** Takes back the connection that `connectStarted` announced. */
   connectFailed(durationMs: number, nowMs: number): void {
     this.connectAbandoned();
-    // Attempts that were under way with the first to fail, or made for want of another, are no further failures.
-    if (nowMs - durationMs >= this.#avoidUntilMs) this.#failures++;
-    const avoidMs = AVOID_AFTER_FAILURE_MS * 2 ** (this.#failures - 1);
-    this.#avoidUntilMs = nowMs + Math.min(avoidMs, AVOID_AT_MOST_MS);
+    this.#failed(nowMs - durationMs, nowMs);
   }
 
   /** Takes back the connection that `connectStarted` announced, without a word about the endpoint. */
@@ -63,6 +60,12 @@ export class EndpointLoad {
     this.active--;
   }
 
+  /** It has ended because nobody is there any more: a new one would fail as well. */
+  closedAsGone(nowMs: number): void {
+    this.closed();
+    this.#failed(nowMs, nowMs);
+  }
+
   /**
    * After a failure, for some time; then one connection may try, and until it is known how that went all others
    * stay away: a dead endpoint delays one connection at a time.
@@ -74,6 +77,13 @@ export class EndpointLoad {
   /** Peak-EWMA of the connect time: jumps up at once, comes down slowly, also while nothing is measured. */
   latencyMs(nowMs: number): number {
     return this.#peakMs * Math.exp((this.#peakAtMs - nowMs) / LATENCY_DECAY_MS);
+  }
+
+  #failed(sinceMs: number, nowMs: number): void {
+    // Attempts that were under way with the first to fail, or made for want of another, are no further failures.
+    if (sinceMs >= this.#avoidUntilMs) this.#failures++;
+    const avoidMs = AVOID_AFTER_FAILURE_MS * 2 ** (this.#failures - 1);
+    this.#avoidUntilMs = nowMs + Math.min(avoidMs, AVOID_AT_MOST_MS);
   }
 
   #observe(durationMs: number, nowMs: number): void {

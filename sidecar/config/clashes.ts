@@ -1,15 +1,18 @@
 import type { Address } from '../../process/environment.ts';
 import type { FieldPath } from './mistakes.ts';
 
-/** One thing that listens: which field says where, and what people call it. */
+/** One thing that listens: which field says where, by what, and what people call it. */
 interface Claim {
   readonly field: FieldPath;
   readonly listen: Address;
+  readonly protocol: 'tcp' | 'udp';
   readonly what: string;
 }
 
+type Place = Pick<Claim, 'field' | 'listen' | 'protocol'>;
+
 interface Listens {
-  readonly upstreams: readonly { readonly listen: Address; readonly protocol: string }[];
+  readonly upstreams: readonly { readonly listen: Address; readonly protocol: Claim['protocol'] }[];
   readonly messages: { readonly listen: readonly Address[] };
   readonly admin: Address;
   readonly dns?: { readonly listen: readonly Address[] } | undefined;
@@ -18,8 +21,8 @@ interface Listens {
 }
 
 /**
- * The first field that claims an address which the admin page or the interception has, if any. Upstreams among
- * themselves are the schema's to judge.
+ * The first field that claims an address which something else of the sidecar has by the same protocol, if any.
+ * Upstreams among themselves are the schema's to judge.
  */
 export function findClash(config: Listens): { readonly path: FieldPath; readonly what: string } | undefined {
   const [admin, ...ports] = fixed(config);
@@ -28,10 +31,10 @@ export function findClash(config: Listens): { readonly path: FieldPath; readonly
     [messagesOf(config), [admin, ...ports]],
     [upstreamsOf(config), [admin, ...ports, ...messagesOf(config)]],
   ] as const) {
-    for (const { field, listen } of claims) {
-      const holder = holders.find((other) => meet(other.listen, listen));
+    for (const claim of claims) {
+      const holder = holders.find((other) => meet(other, claim));
       if (holder !== undefined) {
-        return { path: field, what: `is where ${holder.what}: give one of them another port` };
+        return { path: claim.field, what: `is where ${holder.what}: give one of them another port` };
       }
     }
   }
@@ -43,37 +46,49 @@ function fixed({ admin, interception, dns }: Listens): readonly [Claim, ...Claim
   const page: Claim = {
     field: ['admin'],
     listen: { host, port: admin.port },
+    protocol: 'tcp',
     what: 'the admin page listens',
   };
-  const names = (dns?.listen ?? []).map((listen, index) => ({
-    field: ['dns', 'listen', index],
-    listen,
-    what: 'the DNS proxy listens',
-  }));
+  const names = (dns?.listen ?? []).flatMap((listen, index) =>
+    (['udp', 'tcp'] as const).map((protocol) => ({
+      field: ['dns', 'listen', index],
+      listen,
+      protocol,
+      what: 'the DNS proxy listens',
+    })),
+  );
   if (interception === undefined) return [page, ...names];
   const ports = (['outbound', 'inbound'] as const).map((side) => ({
     field: ['interception', side, 'port'],
     listen: { host: '0.0.0.0', port: interception[side].port },
+    protocol: 'tcp' as const,
     what: `${side} connections are redirected to`,
   }));
   return [page, ...ports, ...names];
 }
 
-function upstreamsOf({ upstreams }: Listens): readonly Pick<Claim, 'field' | 'listen'>[] {
-  // What else listens does so for TCP.
-  return upstreams.flatMap(({ listen, protocol }, index) =>
-    protocol === 'tcp' ? [{ field: ['upstreams', index, 'listen'], listen }] : [],
-  );
+function upstreamsOf({ upstreams }: Listens): readonly Place[] {
+  return upstreams.map(({ listen, protocol }, index) => ({
+    field: ['upstreams', index, 'listen'],
+    listen,
+    protocol,
+  }));
 }
 
 function messagesOf({ messages }: Listens): readonly Claim[] {
-  const what = 'messages are taken';
-  return messages.listen.map((listen, index) => ({ field: ['messages', 'listen', index], listen, what }));
+  return messages.listen.map((listen, index) => ({
+    field: ['messages', 'listen', index],
+    listen,
+    protocol: 'tcp',
+    what: 'messages are taken',
+  }));
 }
 
-/** Port 0 asks for a free one. */
-function meet(a: Address, b: Address): boolean {
-  return a.port !== 0 && a.port === b.port && (a.host === b.host || isWildcard(a.host) || isWildcard(b.host));
+function meet(one: Place, other: Place): boolean {
+  const [a, b] = [one.listen, other.listen];
+  // Port 0 asks for a free one.
+  if (one.protocol !== other.protocol || a.port !== b.port || a.port === 0) return false;
+  return a.host === b.host || isWildcard(a.host) || isWildcard(b.host);
 }
 
 function isWildcard(host: string): boolean {

@@ -8,7 +8,10 @@ const NOWHERE = new Uint8Array(0);
 export interface Sender {
   /** How many of them the kernel has taken, or a negative errno of the first. */
   sendMany(messages: MessageHeaders, range: Range): number;
-  /** An error of the socket, as a negative errno; maybe of an earlier datagram, of which an ICMP message told. */
+  /**
+   * An error of the socket, as a negative errno; maybe of an earlier datagram, of which an ICMP message told. Nothing
+   * is sent in turn before all of these are.
+   */
   failed(errno: number): void;
   /** One datagram could not be sent. */
   dropped(): void;
@@ -31,8 +34,7 @@ export class Outgoing {
   /** To a `sockaddr`, or to where the socket is connected. */
   add(sender: Sender, bytes: Uint8Array, sockaddr: Uint8Array = NOWHERE): void {
     const { slots } = this.#messages;
-    // Whoever hears of an error may send in turn: that waits here then, and goes first.
-    while (this.#count > 0 && (this.#sender !== sender || this.#count === slots.count)) this.flush();
+    if (this.#sender !== sender || this.#count === slots.count) this.flush();
     this.#sender = sender;
     const slot = this.#count++;
     this.#messages.data.set(bytes, slot * slots.bytes);
@@ -49,14 +51,10 @@ export class Outgoing {
   }
 }
 
-/**
- * Sends these slots, in order; one that cannot be sent does not keep the next from it. Errors are told of at the
- * end: whoever hears of one may send in turn, into the slots.
- */
+/** Sends these slots, in order; one that cannot be sent does not keep the next from it. */
 export function sendAll(sender: Sender, messages: MessageHeaders, { first, end }: Range): void {
   let next = first;
   let failures = 0;
-  const errors: number[] = [];
   while (next < end) {
     const sent = sender.sendMany(messages, { first: next, end });
     if (sent > 0) {
@@ -64,7 +62,7 @@ export function sendAll(sender: Sender, messages: MessageHeaders, { first, end }
       failures = 0;
       continue;
     }
-    if (sent !== AGAIN) errors.push(sent);
+    if (sent !== AGAIN) sender.failed(sent);
     failures++;
     // The first error may be of an earlier datagram: only if there is one again it is this one's.
     if (sent === AGAIN || failures > 1) {
@@ -73,5 +71,4 @@ export function sendAll(sender: Sender, messages: MessageHeaders, { first, end }
       failures = 0;
     }
   }
-  for (const errno of errors) sender.failed(errno);
 }

@@ -33,7 +33,10 @@ export interface Datagrams {
 /** Who hears of what one socket receives. */
 export interface DatagramReceiver {
   received(datagrams: Datagrams, socket: DatagramSocket): void;
-  /** An errno's name: ECONNREFUSED and the like where the peer of a connected socket sent an ICMP error. */
+  /**
+   * An errno's name: ECONNREFUSED and the like where the peer of a connected socket sent an ICMP error. Told after
+   * what had come before it was received, and never while anything is received or sent.
+   */
   failed(code: string): void;
 }
 

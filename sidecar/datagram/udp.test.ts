@@ -2,7 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import type { DatagramReceiver, DatagramSocket, OpenedSocket, Peer } from './socket.ts';
+import type { DatagramReceiver, Datagrams, DatagramSocket, OpenedSocket, Peer } from './socket.ts';
 import { systemCalls } from './system-calls.ts';
 import { Udp } from './udp.ts';
 
@@ -124,6 +124,59 @@ for (const { name, udp } of ways) {
     t.is(await told.promise, 'ECONNREFUSED');
   });
 
+  for (const later of [1, 2]) {
+    test(`${name}: answers that wait come before the error that ${later} sent later meet`, async (t) => {
+      const heard: string[] = [];
+      const told = Promise.withResolvers<void>();
+      const server = bound(t, udp, '127.0.0.1', (_datagrams, socket) => {
+        for (const answer of ['first', 'second', 'third']) socket.reply(0, Buffer.from(answer));
+        socket.close();
+        // The server is gone with the answers sent, and nobody has looked for them yet.
+        for (let sent = 0; sent < later; sent++) client.send(Buffer.from('anybody?'));
+      });
+      const client = opened(
+        t,
+        udp.connect(server.address, {
+          received(datagrams, socket) {
+            heard.push(...textsOf(datagrams));
+            if (heard.length === 1) socket.send(Buffer.from('and now?'));
+          },
+          failed(code) {
+            heard.push(code);
+            client.close();
+            told.resolve();
+          },
+        }),
+      );
+      client.send(Buffer.from('hello'));
+      await told.promise;
+      t.deepEqual(heard, ['first', 'second', 'third', 'ECONNREFUSED']);
+    });
+  }
+
+  test(`${name}: however much waits, others have their turn in between`, async (t) => {
+    const sent = 500;
+    let heard = 0;
+    const server = bound(t, udp, '127.0.0.1', ({ count }) => {
+      heard += count;
+    });
+    const client = opened(
+      t,
+      udp.connect(
+        server.address,
+        receiver(() => {}),
+      ),
+    );
+    for (let index = 0; index < sent; index++) client.send(Buffer.from([index & 0xff]));
+    const heardAfter = [0];
+    while (heardAfter.at(-1) !== sent) {
+      await turn();
+      heardAfter.push(heard);
+    }
+    const perTurn = heardAfter.map((count, index) => count - (heardAfter[index - 1] ?? 0));
+    t.true(Math.max(...perTurn) < 256 + 64, perTurn.join());
+  });
+
   test(`${name}: an address that is taken, and one that is not ours, are told`, async (t) => {
     const server = bound(t, udp, '127.0.0.1', () => {});
     const taken = udp.bind(
@@ -156,6 +209,7 @@ for (const { name, udp } of ways) {
     await first.promise;
     for (let index = 0; index < 10; index++) await turn();
     t.is(heard, 1);
+    t.is(server.droppedCount, 3);
   });
 
   test(`${name}: one that is too long is dropped, and nothing else with it`, async (t) => {
@@ -174,6 +228,12 @@ for (const { name, udp } of ways) {
 
 function receiver(hear: DatagramReceiver['received']): DatagramReceiver {
   return { received: hear, failed: () => {} };
+}
+
+function textsOf(datagrams: Datagrams): string[] {
+  return Array.from({ length: datagrams.count }, (_, index) =>
+    Buffer.from(datagrams.data.subarray(datagrams.start(index), datagrams.end(index))).toString(),
+  );
 }
 
 function opened(t: ExecutionContext, result: OpenedSocket): DatagramSocket {

@@ -7,7 +7,7 @@
  * API. What is relied upon, as of Node 26:
  *
  * - `handle.onmessage(length, handle, bytes, from)` is called for each datagram, an empty one too, and with a negative
- *   errno for an error of the socket.
+ *   errno for an error of the socket; up to 32 times in a turn of the event loop, and not after `handle.recvStop()`.
  * - `handle.send(request, buffers, count, port, address, hasCallback)`, without port and address where the socket is
  *   connected, returns a negative errno, 0 where it will call `request.oncomplete`, or more where it is done.
  *
@@ -31,6 +31,7 @@ interface Handle {
   connect(address: string, port: number): number;
   connect6(address: string, port: number): number;
   recvStart(): number;
+  recvStop(): number;
   send(request: object, buffers: readonly Uint8Array[], count: number, ...to: readonly unknown[]): number;
   send6(request: object, buffers: readonly Uint8Array[], count: number, ...to: readonly unknown[]): number;
   getsockname(out: Partial<SocketAddress>): number;
@@ -57,19 +58,28 @@ const LONGEST_DATAGRAM = 65_507;
 /** What a listener's askers send in one burst, while the process has no turn; as much of it as the kernel grants. */
 const LISTENER_BUFFER_BYTES = 4 << 20;
 
-/** So much is taken from one socket before others have their turn. */
-const MOST_BATCHES = 4;
+/**
+ * After so many datagrams of one socket all others have their turn, those of TCP too. A batch goes through whole, so
+ * it is up to one batch more.
+ */
+const DATAGRAMS_A_TURN = 256;
+
+/** More than a connected socket holds, whose buffer is as large as the kernel makes it. */
+const BATCHES_BEFORE_ERROR = 16;
 
 interface Shared {
   readonly calls: SystemCalls | undefined;
   readonly incoming: Incoming;
   readonly outgoing: Outgoing;
+  /** Whoever sends while something is received need not arrange that it leaves. */
+  isReceiving: boolean;
 }
 
 function share(calls: SystemCalls | undefined): Shared {
   const slots = calls === undefined ? { ...SLOTS, count: 1 } : SLOTS;
   const addressOf = calls?.addressOf ?? (() => 0n);
-  return { calls, incoming: new Incoming(slots, addressOf), outgoing: new Outgoing(slots, addressOf) };
+  const [incoming, outgoing] = [new Incoming(slots, addressOf), new Outgoing(slots, addressOf)];
+  return { calls, incoming, outgoing, isReceiving: false };
 }
 
 /** How datagrams are received and sent: all sockets of one take turns with the same memory. */
@@ -116,9 +126,6 @@ export class Udp {
   }
 }
 
-/** Whoever sends while something is received need not arrange that it leaves. */
-let isReceiving = false;
-
 interface Opened {
   readonly receiver: DatagramReceiver;
   readonly isConnected: boolean;
@@ -133,6 +140,10 @@ class UdpSocket implements DatagramSocket, Sender {
   readonly #receiver: DatagramReceiver;
   readonly #isConnected: boolean;
   readonly #fd: number;
+  /** Received since others had their turn. */
+  #taken = 0;
+  /** Of which nobody was told yet. */
+  readonly #errors: number[] = [];
   #isClosed = false;
 
   constructor(handle: Handle, shared: Shared, { receiver, isConnected, address }: Opened) {
@@ -163,6 +174,10 @@ class UdpSocket implements DatagramSocket, Sender {
 
   forward({ first, end }: Range, to?: Peer): void {
     const { incoming, outgoing } = this.#shared;
+    if (this.#isClosed) {
+      this.#dropped += end - first;
+      return;
+    }
     outgoing.flush();
     incoming.address({ first, end }, to);
     sendAll(this, incoming.messages, { first, end });
@@ -170,22 +185,28 @@ class UdpSocket implements DatagramSocket, Sender {
 
   close(): void {
     if (this.#isClosed) return;
+    // Nothing of it waits to be sent after that: the number may soon be another socket's.
     this.#shared.outgoing.flush();
     this.#isClosed = true;
     this.#handle.close();
   }
 
   sendMany(messages: MessageHeaders, { first, end }: Range): number {
-    // The number may be another socket's by now.
-    if (this.#isClosed) return end - first;
     const { calls } = this.#shared;
     return calls === undefined
       ? this.#sendOne(messages, first)
       : calls.send(this.#fd, messages.from(first), end - first);
   }
 
+  /**
+   * The kernel tells of an error before it hands over what came earlier, and whoever hears of one may close the
+   * socket: it is told once that has been received.
+   */
   failed(errno: number): void {
-    if (!this.#isClosed) this.#receiver.failed(getSystemErrorName(errno));
+    if (this.#errors.push(errno) > 1) return;
+    if (this.#shared.calls !== undefined) queueMicrotask(() => this.#tellErrors());
+    // What waits comes with the next turn of the event loop.
+    else setImmediate(() => setImmediate(() => this.#tellErrors()));
   }
 
   dropped(): void {
@@ -193,37 +214,70 @@ class UdpSocket implements DatagramSocket, Sender {
   }
 
   #receive(bytes: Uint8Array, from: SocketAddress): void {
+    this.#shared.incoming.take(bytes, from);
+    let mayHaveMore: boolean;
+    do {
+      mayHaveMore = this.#passOnBatch();
+    } while (mayHaveMore && this.#taken < DATAGRAMS_A_TURN);
+    if (this.#taken >= DATAGRAMS_A_TURN) this.#pause();
+  }
+
+  /** What was taken already, and what else waits. False where that was all. */
+  #passOnBatch(): boolean {
     const { incoming, outgoing } = this.#shared;
-    incoming.take(bytes, from);
-    for (let batch = 0; batch < MOST_BATCHES && !this.#isClosed; batch++) {
-      const hasRoom = this.#takeWaiting(incoming);
-      if (incoming.count === 0) return;
-      isReceiving = true;
-      try {
-        this.#receiver.received(incoming, this);
-      } finally {
-        isReceiving = false;
-        outgoing.flush();
-      }
+    const mayHaveMore = this.#takeWaiting(incoming);
+    if (incoming.count === 0) return false;
+    this.#taken += incoming.count;
+    this.#shared.isReceiving = true;
+    try {
+      this.#receiver.received(incoming, this);
+    } finally {
+      this.#shared.isReceiving = false;
       incoming.count = 0;
-      if (hasRoom) return;
+      outgoing.flush();
+    }
+    return mayHaveMore && !this.#isClosed;
+  }
+
+  /** What waits, after what was taken already. False where that was all. */
+  #takeWaiting(incoming: Incoming): boolean {
+    const { calls } = this.#shared;
+    if (calls === undefined) return false;
+    const room = incoming.prepare();
+    const headers = incoming.messages.from(incoming.count);
+    let taken = calls.receive(this.#fd, headers, room);
+    if (taken < 0 && taken !== AGAIN) {
+      this.failed(taken);
+      // With that it is told, and what waits behind it comes.
+      taken = calls.receive(this.#fd, headers, room);
+    }
+    if (taken > 0) incoming.count += taken;
+    return taken === room;
+  }
+
+  #pause(): void {
+    if (this.#isClosed) return;
+    this.#handle.recvStop();
+    setImmediate(() => {
+      this.#taken = 0;
+      if (!this.#isClosed) this.#handle.recvStart();
+    });
+  }
+
+  #tellErrors(): void {
+    // Listeners stay open: what waits there comes in its turn.
+    let mayHaveMore = this.#isConnected && !this.#isClosed;
+    for (let batch = 0; mayHaveMore && batch < BATCHES_BEFORE_ERROR; batch++) {
+      mayHaveMore = this.#passOnBatch();
+    }
+    for (const errno of new Set(this.#errors.splice(0))) {
+      if (!this.#isClosed) this.#receiver.failed(getSystemErrorName(errno));
     }
   }
 
-  /** What waits, after what was taken already. False where there may be more of it. */
-  #takeWaiting(incoming: Incoming): boolean {
-    const { calls } = this.#shared;
-    if (calls === undefined) return true;
-    const room = incoming.prepare();
-    const taken = calls.receive(this.#fd, incoming.messages.from(incoming.count), room);
-    if (taken > 0) incoming.count += taken;
-    else if (taken !== AGAIN) this.failed(taken);
-    return taken < room;
-  }
-
   #queue(bytes: Uint8Array, sockaddr: Uint8Array | undefined): void {
-    const { outgoing } = this.#shared;
-    if (bytes.length > LONGEST_DATAGRAM) {
+    const { outgoing, isReceiving } = this.#shared;
+    if (this.#isClosed || bytes.length > LONGEST_DATAGRAM) {
       this.dropped();
       return;
     }

@@ -17,7 +17,7 @@ const LOSSES: Readonly<Record<Loss, number>> = {
   'send-failed': 0,
 };
 
-/** Plain numbers of one Service: what the hot path may afford. Exposed by `flow-metrics.ts` when scraped. */
+/** Plain numbers of one Service: what the hot path may afford. Exposed by `metrics.ts` when scraped. */
 export class FlowCounters {
   opened = 0;
   /** Flows that went on with another endpoint. */

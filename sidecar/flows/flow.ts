@@ -1,12 +1,14 @@
-import type { Logger } from '../../process/log.ts';
+import type { Fields, Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
-import type { PickRequest } from '../balance/contender.ts';
+import type { Contender, PickRequest } from '../balance/contender.ts';
 import type { EndpointLoad } from '../balance/load.ts';
 import type { Range } from '../datagram/message-headers.ts';
 import type { DatagramReceiver, Datagrams, DatagramSocket, Peer } from '../datagram/socket.ts';
 import type { Udp } from '../datagram/udp.ts';
-import type { SocketAddress } from '../forward/socket-address.ts';
-import type { Candidate, Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
+import { shortageOf } from '../forward/outcome.ts';
+import { formatAddress, type SocketAddress, unmapped } from '../forward/socket-address.ts';
+import type { Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
+import { Backend } from './backend.ts';
 import type { FlowEnding, Loss } from './counters.ts';
 import type { Used } from './flow-table.ts';
 import type { ServiceFlows } from './service-flows.ts';
@@ -20,6 +22,12 @@ const NONE: ReadonlySet<string> = new Set();
  */
 const OF_ONE_DATAGRAM: ReadonlySet<string> = new Set(['EMSGSIZE', 'ENOBUFS', 'ENOMEM']);
 
+/** Of file descriptors, or of ports: a flow that ends gives one back. */
+const GIVEN_BACK: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EADDRINUSE', 'EAGAIN']);
+
+/** How many endpoints are tried for one datagram, where it is known at once that there is no way to them. */
+const MOST_ATTEMPTS = 3;
+
 /** What all flows share. */
 export interface FlowSurroundings {
   readonly routes: Routes;
@@ -28,7 +36,9 @@ export interface FlowSurroundings {
   readonly log: Logger;
   readonly waitingRoom: WaitingRoom;
   /** Whether that is where this sidecar itself listens: datagrams would go round for ever. */
-  isOwn(candidate: Candidate): boolean;
+  isOwn(address: SocketAddress): boolean;
+  /** Ends another flow that has a socket; false where there is none. */
+  makeRoomFor(flow: Flow): boolean;
   used(flow: Flow, nowMs: number): void;
   ended(flow: Flow): void;
 }
@@ -43,23 +53,13 @@ export interface FlowOrigin {
   readonly service: ServiceFlows;
 }
 
-/** The endpoint that a flow has. */
-interface Backend {
-  readonly candidate: Candidate;
-  readonly socket: DatagramSocket;
-  readonly load: EndpointLoad;
-  readonly sinceMs: number;
-  /** Something came back: it is there. */
-  hasAnswered: boolean;
-}
-
 /**
  * What one client's address sends to one upstream, and what comes back. It stays with its endpoint for as long as
  * that is one of the Service's and does not refuse: what it said before may be what it counts on.
  */
 export class Flow implements Used, DatagramReceiver, PickRequest {
   readonly key: string;
-  readonly client: SocketAddress;
+  readonly clientAddress: string;
   usedAtMs: number;
   placedAtMs: number;
   exclude: ReadonlySet<string> = NONE;
@@ -73,7 +73,7 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
 
   constructor(origin: FlowOrigin, around: FlowSurroundings, nowMs: number) {
     this.key = origin.key;
-    this.client = origin.clientAddress;
+    this.clientAddress = unmapped(origin.clientAddress.address);
     this.usedAtMs = nowMs;
     this.placedAtMs = nowMs;
     this.#origin = origin;
@@ -82,36 +82,30 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     origin.service.opened();
   }
 
-  get clientAddress(): string {
-    return this.client.address;
-  }
-
   get service(): string {
     return this.#origin.service.name;
   }
 
   /** Empty while it has none. */
   get endpoint(): string {
-    return this.#backend?.candidate.id ?? '';
+    return this.#backend?.id ?? '';
   }
 
   /** What the client has sent, as it is being received. */
   sent(datagrams: Datagrams, range: Range, decision: Decision): void {
     const { counters } = this.#origin.service;
-    this.#follow(decision);
-    const backend = this.#backend;
-    if (backend === undefined) {
-      if (this.#isLoading) this.#lost('waiting', this.#waiting.add(datagrams, range));
-      else this.#lost('no-endpoint', range.end - range.first);
+    const backend = this.#follow(decision);
+    if (typeof backend === 'string') {
+      const isKept = backend === 'waiting';
+      this.#lost(backend, isKept ? this.#waiting.add(datagrams, range) : range.end - range.first);
       return;
     }
     counters.sentDatagrams += range.end - range.first;
     for (let index = range.first; index < range.end; index++) {
       counters.sentBytes += datagrams.end(index) - datagrams.start(index);
     }
-    const before = backend.socket.droppedCount;
     backend.socket.forward(range);
-    this.#lost('send-failed', backend.socket.droppedCount - before);
+    this.#lost('send-failed', backend.takeDropped());
   }
 
   /** What its endpoint has answered. */
@@ -120,11 +114,8 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     if (backend === undefined) return;
     const { listener, client, service } = this.#origin;
     const nowMs = performance.now();
-    if (!backend.hasAnswered) {
-      backend.hasAnswered = true;
-      backend.load.connectSucceeded(nowMs - backend.sinceMs, nowMs);
-      this.exclude = NONE;
-    }
+    backend.answered(nowMs);
+    this.exclude = NONE;
     this.#around.used(this, nowMs);
     service.counters.receivedDatagrams += datagrams.count;
     for (let index = 0; index < datagrams.count; index++) {
@@ -139,14 +130,13 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
   failed(code: string): void {
     const backend = this.#backend;
     if (backend === undefined) return;
-    const { service } = this.#origin;
     const isRefused = !OF_ONE_DATAGRAM.has(code);
-    const fields = { service: service.name, endpoint: backend.candidate.id };
-    const message = isRefused ? 'An endpoint refused a datagram.' : 'Could not send a datagram.';
-    service.warnings.say(this.#around.log, { message, reason: code, fields });
+    this.#warn(isRefused ? 'An endpoint refused a datagram.' : 'Could not send a datagram.', code, {
+      endpoint: backend.id,
+    });
     if (!isRefused) return;
-    service.counters.refused++;
-    this.exclude = new Set([...this.exclude, backend.candidate.id]);
+    this.#origin.service.counters.refused++;
+    this.#exclude(backend.id);
     this.#leave(backend, 'refused');
   }
 
@@ -155,99 +145,145 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#lost('waiting', this.#waiting.take().length);
-    if (this.#backend !== undefined) this.#leave(this.#backend, 'ended');
+    this.#backend?.close('left');
+    this.#backend = undefined;
     this.#origin.service.counters.closed[ending]++;
     this.#origin.service.closed();
     this.#around.ended(this);
   }
 
-  /** Keeps the endpoint that it has while that is one of those that may be chosen. */
-  #follow(decision: Decision): void {
-    if (decision.action === 'balance') this.#followGroup(decision.group);
-    else if (decision.action === 'load') void this.#load();
-    else if (decision.action === 'refuse') this.#refuse(decision.reason, decision.detail);
+  /** Keeps the backend that it has while that is one that may be chosen. Why it has none, where it has none. */
+  #follow(decision: Decision): Backend | Loss {
+    switch (decision.action) {
+      case 'balance':
+        return this.#followGroup(decision.group);
+      case 'pass-through':
+        return this.#followAddress(decision);
+      case 'load':
+        if (this.#backend === undefined) void this.#load();
+        return this.#backend ?? 'waiting';
+      default:
+        return this.#refuse(decision.reason, decision.detail);
+    }
   }
 
-  #followGroup(group: EndpointGroup): void {
-    if (this.#group === group && this.#backend !== undefined) return;
-    this.#group = group;
+  #followGroup(group: EndpointGroup): Backend | Loss {
     const backend = this.#backend;
+    const isSame = this.#group === group;
+    this.#group = group;
     if (backend !== undefined) {
-      if (group.candidates.some(({ id }) => id === backend.candidate.id)) return;
-      this.#leave(backend, 'gone');
+      if (isSame || group.candidates.some(({ id }) => id === backend.id)) return backend;
+      this.#leave(backend, 'left');
     }
-    this.#connect(group);
+    return this.#connectToOneOf(group);
   }
 
-  #connect(group: EndpointGroup): void {
-    const nowMs = performance.now();
-    let contender = this.#around.balancer.pick(group, this, nowMs);
-    if (contender === undefined) {
-      // All have refused: from the beginning, one of them may be there again.
-      this.exclude = NONE;
-      contender = this.#around.balancer.pick(group, this, nowMs);
-    }
-    if (contender === undefined) return;
-    const { candidate, load } = contender;
-    if (this.#around.isOwn(candidate)) {
-      this.#refuse(
-        'itself',
-        `${candidate.id} is where this sidecar itself listens: correct the Service's EndpointSlice.`,
-      );
-      return;
-    }
-    const opened = this.#around.udp.connect(candidate, this);
-    if (!opened.ok) {
-      this.#shortage(opened.code);
-      return;
-    }
-    load.connectStarted();
-    this.#backend = { candidate, load, socket: opened.socket, sinceMs: nowMs, hasAnswered: false };
-    this.#sendWaiting(opened.socket);
+  /** Nobody chooses: it goes where it was going. */
+  #followAddress(address: SocketAddress): Backend | Loss {
+    const id = formatAddress(address);
+    const backend = this.#backend;
+    this.#group = undefined;
+    if (backend?.id === id) return backend;
+    if (backend !== undefined) this.#leave(backend, 'left');
+    if (this.#around.isOwn(address))
+      return this.#refuse('itself', `${id} is where this sidecar itself listens.`);
+    return this.#connect(id, address);
   }
 
-  #sendWaiting(socket: DatagramSocket): void {
+  #connectToOneOf(group: EndpointGroup): Backend | Loss {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const contender = this.#pick(group);
+      if (contender === undefined) break;
+      const { candidate, load } = contender;
+      const backend = this.#connect(candidate.id, candidate, load);
+      if (backend !== 'no-endpoint') return backend;
+    }
+    return 'no-endpoint';
+  }
+
+  /** Once all have refused it is from the beginning: one of them may be there again. */
+  #pick(group: EndpointGroup): Contender | undefined {
+    const contender = this.#pickForeign(group);
+    if (contender !== undefined || this.exclude === NONE) return contender;
+    this.exclude = NONE;
+    return this.#pickForeign(group);
+  }
+
+  #pickForeign(group: EndpointGroup): Contender | undefined {
+    for (;;) {
+      const contender = this.#around.balancer.pick(group, this, performance.now());
+      if (contender === undefined || !this.#around.isOwn(contender.candidate)) return contender;
+      const { id } = contender.candidate;
+      const detail = `${id} is where this sidecar itself listens: correct the Service's EndpointSlice.`;
+      this.#warn('Passed over an endpoint.', 'itself', { detail });
+      this.#exclude(id);
+    }
+  }
+
+  #connect(id: string, address: SocketAddress, load?: EndpointLoad): Backend | Loss {
+    const { udp } = this.#around;
+    let opened = udp.connect(address, this);
+    if (!opened.ok && GIVEN_BACK.has(opened.code) && this.#around.makeRoomFor(this)) {
+      opened = udp.connect(address, this);
+    }
+    if (opened.ok) {
+      this.#backend = new Backend(id, opened.socket, load);
+      this.#sendWaiting(this.#backend);
+      return this.#backend;
+    }
+    const { code } = opened;
+    this.#warn('Could not open a socket for a flow.', code, { endpoint: id });
+    if (GIVEN_BACK.has(code) || shortageOf(code) !== undefined) return 'shortage';
+    // There is no way to it from here.
+    load?.connectStarted();
+    load?.connectFailed(0, performance.now());
+    this.#exclude(id);
+    return 'no-endpoint';
+  }
+
+  #sendWaiting(backend: Backend): void {
     const { counters } = this.#origin.service;
-    for (const bytes of this.#waiting.take()) {
+    const waiting = this.#waiting.take();
+    if (waiting.length === 0) return;
+    for (const bytes of waiting) {
       counters.sentDatagrams++;
       counters.sentBytes += bytes.length;
-      socket.send(bytes);
+      backend.socket.send(bytes);
     }
+    // They leave with this turn.
+    queueMicrotask(() => this.#lost('send-failed', backend.takeDropped()));
   }
 
-  #leave({ socket, load, sinceMs, hasAnswered }: Backend, why: 'refused' | 'gone' | 'ended'): void {
+  #leave(backend: Backend, why: 'refused' | 'left'): void {
     this.#backend = undefined;
-    socket.close();
-    if (why !== 'ended') this.#origin.service.counters.moved++;
-    const nowMs = performance.now();
-    if (hasAnswered) load.closed();
-    else if (why === 'refused') load.connectFailed(nowMs - sinceMs, nowMs);
-    else load.connectAbandoned();
+    backend.close(why);
+    this.#origin.service.counters.moved++;
   }
 
   async #load(): Promise<void> {
     const { service, destination } = this.#origin;
-    if (this.#isLoading || this.#backend !== undefined) return;
+    if (this.#isLoading) return;
     this.#isLoading = true;
     await service.lease(this.#around.routes).known;
     this.#isLoading = false;
     if (this.#hasEnded) return;
-    this.#follow(this.#around.routes.decide(destination));
-    this.#lost('no-endpoint', this.#waiting.take().length);
+    const backend = this.#follow(this.#around.routes.decide(destination));
+    if (typeof backend === 'string') this.#lost(backend, this.#waiting.take().length);
   }
 
-  #refuse(reason: string, detail: string): void {
-    const { service } = this.#origin;
-    if (this.#backend !== undefined) this.#leave(this.#backend, 'gone');
-    const fields = { service: service.name, detail };
-    service.warnings.say(this.#around.log, { message: 'Dropped datagrams.', reason, fields });
+  #refuse(reason: string, detail: string): Loss {
+    if (this.#backend !== undefined) this.#leave(this.#backend, 'left');
+    this.#warn('Dropped datagrams.', reason, { detail });
+    return 'no-endpoint';
   }
 
-  #shortage(code: string): void {
+  #exclude(id: string): void {
+    this.exclude = new Set([...this.exclude, id]);
+  }
+
+  #warn(message: string, reason: string, fields: Fields): void {
     const { service } = this.#origin;
-    const fields = { service: service.name };
-    const message = 'Could not open a socket for a flow.';
-    service.warnings.say(this.#around.log, { message, reason: code, fields });
+    service.warnings.say(this.#around.log, { message, reason, fields: { service: service.name, ...fields } });
   }
 
   #lost(reason: Loss, count: number): void {

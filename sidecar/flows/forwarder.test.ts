@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { stderrLogger, LogLevel } from '../../process/log.ts';
 import { Balancer } from '../balance/balancer.ts';
+import type { EndpointLoad } from '../balance/load.ts';
 import { Udp } from '../datagram/udp.ts';
 import type { Candidate, Decision, EndpointGroup, Routes } from '../services/decision.ts';
 import { FlowForwarder, type FlowForwarderOptions } from './forwarder.ts';
@@ -72,6 +73,30 @@ test('an endpoint that refuses loses the flow to another, and is told of', async
   t.not(answer, first);
   t.true(mesh.counters.refused >= 1);
   t.is(mesh.counters.moved, 1);
+  const loads = [...mesh.balancer.loads(DESTINATION.service)];
+  t.deepEqual(
+    loads.filter(isAvoidedNow).map(({ id }) => `endpoint ${id}`),
+    [first],
+    'others stay away from it, though it had answered',
+  );
+});
+
+test('an endpoint to which there is no way is passed over, and avoided', async (t) => {
+  const mesh = await start(t, { endpoints: 1 });
+  // The kernel connects no socket to it.
+  const unreachable: Candidate = { ...candidateOf(9), id: 'unreachable', address: '255.255.255.255' };
+  const [there] = mesh.candidates;
+  mesh.setCandidates([unreachable, there!]);
+  for (let client = 0; client < 4; client++) {
+    t.is(await ask(await socketAt(t), mesh.port, 'who?'), nameOf(there!));
+  }
+  t.is(mesh.counters.dropped['no-endpoint'], 0);
+  const load = [...mesh.balancer.loads(DESTINATION.service)].find(({ id }) => id === 'unreachable');
+  t.true(isAvoidedNow(load!));
+  t.is(load!.active, 0);
+  mesh.setCandidates([unreachable]);
+  (await socketAt(t)).send('anybody?', mesh.port, '127.0.0.1');
+  while (mesh.counters.dropped['no-endpoint'] !== 1) await delay(5);
 });
 
 test('without endpoints datagrams are dropped and counted, and flow again once there are some', async (t) => {
@@ -154,13 +179,80 @@ test('upstreams of one port on two addresses have flows of their own', async (t)
   t.is(mesh.counters.opened, 2);
 });
 
-test('an endpoint that is this sidecar itself is not sent to', async (t) => {
-  const mesh = await start(t, { endpoints: 0 });
-  mesh.setCandidates([candidateOf(mesh.port)]);
+test('an endpoint that is this sidecar itself is not sent to, and others are', async (t) => {
+  const dns = await socketAt(t);
+  const itsDns = { address: '127.0.0.1', port: dns.address().port };
+  dns.on('message', () => t.fail());
+  const mesh = await start(t, { endpoints: 1, alsoListening: [itsDns] });
+  const [other] = mesh.candidates;
+  const itself = [candidateOf(mesh.port), candidateOf(itsDns.port)];
+  mesh.setCandidates(itself);
   const client = await socketAt(t);
   client.send('round and round', mesh.port, '127.0.0.1');
   while (mesh.counters.dropped['no-endpoint'] !== 1) await delay(5);
   t.is(mesh.counters.sentDatagrams, 0);
+  mesh.setCandidates([...itself, other!]);
+  for (let asker = 0; asker < 4; asker++) {
+    t.is(await ask(await socketAt(t), mesh.port, 'who?'), nameOf(other!));
+  }
+});
+
+test('what is to go where it was going does, and moves when that is another address', async (t) => {
+  const mesh = await start(t, { endpoints: 2 });
+  const [first, second] = mesh.candidates;
+  mesh.decide(passTo(first!));
+  const listening = mesh.forwarder.listen({
+    address: { address: '127.0.0.1', port: 0 },
+    destination: { kind: 'address', address: first!.address, port: first!.port, protocol: 'udp' },
+  });
+  if (!listening.ok) throw new Error(listening.code);
+  const { port } = listening.address;
+  const client = await socketAt(t);
+  t.is(await ask(client, port, 'who?'), nameOf(first!));
+  t.is(await ask(client, port, 'who?'), nameOf(first!));
+  t.like(mesh.forwarder.view()['pass-through'], { openFlows: 1, endpoints: { [first!.id]: 1 } });
+  mesh.decide(passTo(second!));
+  t.is(await ask(client, port, 'who?'), nameOf(second!));
+  mesh.decide(passTo(candidateOf(port)));
+  client.send('round and round', port, '127.0.0.1');
+  const [, passed] = [...mesh.forwarder.services];
+  while (passed!.counters.dropped['no-endpoint'] !== 1) await delay(5);
+});
+
+test('a flow that was passed through is balanced again once its Service has endpoints', async (t) => {
+  const mesh = await start(t, { endpoints: 2 });
+  const [first, second] = mesh.candidates;
+  const client = await socketAt(t);
+  const balanced = decisionOf([first!]);
+  for (const [decision, expected] of [
+    [balanced, first],
+    [passTo(second!), second],
+    [balanced, first],
+  ] as const) {
+    mesh.decide(decision);
+    t.is(await ask(client, mesh.port, 'who?'), nameOf(expected!));
+  }
+});
+
+test('clients of either family that reach a listener of both are known by their own addresses', async (t) => {
+  const mesh = await start(t, { endpoints: 1, host: '::' });
+  await ask(await socketAt(t), mesh.port, 'who?');
+  await ask(await socketAt(t, '::1'), mesh.port, 'who?', '::1');
+  const addresses = [...mesh.forwarder.flows].map(({ clientAddress }) => clientAddress);
+  t.deepEqual(addresses, ['127.0.0.1', '::1']);
+});
+
+test('what waited and could not be sent is counted', async (t) => {
+  const known = Promise.withResolvers<void>();
+  const mesh = await start(t, { endpoints: 1, host: '::1', known: known.promise });
+  const client = await socketAt(t, '::1');
+  // As long as one over IPv6 can be, and longer than one over IPv4.
+  client.send(Buffer.alloc(65_520), mesh.port, '::1');
+  client.send('short', mesh.port, '::1');
+  while (mesh.forwarder.waitingRoom.bytes < 65_520 + 5) await delay(5);
+  known.resolve();
+  while (mesh.counters.receivedDatagrams !== 1) await delay(5);
+  t.is(mesh.counters.dropped['send-failed'], 1);
 });
 
 test('while it drains answers still come, and no flow is opened', async (t) => {
@@ -180,13 +272,14 @@ interface Wanted {
   readonly endpoints: number;
   readonly known?: Promise<void>;
   readonly limits?: FlowForwarderOptions['limits'];
+  readonly alsoListening?: FlowForwarderOptions['alsoListening'];
   /** Without it, an endpoint answers what it is called. */
   readonly answer?: (bytes: Buffer) => Buffer | string;
   readonly afterMs?: number;
 }
 
 async function start(t: ExecutionContext, wanted: Wanted) {
-  const { host = '127.0.0.1', endpoints, known, limits, answer, afterMs } = wanted;
+  const { host = '127.0.0.1', endpoints, known, limits, alsoListening, answer, afterMs } = wanted;
   const servers = new Map<string, Socket>();
   const candidates: Candidate[] = [];
   for (let index = 0; index < endpoints; index++) {
@@ -213,18 +306,21 @@ async function start(t: ExecutionContext, wanted: Wanted) {
     doubt: () => false,
     use: () => ({ known: known ?? Promise.resolve(), release() {} }),
   };
+  const balancer = new Balancer({ random: Math.random, policyOf: () => 'round-robin' });
   const forwarder = new FlowForwarder({
     routes,
-    balancer: new Balancer({ random: Math.random, policyOf: () => 'round-robin' }),
+    balancer,
     log,
     udp: new Udp(),
     ...(limits === undefined ? {} : { limits }),
+    ...(alsoListening === undefined ? {} : { alsoListening }),
   });
   t.teardown(() => forwarder.drain(0));
   const listening = forwarder.listen({ address: { address: host, port: 0 }, destination: DESTINATION });
   if (!listening.ok) throw new Error(listening.code);
   return {
     forwarder,
+    balancer,
     port: listening.address.port,
     get counters() {
       return [...forwarder.services][0]!.counters;
@@ -234,6 +330,9 @@ async function start(t: ExecutionContext, wanted: Wanted) {
     },
     setCandidates(next: readonly Candidate[]) {
       decision = decisionOf(next);
+    },
+    decide(next: Decision) {
+      decision = next;
     },
     stop: (name: string) => servers.get(name)?.close(),
   };
@@ -247,6 +346,14 @@ function decisionOf(candidates: readonly Candidate[]): Decision {
     candidates,
   } as unknown as EndpointGroup;
   return { action: 'balance', group };
+}
+
+function passTo({ address, port }: Candidate): Decision {
+  return { action: 'pass-through', address, port };
+}
+
+function isAvoidedNow(load: EndpointLoad): boolean {
+  return load.isAvoided(performance.now());
 }
 
 function candidateOf(port: number): Candidate {

@@ -4,8 +4,10 @@ import type { Range } from '../datagram/message-headers.ts';
 import type { DatagramReceiver, Datagrams, DatagramSocket } from '../datagram/socket.ts';
 import type { Udp } from '../datagram/udp.ts';
 import { isListenedAt } from '../forward/own-address.ts';
-import type { ListenAddress, SocketAddress } from '../forward/socket-address.ts';
-import type { Candidate, Destination, Routes } from '../services/decision.ts';
+import { nameOfPassed, nameOfRefused } from '../forward/service-uses.ts';
+import { formatAddress, type ListenAddress, type SocketAddress } from '../forward/socket-address.ts';
+import { Warnings } from '../forward/warnings.ts';
+import type { Decision, Destination, Routes } from '../services/decision.ts';
 import { Flow, type FlowSurroundings } from './flow.ts';
 import { FlowTable } from './flow-table.ts';
 import { DEFAULT_FLOW_LIMITS, type FlowLimits } from './limits.ts';
@@ -18,12 +20,14 @@ export interface FlowForwarderOptions {
   readonly log: Logger;
   readonly udp: Udp;
   readonly limits?: Partial<FlowLimits>;
+  /** Where else this sidecar listens for datagrams. */
+  readonly alsoListening?: readonly SocketAddress[];
 }
 
-/** A local address whose datagrams go to a Service. */
+/** A local address whose datagrams all have one destination. */
 export interface FlowListener {
   readonly address: ListenAddress;
-  readonly destination: Extract<Destination, { kind: 'service' }>;
+  readonly destination: Destination;
 }
 
 export type FlowsListening =
@@ -46,16 +50,18 @@ export class FlowForwarder implements FlowSurroundings {
   readonly #flows = new FlowTable<Flow>();
   readonly #services = new Map<string, ServiceFlows>();
   readonly #listeners: DatagramSocket[] = [];
+  readonly #alsoListening: readonly SocketAddress[];
   readonly #timer: NodeJS.Timeout;
   #isDraining = false;
   #usedAtMs = 0;
 
-  constructor({ routes, balancer, log, udp, limits = {} }: FlowForwarderOptions) {
+  constructor({ routes, balancer, log, udp, limits = {}, alsoListening = [] }: FlowForwarderOptions) {
     this.routes = routes;
     this.balancer = balancer;
     this.udp = udp;
     this.log = log;
     this.#limits = { ...DEFAULT_FLOW_LIMITS, ...limits };
+    this.#alsoListening = alsoListening;
     this.#timer = setInterval(() => this.#tick(), Math.min(TICK_MS, this.#limits.flowIdleTimeoutMs / 2));
     this.#timer.unref();
   }
@@ -84,19 +90,15 @@ export class FlowForwarder implements FlowSurroundings {
   }
 
   listen({ address, destination }: FlowListener): FlowsListening {
-    const service = this.#service(destination.service);
+    if (destination.kind === 'service') this.#service(destination.service);
     // Listeners may have the same port on different addresses.
-    const upstream = this.#listeners.length;
+    const number = this.#listeners.length;
+    const warnings = new Warnings();
     const receiver: DatagramReceiver = {
-      received: (datagrams, listener) =>
-        this.#received(datagrams, { upstream, listener, destination, service }),
+      received: (datagrams, listener) => this.#received(datagrams, { number, listener, destination }),
       failed: (reason) => {
-        const fields = { service: service.name };
-        service.warnings.say(this.log, {
-          message: 'Could not receive or answer a datagram.',
-          reason,
-          fields,
-        });
+        const fields = { listener: formatAddress(address) };
+        warnings.say(this.log, { message: 'Could not receive or answer a datagram.', reason, fields });
       },
     };
     const opened = this.udp.bind(address, receiver);
@@ -105,11 +107,18 @@ export class FlowForwarder implements FlowSurroundings {
     return { ok: true, address: opened.socket.address };
   }
 
-  isOwn(candidate: Candidate): boolean {
-    return isListenedAt(
-      candidate,
-      this.#listeners.map(({ address }) => address),
-    );
+  isOwn(address: SocketAddress): boolean {
+    const listening = this.#listeners.map((listener) => listener.address);
+    return isListenedAt(address, [...listening, ...this.#alsoListening]);
+  }
+
+  makeRoomFor(flow: Flow): boolean {
+    for (const other of this.#flows) {
+      if (other === flow || other.endpoint === '') continue;
+      other.end('evicted');
+      return true;
+    }
+    return false;
   }
 
   used(flow: Flow, nowMs: number): void {
@@ -127,6 +136,8 @@ export class FlowForwarder implements FlowSurroundings {
     const endMs = performance.now() + limitMs;
     while (this.#flows.size > 0 && performance.now() < Math.min(endMs, this.#usedAtMs + QUIET_MS)) {
       await new Promise((resolve) => setTimeout(resolve, QUIET_MS / 5));
+      // What came while this process had no turn is received before it is judged.
+      await new Promise((resolve) => setImmediate(resolve));
     }
     clearInterval(this.#timer);
     for (const flow of this.#flows) flow.end('drained');
@@ -140,18 +151,20 @@ export class FlowForwarder implements FlowSurroundings {
     return service;
   }
 
-  #received(datagrams: Datagrams, to: Target): void {
+  #received(datagrams: Datagrams, { number, listener, destination }: Source): void {
     const nowMs = performance.now();
     // One decision for all: nothing changes the table meanwhile.
-    const decision = this.routes.decide(to.destination);
+    const decision = this.routes.decide(destination);
+    const service = this.#service(nameOf(destination, decision));
+    const to: Target = { listener, destination, service };
     let first = 0;
     while (first < datagrams.count) {
-      const key = `${to.upstream} ${datagrams.peerKey(first)}`;
+      const key = `${number} ${service.name} ${datagrams.peerKey(first)}`;
       let end = first + 1;
       while (end < datagrams.count && datagrams.isSamePeer(first, end)) end++;
       const flow = this.#flows.get(key) ?? this.#open(key, { datagrams, first, nowMs, to });
       if (flow === undefined) {
-        to.service.counters.dropped.shortage += end - first;
+        service.counters.dropped.shortage += end - first;
       } else {
         this.used(flow, nowMs);
         flow.sent(datagrams, { first, end }, decision);
@@ -163,7 +176,7 @@ export class FlowForwarder implements FlowSurroundings {
   #open(key: string, { datagrams, first, nowMs, to }: Opening): Flow | undefined {
     if (this.#isDraining) return undefined;
     if (this.#flows.size >= this.#limits.maxFlows) this.#flows.quietest?.end('evicted');
-    to.service.lease(this.routes);
+    if (to.service.isService) to.service.lease(this.routes);
     const client = { client: datagrams.peer(first), clientAddress: datagrams.peerAddress(first) };
     const flow = new Flow({ key, ...client, ...to }, this, nowMs);
     this.#flows.add(flow);
@@ -184,9 +197,22 @@ interface ServiceView {
   readonly endpoints: Readonly<Record<string, number>>;
 }
 
+/** What a flow is counted under. */
+function nameOf(destination: Destination, decision: Decision): string {
+  if (destination.kind === 'service') return destination.service;
+  if (decision.action === 'balance') return decision.group.service.key;
+  const otherwise = decision.action === 'pass-through' ? nameOfPassed : nameOfRefused;
+  return decision.service ?? otherwise(destination);
+}
+
+interface Source {
+  /** Of the listener. */
+  readonly number: number;
+  readonly listener: DatagramSocket;
+  readonly destination: Destination;
+}
+
 interface Target {
-  /** A number of its own. */
-  readonly upstream: number;
   readonly listener: DatagramSocket;
   readonly destination: Destination;
   readonly service: ServiceFlows;

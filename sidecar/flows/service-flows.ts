@@ -2,9 +2,9 @@ import { Warnings } from '../forward/warnings.ts';
 import type { Lease, Routes } from '../services/decision.ts';
 import { FlowCounters } from './counters.ts';
 
-/** What is kept for one Service, however many flows go there. */
+/** What is kept for one Service, however many flows go there; or for those that belong to none. */
 export class ServiceFlows {
-  /** `namespace/name`. */
+  /** `namespace/name`, or a word where it is no Service. */
   readonly name: string;
   readonly counters = new FlowCounters();
   readonly warnings = new Warnings();
@@ -13,6 +13,10 @@ export class ServiceFlows {
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  get isService(): boolean {
+    return this.name.includes('/');
   }
 
   get open(): number {

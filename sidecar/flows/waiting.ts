@@ -35,10 +35,6 @@ export class Waiting {
     return 0;
   }
 
-  get count(): number {
-    return this.#datagrams.length;
-  }
-
   /** Empties it. */
   take(): readonly Uint8Array[] {
     this.#room.bytes -= this.#bytes;

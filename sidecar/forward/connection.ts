@@ -8,7 +8,7 @@ import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
-import { formatAddress, type SocketAddress } from './socket-address.ts';
+import { formatAddress, type SocketAddress, unmapped } from './socket-address.ts';
 import type { Surroundings } from './surroundings.ts';
 import { type ConnectWaiter, connectTcp, type TcpStream } from './tcp.ts';
 
@@ -45,7 +45,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   get clientAddress(): string {
-    return this.#client.remoteAddress()?.address ?? '';
+    return unmapped(this.#client.remoteAddress()?.address ?? '');
   }
 
   get direction(): TrafficDirection {

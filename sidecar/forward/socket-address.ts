@@ -26,3 +26,10 @@ export interface LocalPorts {
 export function formatAddress({ address, port }: SocketAddress): string {
   return isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+const IPV4_MAPPED = /^::ffff:(?=\d+\.)/iu;
+
+/** An IPv4 address that a socket of IPv6 writes as `::ffff:192.0.2.7`, as sockets of IPv4 write it. */
+export function unmapped(address: string): string {
+  return address.replace(IPV4_MAPPED, '');
+}

@@ -357,6 +357,19 @@ test('connections to the workload take no room from those that it makes, nor the
   t.true(closed['too-many-connections'] >= 2);
 });
 
+test('a client of IPv4 at a listener of both families is known by its own address', async (t) => {
+  const backend = await startBackend(t, echo);
+  const { forwarder, port } = startForwarder(t, { routes: balanceOver([backend]), address: '::' });
+  const socket = connect(port, HOST);
+  socket.write('hello');
+  await once(socket, 'data');
+  t.deepEqual(
+    Array.from(forwarder.connections, ({ clientAddress }) => clientAddress),
+    ['127.0.0.1'],
+  );
+  socket.destroy();
+});
+
 test('two drains at once both end', async (t) => {
   const backend = await startBackend(t, echo);
   const { client, forwarder } = startForwarder(t, { routes: balanceOver([backend]) });

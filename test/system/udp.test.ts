@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
+import type { FlowCounters } from '../../sidecar/flows/counters.ts';
 import { Folder } from './folder.ts';
-import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
+import { type Program, start, startControlPlane, startSidecar, until } from './programs.ts';
 
 // UDP upstreams as people run them: a control plane on files, a sidecar, programs on sockets of their own.
 
@@ -44,7 +47,7 @@ test('datagrams reach endpoints, move when theirs leaves, and are seen on the ad
   t.deepEqual(await Promise.all(clients.map((client) => ask(client, port))), first);
 
   const flowsOf = (answer: string) => first.filter((other) => other === answer).length;
-  t.deepEqual(await flows(admin), {
+  t.deepEqual((await view(admin)).services, {
     'demo/echo': {
       openFlows: 10,
       endpoints: Object.fromEntries(backends.map((name) => [`127.0.0.1:${name}`, flowsOf(String(name))])),
@@ -57,7 +60,7 @@ test('datagrams reach endpoints, move when theirs leaves, and are seen on the ad
     (answers) => answers.every((answer) => answer === String(backends[1])),
   );
 
-  t.deepEqual(await flows(admin), {
+  t.deepEqual((await view(admin)).services, {
     'demo/echo': { openFlows: 10, endpoints: { [`127.0.0.1:${backends[1]}`]: 10 } },
   });
   const page = await (await fetch(`http://${admin as string}/metrics`)).text();
@@ -78,10 +81,57 @@ test('an address that is taken keeps the sidecar from starting, and says what to
   );
 });
 
+test('that fewer flows fit, and that datagrams go one at a time, is said once and shown', async (t) => {
+  const sidecar = start(t, {
+    file: 'sidecar/main.ts',
+    environment: {
+      CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
+      CORTEXFLOW_UPSTREAMS: '127.0.0.1:0/udp=echo.demo:7',
+      NODE_OPTIONS: '--no-experimental-ffi',
+    },
+    through: ['sh', '-c', 'ulimit -n 264 && exec "$0" "$@"'],
+  });
+  const { admin } = await sidecar.serving();
+  t.deepEqual(await view(admin), {
+    datagrams: 'one at a time',
+    maxFlows: 42,
+    services: { 'demo/echo': { openFlows: 0, endpoints: {} } },
+  });
+  const said = (begins: string) => sidecar.log.filter(({ message }) => message.startsWith(begins));
+  t.is(said('Datagrams are received and sent one at a time').length, 1);
+  t.like(said('Fewer flows fit than allowed'), [{ maxFlows: 42, allowed: 10_000, openFiles: 264 }]);
+});
+
+test('where no file descriptor is left the quietest flow makes room; without one it is a shortage', async (t) => {
+  const program = fileURLToPath(new URL('udp-shortage.ts', import.meta.url));
+  const child = spawn(
+    'sh',
+    ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath, program, String(await backend(t))],
+    { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [port] = (await once(child, 'message')) as [number];
+  const countersGiven = async (descriptors: number): Promise<FlowCounters> => {
+    const counters = once(child, 'message');
+    child.send(descriptors);
+    return ((await counters) as [FlowCounters])[0];
+  };
+  const clients = await Promise.all([socket(t), socket(t), socket(t), socket(t)]);
+  clients[0].send('anybody?', port, '127.0.0.1');
+  const short = await until(
+    () => countersGiven(0),
+    ({ dropped }) => dropped.shortage > 0,
+  );
+  t.like(short, { opened: 1, sentDatagrams: 0, dropped: { shortage: 1, 'no-endpoint': 0 } });
+  await countersGiven(2);
+  for (const client of clients) await ask(client, port);
+  t.like(await countersGiven(0), { opened: 4, receivedDatagrams: 4, closed: { evicted: 2 } });
+});
+
 /** As the admin page shows them. */
-async function flows(admin: unknown): Promise<unknown> {
+async function view(admin: unknown): Promise<{ readonly services: unknown }> {
   const page = await fetch(`http://${String(admin)}/config`);
-  return ((await page.json()) as { udp: unknown }).udp;
+  return ((await page.json()) as { udp: { services: unknown } }).udp;
 }
 
 async function startMesh(t: ExecutionContext, folder: Folder): Promise<Program> {
