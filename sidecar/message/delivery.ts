@@ -2,8 +2,8 @@ import type { Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
 import type { Contender } from '../balance/contender.ts';
 import { RetryBudget } from '../forward/retry-budget.ts';
-import type { EndpointGroup, Routes } from '../services/decision.ts';
-import type { Table } from '../services/table.ts';
+import type { EndpointGroup } from '../services/decision.ts';
+import type { Directory } from '../services/directory.ts';
 import { type Answer, failed, verdictOf } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
 import type { Locator, Place } from './locate.ts';
@@ -11,7 +11,10 @@ import type { Sent } from './peer-connection.ts';
 import type { Peers } from './peers.ts';
 import { forwardedLine, type Message, MOST_HOPS } from './protocol.ts';
 
-/** Each sidecar on the way waits this much longer than the next, so that the last one's word arrives. */
+/**
+ * Each sidecar on the way waits this much longer than the next may take, which may first have to wait for word of
+ * the Service: so the last one's word arrives.
+ */
 const MORE_EACH_HOP_MS = 1_000;
 const MOST_ATTEMPTS = 3;
 
@@ -21,7 +24,7 @@ export interface Taker {
 }
 
 export interface DeliveryOptions {
-  readonly directory: Pick<Routes, 'use'> & { readonly table: Table };
+  readonly directory: Pick<Directory, 'table' | 'use' | 'servicesTold' | 'waitMs'>;
   readonly locator: Locator;
   /** This machine's addresses at the moment. */
   readonly ownAddresses: () => ReadonlySet<string>;
@@ -55,7 +58,7 @@ export class Delivery {
         case 'nowhere':
           return place.answer;
         default:
-          return failed('not-ready', `the endpoints of Service ${message.service} have not arrived yet.`);
+          return failed('not-ready', notTold(message));
       }
     } catch (error) {
       // A mistake of ours, and no reason to leave the sender without a word.
@@ -69,29 +72,29 @@ export class Delivery {
 
   async #locate(service: string): Promise<Place> {
     const { directory, locator, ownAddresses } = this.#options;
-    const { table } = directory;
-    // A name that is nobody's is not asked for: anybody can invent one.
-    if (table.servicesKnown && !table.services.has(service))
-      return locator.locate(table, service, ownAddresses());
+    const locate = (): Place => locator.locate(directory.table, service, ownAddresses());
+    // A name that is nobody's is not asked for, nor is one that may be nobody's: anybody can invent one.
+    if (!directory.table.services.has(service)) await directory.servicesTold();
+    if (!directory.table.services.has(service)) return locate();
     const lease = directory.use(service);
     try {
-      const place = locator.locate(directory.table, service, ownAddresses());
+      const place = locate();
       if (place.at !== 'not-told') return place;
       await lease.known;
-      return locator.locate(directory.table, service, ownAddresses());
+      return locate();
     } finally {
       lease.release();
     }
   }
 
   async #forward(message: Message, from: string, group: EndpointGroup): Promise<Answer> {
-    const { balancer, counters, deliveryTimeoutMs } = this.#options;
+    const { balancer, counters, directory, deliveryTimeoutMs } = this.#options;
     if (message.hops >= MOST_HOPS) return failed('too-many-hops', tooManyHops(message));
     counters.forwarded++;
     const retries = this.#retriesOf(group.service.key);
     retries.deposit();
     const line = Buffer.from(forwardedLine(message, from));
-    const limitMs = deliveryTimeoutMs + MORE_EACH_HOP_MS * (MOST_HOPS - message.hops);
+    const limitMs = deliveryTimeoutMs + (directory.waitMs + MORE_EACH_HOP_MS) * (MOST_HOPS - message.hops);
     const deadlineMs = performance.now() + limitMs;
     const exclude = new Set<string>();
     let answer: Answer | undefined;
@@ -161,6 +164,10 @@ function answerOf(sent: Sent, id: string): Answer {
   if (verdictOf(sent.answer) === 'taken') return sent.answer;
   // What it has explained is not explained again, but whoever reads this sidecar's log is told where.
   return { ...sent.answer, detail: `the sidecar at ${id} says so: its log has the reason.` };
+}
+
+function notTold({ service }: Message): string {
+  return `no control plane has told of Service ${service} yet: send it again later.`;
 }
 
 function tooManyHops({ service }: Message): string {

@@ -3,10 +3,11 @@ import type { ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import { delivered } from '../../sidecar/message/answer.ts';
 import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import { HttpTaker, type HttpTakerOptions } from '../../sidecar/message/http-taker.ts';
 import { LogTaker } from '../../sidecar/message/log-taker.ts';
-import { LONGEST_ANSWER } from '../../sidecar/message/protocol.ts';
+import { LONGEST_ANSWER, replyLine } from '../../sidecar/message/protocol.ts';
 import {
   failureOf,
   HOST,
@@ -369,6 +370,24 @@ test('a sidecar that answers nothing is waited for as long as its workload may t
   const message = JSON.stringify({ ...request('hi'), hops: 3 });
   const reply = await client().ask(message);
   t.regex(failureOf(reply), /did not answer in time: the message may have been delivered\.$/u);
+});
+
+test('a sidecar that may have to wait for word of the Service is given the time for that as well', async (t) => {
+  const port = await sharedPort();
+  const table = tableOf(...serviceAt('hello', [DEAD]));
+  const { client } = startSidecar(t, {
+    table: () => table,
+    address: A,
+    port,
+    limits: { deliveryTimeoutMs: 100 },
+    endpointsWaitMs: 10_000,
+  });
+  const answer = replyLine('demo/hello', delivered(''), true);
+  await startStranger(t, { host: DEAD, port }, (socket) =>
+    socket.once('data', () => setTimeout(() => socket.write(answer), 1_500)),
+  );
+  const reply = await client().ask(JSON.stringify({ ...request('hi'), hops: 3 }));
+  t.is(textOf(reply), '{"status":"received"}');
 });
 
 test('sidecars that disagree about who serves do not pass a message on for ever', async (t) => {
