@@ -50,6 +50,8 @@ class Recorder implements StreamReader {
 }
 
 const NOBODY = { writeFinished() {}, writeFailed() {} };
+/** More than the kernel takes while nobody reads; kept here, as a pending write keeps nothing. */
+const LONG = Buffer.alloc(32 * 1024 * 1024, 'x');
 
 test('reads go to the given buffer, and to the one returned after that', async (t) => {
   const { stream, peer } = await pair(t);
@@ -136,6 +138,50 @@ test('a write that fits is finished at once; one that does not is pending until 
   stream.shutdown();
   await once(peer, 'end');
   t.is(received, sent);
+});
+
+test('of a pending write, what the kernel has not taken yet: all else arrives, and none is left once it has finished', async (t) => {
+  const { stream, peer } = await pair(t);
+  const finished = Promise.withResolvers<void>();
+  const writer = { ...NOBODY, writeFinished: finished.resolve };
+  t.is(stream.write(LONG, writer), WRITE_PENDING);
+  const unwritten = stream.unwrittenBytes;
+  t.true(unwritten > 0 && unwritten < LONG.length);
+  let received = 0;
+  peer.on('data', (chunk) => (received += chunk.length));
+  peer.resume();
+  await finished.promise;
+  t.is(stream.unwrittenBytes, 0);
+
+  peer.pause();
+  t.is(stream.write(LONG, writer), WRITE_PENDING);
+  const sent = 2 * LONG.length - stream.unwrittenBytes;
+  stream.close();
+  peer.resume();
+  await once(peer, 'end');
+  t.is(received, sent);
+});
+
+test('what had come before a write failed is read after that, and then an end', async (t) => {
+  const { stream, peer } = await pair(t);
+  const recorder = new Recorder([new Uint8Array(16)]);
+  const failed = Promise.withResolvers<void>();
+  stream.attach(recorder, new Uint8Array(16));
+  stream.startReading();
+  const writer = {
+    writeFinished: () => t.fail(),
+    writeFailed: () => {
+      t.is(stream.unwrittenBytes, 0);
+      failed.resolve();
+    },
+  };
+  t.is(stream.write(LONG, writer), WRITE_PENDING);
+  peer.write('no room');
+  // Without having read what came: the kernel resets.
+  peer.destroy();
+  await failed.promise;
+  while (recorder.events.length < 2) await recorder.next();
+  t.is(recorder.events.length, 2);
 });
 
 test('a write after the peer reset fails with an errno', async (t) => {

@@ -11,6 +11,8 @@
  *   `useUserBuffer` while nothing is being read.
  * - `handle.writeBuffer(request, bytes)` tries to write at once. If `streamBaseState[kLastWriteWasAsync]` is 0,
  *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`.
+ *   Of those, `handle.writeQueueSize` are not with the kernel yet: none may be left some time before
+ *   `request.oncomplete`, and none is left after it, also where it tells of an error.
  * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again. A
  *   write that the kernel had taken by then still completes afterwards, with status 0 and not as cancelled.
  *
@@ -29,6 +31,7 @@ interface Handle {
   readStop(): number;
   useUserBuffer(buffer: Uint8Array): void;
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
+  readonly writeQueueSize: number;
   shutdown(request: ShutdownRequest): number;
   reset(): number;
   close(): void;
@@ -164,6 +167,11 @@ export class TcpStream {
     if (streamBaseState[kLastWriteWasAsync] === 0) return WRITE_FINISHED;
     this.#writeRequest = undefined;
     return WRITE_PENDING;
+  }
+
+  /** Bytes of a pending write that the kernel has not taken yet. */
+  get unwrittenBytes(): number {
+    return this.#handle.writeQueueSize;
   }
 
   /** Sends a FIN; the other direction stays open. Not while a write is pending. */

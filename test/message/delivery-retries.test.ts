@@ -93,6 +93,17 @@ for (const outcome of NOT_TAKEN) {
   });
 }
 
+test('a long message that a full sidecar does not even read is given to another', async (t) => {
+  const port = await sharedPort();
+  const table = tableOf(...serviceAt('hello', [B, C]));
+  const { client, counters } = startSidecar(t, { table: () => table, address: A, port });
+  const full = startSidecar(t, { table: () => table, address: B, port, limits: { maxConnections: 1 } });
+  startSidecar(t, { table: () => table, address: C, port });
+  await full.client().ask(request('first'));
+  const long = 'x'.repeat(700_000);
+  while (counters.retries === 0) t.is(textOf(await client().ask(request(long))).length, long.length);
+});
+
 test('where no other is left the sender is told what the last one said', async (t) => {
   const port = await sharedPort();
   await startOther(t, port);

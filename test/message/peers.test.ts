@@ -135,6 +135,46 @@ test('a message and its answer of the longest go through', async (t) => {
   t.true(sent.kind === 'answered' && sent.answer.payload === answer.payload);
 });
 
+/** More than the kernel takes while nobody reads. */
+const LONG_LINE = Buffer.alloc(32 * 1024 * 1024, 'x');
+
+test('what was not written whole was not sent, however that ended', async (t) => {
+  const resets = await startOther(t, (socket) => void setTimeout(() => socket.resetAndDestroy(), 50));
+  const peers = peersOf(t);
+  const { kind } = await peers.send(resets.to, LONG_LINE, inMs(60_000));
+  t.is(kind, 'not-sent');
+  const sleeps = await startOther(t, () => {});
+  const late = peers.send(sleeps.to, LONG_LINE, inMs(200));
+  t.is(whyOf(await late), 'not-sent: did not answer in time');
+  const ending = peers.send(sleeps.to, LONG_LINE, inMs(60_000));
+  await until(
+    async () => sleeps.sockets.size,
+    (open) => open > 0,
+  );
+  peers.close();
+  t.is(whyOf(await ending), 'not-sent: was given up, as this sidecar is ending');
+});
+
+test('wherever a sidecar breaks off: what it has whole is not said to be not sent', async (t) => {
+  const line = Buffer.alloc(1024 * 1024, 'x');
+  let limit = 0;
+  let hasAll = false;
+  const { to } = await startOther(t, (socket) => {
+    let length = 0;
+    socket.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      hasAll = length === line.length;
+      if (length >= limit) socket.resetAndDestroy();
+    });
+  });
+  const peers = peersOf(t);
+  for (limit = 0; limit <= line.length; limit += 16_384) {
+    hasAll = false;
+    const { kind } = await peers.send(to, line, inMs(60_000));
+    t.true(kind === 'lost' || (kind === 'not-sent' && !hasAll));
+  }
+});
+
 test('at the end, who waits for an answer is told that nobody knows', async (t) => {
   const { to, sockets } = await startOther(t, (socket) => socket.resume());
   const peers = peersOf(t);
