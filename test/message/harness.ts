@@ -223,6 +223,7 @@ export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningS
   const peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs: limits.connectTimeoutMs ?? 1_000 });
   const balancer = new Balancer({ random: Math.random });
   const counters = new MessageCounters();
+  const own = new Set([address]);
   const delivery = new Delivery({
     directory: {
       get table() {
@@ -233,7 +234,7 @@ export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningS
       waitMs,
     },
     locator: new Locator(port),
-    ownAddresses: () => new Set([address]),
+    ownAddresses: () => own,
     taker,
     balancer,
     peers,
