@@ -79,7 +79,7 @@ export interface Answer {
   readonly outcome: Outcome;
   /** In base64: what the destination answered, or `{"error":"Delivery failed: …"}`. */
   readonly payload: string;
-  /** What went wrong, as one sentence; empty where nothing did, or where another sidecar has said it. */
+  /** For the log: what went wrong, as one sentence; empty where nothing did, or where another sidecar has said it. */
   readonly detail: string;
 }
 
@@ -93,9 +93,13 @@ export function delivered(payload: string): Answer {
   return { outcome: 'delivered', payload: payload === '' ? RECEIVED_PAYLOAD : payload, detail: '' };
 }
 
-/** @param detail a sentence that says what is wrong, and what to do where that is not plain */
-export function failed(outcome: Failure, detail: string): Answer {
-  return { outcome, payload: base64Of(JSON.stringify({ error: `Delivery failed: ${detail}` })), detail };
+/**
+ * @param detail a sentence that says what is wrong, and what to do where that is not plain
+ * @param logged the same for this sidecar's log, with what is not the sender's to know
+ */
+export function failed(outcome: Failure, detail: string, logged: string = detail): Answer {
+  const payload = base64Of(JSON.stringify({ error: `Delivery failed: ${detail}` }));
+  return { outcome, payload, detail: logged };
 }
 
 /** For an answer that there is no room for: what became of the message stays true. */

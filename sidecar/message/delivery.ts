@@ -6,7 +6,7 @@ import type { EndpointGroup } from '../services/decision.ts';
 import type { Directory } from '../services/directory.ts';
 import { type Answer, failed, verdictOf } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
-import type { Locator, Place } from './locate.ts';
+import { type Locator, notTold, type Place } from './locate.ts';
 import type { Sent } from './peer-connection.ts';
 import type { Peers } from './peers.ts';
 import { forwardedLine, type Message, MOST_HOPS } from './protocol.ts';
@@ -58,7 +58,7 @@ export class Delivery {
         case 'nowhere':
           return place.answer;
         default:
-          return failed('not-ready', notTold(message));
+          return failed('not-ready', notTold(message.service));
       }
     } catch (error) {
       // A mistake of ours, and no reason to leave the sender without a word.
@@ -164,10 +164,6 @@ function answerOf(sent: Sent, id: string): Answer {
   if (verdictOf(sent.answer) === 'taken') return sent.answer;
   // What it has explained is not explained again, but whoever reads this sidecar's log is told where.
   return { ...sent.answer, detail: `the sidecar at ${id} says so: its log has the reason.` };
-}
-
-function notTold({ service }: Message): string {
-  return `no control plane has told of Service ${service} yet: send it again later.`;
 }
 
 function tooManyHops({ service }: Message): string {

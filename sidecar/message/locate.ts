@@ -103,7 +103,7 @@ function externalName({ key, externalName: alias }: Service): string {
   return `Service ${key} is an ExternalName alias for ${alias ?? ''}, which is outside of the mesh.`;
 }
 
-function notTold(key: ServiceKey): string {
+export function notTold(key: ServiceKey): string {
   return `no control plane has told the endpoints of Service ${key} yet: send it again later.`;
 }
 

@@ -99,6 +99,18 @@ test('what the workload has begun to answer is counted, and left out where there
   t.is(memory.bytes, 0);
 });
 
+test('of where the workload takes messages its log has all, and senders are told the port and the path', async (t) => {
+  const port = await sharedPort();
+  const nobody = await sharedPort();
+  const table = tableOf(...serviceAt('hello', [A]));
+  const url = `http://${HOST}:${nobody}/messages?token=secret`;
+  const { client, log } = startSidecar(t, { table: () => table, address: A, port, taker: taker(t, url) });
+  const what = 'cannot be reached (ECONNREFUSED): the message was not delivered.';
+  const reply = await client().ask(request('hi'));
+  t.is(failureOf(reply), `the workload at port ${nobody}/messages ${what}`);
+  t.is(log[0]?.['detail'], `${url} ${what}`);
+});
+
 test('an answer without a body says that it was received', async (t) => {
   const port = await sharedPort();
   const workload = await startWorkload(t, (_body, response) => response.writeHead(204).end());
