@@ -10,9 +10,8 @@
  *   are in that buffer; a buffer returned from `onread` is used from then on, and so is one given by another
  *   `useUserBuffer` while nothing is being read.
  * - `handle.writeBuffer(request, bytes)` tries to write at once. If `streamBaseState[kLastWriteWasAsync]` is 0,
- *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`.
- *   Of those, `handle.writeQueueSize` are not with the kernel yet: none may be left some time before
- *   `request.oncomplete`, and none is left after it, also where it tells of an error.
+ *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`, and
+ *   `handle.writeQueueSize` says how many of them the kernel has not taken.
  * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again. A
  *   write that the kernel had taken by then still completes afterwards, with status 0 and not as cancelled.
  *
@@ -31,11 +30,11 @@ interface Handle {
   readStop(): number;
   useUserBuffer(buffer: Uint8Array): void;
   writeBuffer(request: WriteRequest, bytes: Uint8Array): number;
-  readonly writeQueueSize: number;
   shutdown(request: ShutdownRequest): number;
   reset(): number;
   close(): void;
   readonly fd: number;
+  readonly writeQueueSize: number;
   setNoDelay(on: boolean): number;
   setKeepAlive(on: boolean, idleSeconds: number, intervalSeconds: number, probes: number): number;
   bind(address: string, port: number): number;
@@ -169,11 +168,6 @@ export class TcpStream {
     return WRITE_PENDING;
   }
 
-  /** Bytes of a pending write that the kernel has not taken yet. */
-  get unwrittenBytes(): number {
-    return this.#handle.writeQueueSize;
-  }
-
   /** Sends a FIN; the other direction stays open. Not while a write is pending. */
   shutdown(): void {
     const request = new ShutdownWrap();
@@ -196,6 +190,11 @@ export class TcpStream {
     this.#handle.reader = undefined;
     // Refused only while a FIN is about to leave, and then that FIN is true.
     if (this.#handle.reset() !== 0) this.#handle.close();
+  }
+
+  /** Of a pending write: those that the kernel has not taken yet. */
+  get unsentBytes(): number {
+    return this.#handle.writeQueueSize;
   }
 
   /** Of the socket, while it is open. */

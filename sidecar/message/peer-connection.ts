@@ -163,7 +163,7 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
    */
   get #isHandedOver(): boolean {
     if (this.#writing === undefined) return this.#state === 'open';
-    return this.#writeFailure === undefined && this.#stream.unwrittenBytes === 0;
+    return this.#writeFailure === undefined && this.#stream.unsentBytes === 0;
   }
 
   /** What is held now, told to the sum of all. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { delivered } from '../../sidecar/message/answer.ts';
+import { delivered, failed } from '../../sidecar/message/answer.ts';
 import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import type { Sent } from '../../sidecar/message/peer-connection.ts';
 import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
@@ -108,6 +108,17 @@ test('one connection carries one message after another; one that rests for long 
     async () => sockets.size + peers.openConnections,
     (open) => open === 0,
   );
+});
+
+test('what a sidecar says without having read the line: its outcome, or that it is full where it names none', async (t) => {
+  for (const [outcome, isPeer] of [
+    ['too-slow', true],
+    ['overloaded', false],
+  ] as const) {
+    const reply = replyLine('', failed(outcome, 'it says.'), isPeer);
+    const { to } = await startOther(t, (socket) => socket.end(reply));
+    t.like(await peersOf(t).send(to, LINE, inMs(10_000)), { kind: 'answered', answer: { outcome } });
+  }
 });
 
 test('a sidecar that says more than it was asked is not listened to any longer', async (t) => {
