@@ -497,6 +497,11 @@ test('what messages cannot be given to, and where they cannot be taken', (t) => 
       `CORTEXFLOW_MESSAGES_DELIVER_TO must be an address of plain HTTP, such as http://127.0.0.1:7000/messages, and is "${address}"`,
     ]);
   }
+  for (const user of ['me', 'me:secret', ':secret']) {
+    t.deepEqual(mistakesOf(load({ CORTEXFLOW_MESSAGES_DELIVER_TO: `http://${user}@127.0.0.1:7000/` })), [
+      'CORTEXFLOW_MESSAGES_DELIVER_TO must name no user and no password: leave them out, and let the workload take messages without',
+    ]);
+  }
   t.deepEqual(mistakesOf(load({ CORTEXFLOW_MESSAGES_LISTEN: '127.0.0.1:5058' })), [
     'CORTEXFLOW_MESSAGES_LISTEN [0] is where the admin page listens: give one of them another port',
   ]);

@@ -53,7 +53,12 @@ function serveSidecar(): void {
   const counters = new MessageCounters();
   const own = new Set([address]);
   const delivery = new Delivery({
-    directory: { table, use: () => ({ known: Promise.resolve(), release() {} }) },
+    directory: {
+      table,
+      use: () => ({ known: Promise.resolve(), release() {} }),
+      servicesTold: async () => {},
+      waitMs: 0,
+    },
     locator: new Locator(Number(port)),
     ownAddresses: () => own,
     taker: ECHO,

@@ -11,6 +11,10 @@ const httpUrl = v.pipe(
     ({ input }) =>
       `must be an address of plain HTTP, such as http://127.0.0.1:7000/messages, and is ${received(input)}`,
   ),
+  v.check((input) => {
+    const { username = '', password = '' } = URL.parse(input) ?? {};
+    return username === '' && password === '';
+  }, 'must name no user and no password: leave them out, and let the workload take messages without'),
 );
 
 export const MessagesSchema = section({

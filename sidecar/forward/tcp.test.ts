@@ -50,6 +50,10 @@ class Recorder implements StreamReader {
 }
 
 const NOBODY = { writeFinished() {}, writeFailed() {} };
+/** Kept here, because streams keep nothing that they read into or write. */
+const BUFFER = new Uint8Array(16);
+/** More than the kernel takes while nobody reads. */
+const LONG = Buffer.alloc(32 * 1024 * 1024, 'x');
 
 test('reads go to the given buffer, and to the one returned after that', async (t) => {
   const { stream, peer } = await pair(t);
@@ -106,8 +110,8 @@ test('a buffer given between two reads takes the next bytes; the one before stay
 
 test('nothing is read before startReading, nor after stopReading', async (t) => {
   const { stream, peer } = await pair(t);
-  const recorder = new Recorder([new Uint8Array(16)]);
-  stream.attach(recorder, new Uint8Array(16));
+  const recorder = new Recorder([BUFFER]);
+  stream.attach(recorder, BUFFER);
   peer.write('early');
   stream.startReading();
   stream.stopReading();
@@ -138,10 +142,54 @@ test('a write that fits is finished at once; one that does not is pending until 
   t.is(received, sent);
 });
 
+test('of a pending write, what the kernel has not taken yet: all else arrives, and none is left once it has finished', async (t) => {
+  const { stream, peer } = await pair(t);
+  const finished = Promise.withResolvers<void>();
+  const writer = { ...NOBODY, writeFinished: finished.resolve };
+  t.is(stream.write(LONG, writer), WRITE_PENDING);
+  const unsent = stream.unsentBytes;
+  t.true(unsent > 0 && unsent < LONG.length);
+  let received = 0;
+  peer.on('data', (chunk) => (received += chunk.length));
+  peer.resume();
+  await finished.promise;
+  t.is(stream.unsentBytes, 0);
+
+  peer.pause();
+  t.is(stream.write(LONG, writer), WRITE_PENDING);
+  const sent = 2 * LONG.length - stream.unsentBytes;
+  stream.close();
+  peer.resume();
+  await once(peer, 'end');
+  t.is(received, sent);
+});
+
+test('what had come before a write failed is read after that, and then an end', async (t) => {
+  const { stream, peer } = await pair(t);
+  const recorder = new Recorder([BUFFER]);
+  const failed = Promise.withResolvers<void>();
+  stream.attach(recorder, BUFFER);
+  stream.startReading();
+  const writer = {
+    writeFinished: () => t.fail(),
+    writeFailed: () => {
+      t.is(stream.unsentBytes, 0);
+      failed.resolve();
+    },
+  };
+  t.is(stream.write(LONG, writer), WRITE_PENDING);
+  peer.write('no room');
+  // Without having read what came: the kernel resets.
+  peer.destroy();
+  await failed.promise;
+  while (recorder.events.length < 2) await recorder.next();
+  t.is(recorder.events.length, 2);
+});
+
 test('a write after the peer reset fails with an errno', async (t) => {
   const { stream, peer } = await pair(t);
-  const recorder = new Recorder([new Uint8Array(16)]);
-  stream.attach(recorder, new Uint8Array(16));
+  const recorder = new Recorder([BUFFER]);
+  stream.attach(recorder, BUFFER);
   stream.startReading();
   peer.resetAndDestroy();
   await recorder.next();
@@ -151,8 +199,8 @@ test('a write after the peer reset fails with an errno', async (t) => {
 
 test('shutdown: the peer sees an end and can still send', async (t) => {
   const { stream, peer } = await pair(t);
-  const recorder = new Recorder([new Uint8Array(16)]);
-  stream.attach(recorder, new Uint8Array(16));
+  const recorder = new Recorder([BUFFER]);
+  stream.attach(recorder, BUFFER);
   stream.startReading();
   stream.shutdown();
   t.is(await endOf(peer), 'end');

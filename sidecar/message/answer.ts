@@ -27,34 +27,51 @@ export type Failure =
 /** `delivered`: whoever took it answered. `received`: nobody is declared to take it, and it was logged. */
 export type Outcome = 'delivered' | 'received' | Failure;
 
+/** What the answer of one sidecar means to another that gave it a message. */
+export type Verdict =
+  /** The message is where it should be. */
+  | 'taken'
+  /** Certainly nobody has it, and the reason lies with that sidecar: another may do better. */
+  | 'not-taken'
+  /**
+   * Another would answer the same, or it may have been delivered: nobody else gets it. It speaks neither for that
+   * sidecar nor against it: what a message brings about itself must not make others avoid an endpoint.
+   */
+  | 'final';
+
 /** A record, so that the compiler misses the one that is left out: it would be counted nowhere. */
-const EVERY_OUTCOME: Readonly<Record<Outcome, true>> = {
-  delivered: true,
-  received: true,
-  'bad-json': true,
-  'bad-service': true,
-  'no-direction': true,
-  'wrong-direction': true,
-  'bad-payload': true,
-  'bad-hops': true,
-  'too-large': true,
-  'too-slow': true,
-  'unknown-service': true,
-  'external-name': true,
-  'no-endpoints': true,
-  'not-ready': true,
-  'too-many-hops': true,
-  overloaded: true,
-  unreachable: true,
-  refused: true,
-  lost: true,
-  'bad-answer': true,
+const VERDICTS: Readonly<Record<Outcome, Verdict>> = {
+  delivered: 'taken',
+  received: 'taken',
+  'bad-json': 'final',
+  'bad-service': 'final',
+  'no-direction': 'final',
+  'wrong-direction': 'final',
+  'bad-payload': 'final',
+  'bad-hops': 'final',
+  'too-large': 'final',
+  'too-slow': 'final',
+  // Its table is not ours, or it would not have been asked.
+  'unknown-service': 'not-taken',
+  'external-name': 'not-taken',
+  'no-endpoints': 'not-taken',
+  'not-ready': 'not-taken',
+  'too-many-hops': 'final',
+  overloaded: 'not-taken',
+  unreachable: 'not-taken',
+  refused: 'final',
+  lost: 'final',
+  'bad-answer': 'final',
 };
 
-export const OUTCOMES = Object.keys(EVERY_OUTCOME) as readonly Outcome[];
+export const OUTCOMES = Object.keys(VERDICTS) as readonly Outcome[];
 
 export function isOutcome(value: unknown): value is Outcome {
-  return typeof value === 'string' && Object.hasOwn(EVERY_OUTCOME, value);
+  return typeof value === 'string' && Object.hasOwn(VERDICTS, value);
+}
+
+export function verdictOf({ outcome }: Pick<Answer, 'outcome'>): Verdict {
+  return VERDICTS[outcome];
 }
 
 /** What the sender of a message is told. */
@@ -62,7 +79,7 @@ export interface Answer {
   readonly outcome: Outcome;
   /** In base64: what the destination answered, or `{"error":"Delivery failed: …"}`. */
   readonly payload: string;
-  /** What went wrong, as one sentence; empty where nothing did, or where another sidecar has said it. */
+  /** For the log: what went wrong, as one sentence; empty where nothing did, or where another sidecar has said it. */
   readonly detail: string;
 }
 
@@ -76,9 +93,13 @@ export function delivered(payload: string): Answer {
   return { outcome: 'delivered', payload: payload === '' ? RECEIVED_PAYLOAD : payload, detail: '' };
 }
 
-/** @param detail a sentence that says what is wrong, and what to do where that is not plain */
-export function failed(outcome: Failure, detail: string): Answer {
-  return { outcome, payload: base64Of(JSON.stringify({ error: `Delivery failed: ${detail}` })), detail };
+/**
+ * @param detail a sentence that says what is wrong, and what to do where that is not plain
+ * @param logged the same for this sidecar's log, with what is not the sender's to know
+ */
+export function failed(outcome: Failure, detail: string, logged: string = detail): Answer {
+  const payload = base64Of(JSON.stringify({ error: `Delivery failed: ${detail}` }));
+  return { outcome, payload, detail: logged };
 }
 
 /** For an answer that there is no room for: what became of the message stays true. */

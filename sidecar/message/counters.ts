@@ -8,7 +8,7 @@ export class MessageCounters {
   readonly times = new ConnectTimes();
   /** Passed on to other sidecars, be it in vain. */
   forwarded = 0;
-  /** Attempts at another sidecar, after one that nothing was sent to. */
+  /** Attempts at another sidecar, after one that did not take the message. */
   retries = 0;
   connections = 0;
 }

@@ -1,17 +1,20 @@
 import type { Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
+import type { Contender } from '../balance/contender.ts';
 import { RetryBudget } from '../forward/retry-budget.ts';
-import { formatAddress } from '../forward/socket-address.ts';
-import type { EndpointGroup, Routes } from '../services/decision.ts';
-import type { Table } from '../services/table.ts';
-import { type Answer, failed } from './answer.ts';
+import type { EndpointGroup } from '../services/decision.ts';
+import type { Directory } from '../services/directory.ts';
+import { type Answer, failed, verdictOf } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
-import type { Locator, Place } from './locate.ts';
+import { type Locator, notTold, type Place } from './locate.ts';
 import type { Sent } from './peer-connection.ts';
 import type { Peers } from './peers.ts';
 import { forwardedLine, type Message, MOST_HOPS } from './protocol.ts';
 
-/** Each sidecar on the way waits this much longer than the next, so that the last one's word arrives. */
+/**
+ * Each sidecar on the way waits this much longer than the next may take, which may first have to wait for word of
+ * the Service: so the last one's word arrives.
+ */
 const MORE_EACH_HOP_MS = 1_000;
 const MOST_ATTEMPTS = 3;
 
@@ -21,7 +24,7 @@ export interface Taker {
 }
 
 export interface DeliveryOptions {
-  readonly directory: Pick<Routes, 'use'> & { readonly table: Table };
+  readonly directory: Pick<Directory, 'table' | 'use' | 'servicesTold' | 'waitMs'>;
   readonly locator: Locator;
   /** This machine's addresses at the moment. */
   readonly ownAddresses: () => ReadonlySet<string>;
@@ -36,9 +39,8 @@ export interface DeliveryOptions {
 /** Brings each message to whoever serves its Service, at most once. */
 export class Delivery {
   readonly #options: DeliveryOptions;
-  readonly #retries = new RetryBudget(performance.now());
-  /** Of which the balancer remembers something. */
-  readonly #balanced = new Set<string>();
+  /** By Service, of all that the balancer remembers something of. */
+  readonly #retries = new Map<string, RetryBudget>();
 
   constructor(options: DeliveryOptions) {
     this.#options = options;
@@ -56,7 +58,7 @@ export class Delivery {
         case 'nowhere':
           return place.answer;
         default:
-          return failed('not-ready', `the endpoints of Service ${message.service} have not arrived yet.`);
+          return failed('not-ready', notTold(message.service));
       }
     } catch (error) {
       // A mistake of ours, and no reason to leave the sender without a word.
@@ -70,88 +72,98 @@ export class Delivery {
 
   async #locate(service: string): Promise<Place> {
     const { directory, locator, ownAddresses } = this.#options;
-    const { table } = directory;
-    // A name that is nobody's is not asked for: anybody can invent one.
-    if (table.servicesKnown && !table.services.has(service))
-      return locator.locate(table, service, ownAddresses());
+    const locate = (): Place => locator.locate(directory.table, service, ownAddresses());
+    // A name that is nobody's is not asked for, nor is one that may be nobody's: anybody can invent one.
+    if (!directory.table.services.has(service)) await directory.servicesTold();
+    if (!directory.table.services.has(service)) return locate();
     const lease = directory.use(service);
     try {
-      const place = locator.locate(directory.table, service, ownAddresses());
+      const place = locate();
       if (place.at !== 'not-told') return place;
       await lease.known;
-      return locator.locate(directory.table, service, ownAddresses());
+      return locate();
     } finally {
       lease.release();
     }
   }
 
   async #forward(message: Message, from: string, group: EndpointGroup): Promise<Answer> {
-    const { counters, deliveryTimeoutMs } = this.#options;
+    const { balancer, counters, directory, deliveryTimeoutMs } = this.#options;
     if (message.hops >= MOST_HOPS) return failed('too-many-hops', tooManyHops(message));
     counters.forwarded++;
-    this.#retries.deposit();
-    this.#remember(group.service.key);
+    const retries = this.#retriesOf(group.service.key);
+    retries.deposit();
     const line = Buffer.from(forwardedLine(message, from));
-    const limitMs = deliveryTimeoutMs + MORE_EACH_HOP_MS * (MOST_HOPS - message.hops);
+    const limitMs = deliveryTimeoutMs + (directory.waitMs + MORE_EACH_HOP_MS) * (MOST_HOPS - message.hops);
     const deadlineMs = performance.now() + limitMs;
     const exclude = new Set<string>();
-    let why = '';
+    let answer: Answer | undefined;
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
-      if (attempt > 1 && !this.#mayRetry(deadlineMs)) break;
-      const pick = this.#options.balancer.pick(group, { clientAddress: from, exclude }, performance.now());
+      const nowMs = performance.now();
+      const pick = balancer.pick(group, { clientAddress: from, exclude }, nowMs);
       if (pick === undefined) break;
-      if (attempt > 1) counters.retries++;
-      const { candidate } = pick;
-      const sent = await this.#send(pick, line, deadlineMs);
-      if (sent.kind === 'answered') return said(sent.answer, candidate.id);
-      why = `the sidecar at ${formatAddress(candidate)} ${sent.why}`;
-      if (sent.kind === 'lost') return failed('lost', `${why}: the message may have been delivered.`);
-      exclude.add(candidate.id);
+      if (answer !== undefined) {
+        // What is given away when its time is over would be written and given up at once: nobody would know.
+        if (nowMs >= deadlineMs || !retries.withdraw(nowMs)) break;
+        counters.retries++;
+      }
+      answer = await this.#send(pick, line, deadlineMs);
+      if (verdictOf(answer) !== 'not-taken') return answer;
+      exclude.add(pick.candidate.id);
     }
-    return failed('unreachable', `${why}: the message was not delivered.`);
+    // A group is never empty.
+    return answer!;
   }
 
-  /** Those that are gone from the table are forgotten when one comes that is new. */
-  #remember(service: string): void {
-    if (this.#balanced.has(service)) return;
+  /** Services that are gone from the table are forgotten when one comes that is new. */
+  #retriesOf(service: string): RetryBudget {
+    const known = this.#retries.get(service);
+    if (known !== undefined) return known;
     const { balancer, directory } = this.#options;
     const { services } = directory.table;
-    for (const one of this.#balanced) {
-      if (!services.has(one) && balancer.forget(one, performance.now())) this.#balanced.delete(one);
-    }
-    this.#balanced.add(service);
-  }
-
-  /** What is given away when its time is over would be written and given up at once: nobody would know. */
-  #mayRetry(deadlineMs: number): boolean {
     const nowMs = performance.now();
-    return nowMs < deadlineMs && this.#retries.withdraw(nowMs);
+    for (const one of this.#retries.keys()) {
+      if (!services.has(one) && balancer.forget(one, nowMs)) this.#retries.delete(one);
+    }
+    const retries = new RetryBudget(nowMs);
+    this.#retries.set(service, retries);
+    return retries;
   }
 
-  /** The load of an endpoint is the messages that it has not answered, and its latency how long that takes. */
-  async #send(
-    { candidate, load }: NonNullable<ReturnType<Balancer['pick']>>,
-    line: Buffer,
-    deadlineMs: number,
-  ): Promise<Sent> {
+  /**
+   * The load of an endpoint is the messages that it has not answered, and its latency how long it takes to have one
+   * taken: a sidecar that fails at once is not a fast one.
+   */
+  async #send({ candidate, load }: Contender, line: Buffer, deadlineMs: number): Promise<Answer> {
     const startedAtMs = performance.now();
     load.connectStarted();
     const sent = await this.#options.peers.send(candidate, line, deadlineMs);
     const nowMs = performance.now();
-    if (sent.kind === 'answered') {
-      load.connectSucceeded(nowMs - startedAtMs, nowMs);
-      load.closed();
-    } else {
-      load.connectFailed(nowMs - startedAtMs, nowMs);
+    const durationMs = nowMs - startedAtMs;
+    switch (sent.kind === 'answered' ? verdictOf(sent.answer) : 'not-taken') {
+      case 'taken':
+        load.connectSucceeded(durationMs, nowMs);
+        load.closed();
+        break;
+      case 'not-taken':
+        load.connectFailed(durationMs, nowMs);
+        break;
+      case 'final':
+        load.connectAbandoned();
+        break;
     }
-    return sent;
+    return answerOf(sent, candidate.id);
   }
 }
 
-/** What another sidecar has explained already is not explained again, but whoever reads this one's log is told where. */
-function said(answer: Answer, id: string): Answer {
-  const isSuccess = answer.outcome === 'delivered' || answer.outcome === 'received';
-  return isSuccess ? answer : { ...answer, detail: `the sidecar at ${id} says so: its log has the reason.` };
+function answerOf(sent: Sent, id: string): Answer {
+  if (sent.kind === 'not-sent')
+    return failed('unreachable', `the sidecar at ${id} ${sent.why}: the message was not delivered.`);
+  if (sent.kind === 'lost')
+    return failed('lost', `the sidecar at ${id} ${sent.why}: the message may have been delivered.`);
+  if (verdictOf(sent.answer) === 'taken') return sent.answer;
+  // What it has explained is not explained again, but whoever reads this sidecar's log is told where.
+  return { ...sent.answer, detail: `the sidecar at ${id} says so: its log has the reason.` };
 }
 
 function tooManyHops({ service }: Message): string {

@@ -1,5 +1,5 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
-import { type Answer, delivered, failed } from './answer.ts';
+import { type Answer, delivered, type Failure, failed } from './answer.ts';
 import type { Taker } from './delivery.ts';
 import { HeldMemory } from './held-memory.ts';
 import { dotted, LONGEST_ANSWER, type Message } from './protocol.ts';
@@ -21,6 +21,7 @@ export interface HttpTakerOptions {
  * that meets the close would be lost.
  */
 const KEPT_MS = 1_000;
+const HTTP_PORT = 80;
 
 /**
  * Hands messages to the workload as HTTP POST requests, whose bodies are the payloads: an answer of 2xx has been
@@ -28,6 +29,8 @@ const KEPT_MS = 1_000;
  */
 export class HttpTaker implements Taker {
   readonly #url: string;
+  /** What senders are told of it. */
+  readonly #name: string;
   readonly #timeoutMs: number;
   readonly #concurrency: number;
   readonly #maxWaiting: number;
@@ -39,6 +42,7 @@ export class HttpTaker implements Taker {
   constructor({ url, timeoutMs, concurrency = 64, maxWaiting = 20_000, memory }: HttpTakerOptions) {
     this.#memory = memory ?? new HeldMemory();
     this.#url = url;
+    this.#name = nameOf(url);
     this.#timeoutMs = timeoutMs;
     this.#concurrency = concurrency;
     this.#maxWaiting = maxWaiting;
@@ -53,13 +57,13 @@ export class HttpTaker implements Taker {
       // Whoever ends hands over its place.
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else {
-      return failed('overloaded', this.#tooMany());
+      return this.#overloaded();
     }
     const waitedMs = performance.now() - sinceMs;
     // Whatever happens: a place that is not left is lost to all that come.
     try {
       // With less time than that an answer would more likely be missed than heard.
-      if (waitedMs > this.#timeoutMs / 2) return failed('overloaded', this.#tooMany());
+      if (waitedMs > this.#timeoutMs / 2) return this.#overloaded();
       return await this.#post(message, from, this.#timeoutMs - waitedMs);
     } finally {
       this.#leave();
@@ -112,11 +116,11 @@ export class HttpTaker implements Taker {
         end(this.#refused(statusCode));
       });
       post.on('error', (error: NodeJS.ErrnoException) => {
-        end(this.#failed(error.code ?? error.message, wasConnected));
+        end(this.#unanswered(error.code ?? error.message, wasConnected));
       });
       // However else it ends: whoever waits for a place would wait for ever.
       post.on('close', () => {
-        if (!hasAnswered) end(this.#failed('no answer', wasConnected));
+        if (!hasAnswered) end(this.#unanswered('no answer', wasConnected));
       });
       post.end(body);
     });
@@ -131,22 +135,36 @@ export class HttpTaker implements Taker {
     }
     const body = await bodyOf(response, this.#memory);
     if (typeof body !== 'string') return delivered(body.toString('base64'));
-    return failed('bad-answer', `the answer of ${this.#url} ${body}: the message was delivered.`);
+    return this.#failed('bad-answer', `gave an answer that ${body}: the message was delivered.`);
   }
 
   #refused(status: number): Answer {
-    return failed('refused', `${this.#url} answered with status ${status}.`);
+    return this.#failed('refused', `answered with status ${status}.`);
   }
 
-  #failed(reason: string, wasConnected: boolean): Answer {
+  #unanswered(reason: string, wasConnected: boolean): Answer {
     return wasConnected
-      ? failed('lost', `${this.#url} did not answer (${reason}): the message may have been delivered.`)
-      : failed('unreachable', `${this.#url} cannot be reached (${reason}): the message was not delivered.`);
+      ? this.#failed('lost', `did not answer (${reason}): the message may have been delivered.`)
+      : this.#failed('unreachable', `cannot be reached (${reason}): the message was not delivered.`);
   }
 
-  #tooMany(): string {
-    return `${this.#url} has more messages waiting for it than it answers: the message was not delivered.`;
+  #overloaded(): Answer {
+    return this.#failed(
+      'overloaded',
+      'has more messages waiting for it than it answers: the message was not delivered.',
+    );
   }
+
+  /** @param what goes after the workload's name */
+  #failed(outcome: Failure, what: string): Answer {
+    return failed(outcome, `${this.#name} ${what}`, `${this.#url} ${what}`);
+  }
+}
+
+/** Without the host and the query: anybody can be a sender, and a query may hold what lets a message in. */
+function nameOf(url: string): string {
+  const { port, pathname } = new URL(url);
+  return `the workload at port ${port === '' ? HTTP_PORT : port}${pathname}`;
 }
 
 /** Or what is wrong with it. */

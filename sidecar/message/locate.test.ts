@@ -87,6 +87,25 @@ test('here, where an address of this pod is one of its endpoints, ready or not',
   t.is(locator.locate(table(...changes), KEY, new Set(['10.0.0.9'])).at, 'elsewhere');
 });
 
+test('whose endpoints these are is found out once for all messages, and again when they or the addresses change', (t) => {
+  const locator = new Locator(5054);
+  let looked = 0;
+  class Addresses extends Set<string> {
+    override has(address: string): boolean {
+      looked++;
+      return super.has(address);
+    }
+  }
+  const endpoints = Array.from({ length: 100 }, (_, index) => endpoint(`10.0.0.${index}`));
+  const one = table(service(), slice(...endpoints));
+  const own = new Addresses(['10.0.1.1']);
+  for (let message = 0; message < 10; message++) t.is(locator.locate(one, KEY, own).at, 'elsewhere');
+  t.is(looked, 100);
+  t.is(locator.locate(one, KEY, new Addresses(['10.0.0.99'])).at, 'here');
+  const other = withChanges(one, [slice(endpoint('10.0.1.1'))]);
+  t.is(locator.locate(other, KEY, own).at, 'here');
+});
+
 test('nowhere, each for its own reason', (t) => {
   const failure = (of: Table): string => failureOf(new Locator(5054).locate(of, KEY, NOBODY));
   t.regex(failure(table()), /^unknown-service: Service demo\/hello is not in the mesh/u);

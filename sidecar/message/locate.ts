@@ -22,17 +22,24 @@ interface Derived {
   readonly groups: GroupMemo;
 }
 
+/** Whether a Service is served at one of these addresses. */
+interface Served {
+  readonly own: ReadonlySet<string>;
+  readonly here: boolean;
+}
+
 /** Finds whose messages are taken where. Keeps what it computed for as long as the endpoints stay what they are. */
 export class Locator {
   readonly #port: number;
   readonly #derived = new WeakMap<EndpointsEntry, Derived>();
+  readonly #served = new WeakMap<EndpointsEntry, Served>();
 
   /** @param port on which sidecars take messages */
   constructor(port: number) {
     this.#port = port;
   }
 
-  /** @param own this machine's addresses */
+  /** @param own this machine's addresses, the same object while they are the same */
   locate(table: Table, key: ServiceKey, own: ReadonlySet<string>): Place {
     const service = table.services.get(key)?.service;
     if (service === undefined && table.servicesKnown) return nowhere('unknown-service', unknown(key));
@@ -41,7 +48,17 @@ export class Locator {
     if (service === undefined || entry === undefined) {
       return isTold(table, key) ? nowhere('not-ready', notTold(key)) : { at: 'not-told' };
     }
-    return isServedBy(entry, own) ? { at: 'here' } : this.#elsewhere(table, service, entry);
+    return this.#isServedBy(entry, own) ? { at: 'here' } : this.#elsewhere(table, service, entry);
+  }
+
+  /** Also while it is not ready: whoever says that it is this Service's gets its messages. */
+  #isServedBy(entry: EndpointsEntry, own: ReadonlySet<string>): boolean {
+    const known = this.#served.get(entry);
+    if (known?.own === own) return known.here;
+    const slices = entry.slices.values();
+    const here = slices.some(({ slice }) => slice.endpoints.some(({ address }) => own.has(address)));
+    this.#served.set(entry, { own, here });
+    return here;
   }
 
   #elsewhere(table: Table, service: Service, entry: EndpointsEntry): Place {
@@ -74,11 +91,6 @@ export class Locator {
   }
 }
 
-/** Also while it is not ready: whoever says that it is this Service's gets its messages. */
-function isServedBy({ slices }: EndpointsEntry, own: ReadonlySet<string>): boolean {
-  return slices.values().some(({ slice }) => slice.endpoints.some(({ address }) => own.has(address)));
-}
-
 function nowhere(outcome: Parameters<typeof failed>[0], detail: string): Place {
   return { at: 'nowhere', answer: failed(outcome, detail) };
 }
@@ -91,7 +103,7 @@ function externalName({ key, externalName: alias }: Service): string {
   return `Service ${key} is an ExternalName alias for ${alias ?? ''}, which is outside of the mesh.`;
 }
 
-function notTold(key: ServiceKey): string {
+export function notTold(key: ServiceKey): string {
   return `no control plane has told the endpoints of Service ${key} yet: send it again later.`;
 }
 

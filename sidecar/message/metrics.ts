@@ -28,7 +28,7 @@ export function exposeMessages(registry: Registry<RegistryContentType>, shown: S
   });
   exposeCounter(registry, {
     name: 'cortexflow_messages_retries_total',
-    help: 'Messages that were given to another sidecar after one that nothing could be written to.',
+    help: 'Messages that were given to another sidecar after one that did not take them.',
     collect: (add) => add(counters.retries),
   });
   exposeCounter(registry, {

@@ -4,6 +4,7 @@ import {
   type StreamReader,
   type StreamWriter,
   type TcpStream,
+  WRITE_FINISHED,
   WRITE_PENDING,
 } from '../forward/tcp.ts';
 import type { SocketAddress } from '../forward/socket-address.ts';
@@ -16,9 +17,9 @@ import { LONGEST_READ, parseReply } from './protocol.ts';
 /** What became of a message that was given to another sidecar. */
 export type Sent =
   | { readonly kind: 'answered'; readonly answer: Answer }
-  /** Nothing was written: another may be tried. `why` goes after the sidecar's name. */
+  /** Not all of it was: nobody has it, and another may be tried. `why` goes after the sidecar's name. */
   | { readonly kind: 'not-sent'; readonly why: string }
-  /** It was written, and nobody knows. */
+  /** All of it was, and nobody knows. */
   | { readonly kind: 'lost'; readonly why: string };
 
 /** One message for another sidecar. */
@@ -52,8 +53,10 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   #job: Job | undefined;
   #sinceMs = performance.now();
   #accountedBytes = 0;
-  /** The bytes of a pending write: they must stay where they are. */
+  /** What the kernel may not have all of: until a pending write has ended the bytes must stay where they are. */
   #writing: Buffer | undefined;
+  /** An errno's name. */
+  #writeFailure: string | undefined;
 
   constructor(address: SocketAddress, job: Job, owner: PeerOwner) {
     this.#owner = owner;
@@ -74,7 +77,7 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   }
 
   connectFailed(code: string): void {
-    this.#close({ kind: 'not-sent', why: `did not accept (${code})` });
+    this.#end(`did not accept (${code})`);
   }
 
   /** Only while it is idle. */
@@ -93,14 +96,15 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
       if (isOver) this.connectFailed('ETIMEDOUT');
     } else if (job === undefined) {
       if (nowMs - this.#sinceMs >= idleTimeoutMs) this.close();
+    } else if (this.#writeFailure !== undefined) {
+      this.readFailed(this.#writeFailure);
     } else if (nowMs >= job.deadlineMs) {
-      this.#close({ kind: 'lost', why: 'did not answer in time' });
+      this.#end('did not answer in time');
     }
   }
 
   close(): void {
-    const kind = this.#state === 'connecting' ? 'not-sent' : 'lost';
-    this.#close({ kind, why: 'was given up, as this sidecar is ending' });
+    this.#end('was given up, as this sidecar is ending');
   }
 
   read(length: number): undefined {
@@ -108,13 +112,13 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     const line = this.#splitter.next();
     this.#account(this.#splitter.heldBytes);
     if (line === undefined) {
-      if (this.#owner.memory.isOver) this.#close({ kind: 'lost', why: NO_ROOM });
+      if (this.#owner.memory.isOver) this.#end(NO_ROOM);
       return;
     }
     const job = this.#job;
     const answer = typeof line === 'string' ? parseReply(line) : undefined;
     if (job === undefined || answer === undefined) {
-      this.#close({ kind: 'lost', why: 'answered with something that is no reply' });
+      this.#end('answered with something that is no reply');
       return;
     }
     this.#job = undefined;
@@ -126,28 +130,40 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   }
 
   readEnded(): void {
-    this.#close({ kind: 'lost', why: 'closed the connection without an answer' });
+    this.#end('closed the connection without an answer');
   }
 
   readFailed(code: string): void {
-    this.#close({ kind: 'lost', why: `broke off the connection (${code})` });
+    this.#end(`broke off the connection (${code})`);
   }
 
   writeFinished(): void {
     this.#writing = undefined;
   }
 
+  /** Why may wait to be read: whoever has no room for a message says so, and breaks off. After that comes an end. */
   writeFailed(code: string): void {
-    this.readFailed(code);
+    this.#writeFailure = code;
   }
 
   #write(): void {
     const job = this.#job;
     if (job === undefined) return;
+    this.#writing = job.line;
     const written = this.#stream.write(job.line, this);
-    // An error at once means that the kernel has taken nothing.
-    if (written < 0) this.#close({ kind: 'not-sent', why: `is gone (${getSystemErrorName(written)})` });
-    else if (written === WRITE_PENDING) this.#writing = job.line;
+    if (written === WRITE_FINISHED) this.#writing = undefined;
+    else if (written !== WRITE_PENDING) this.writeFailed(getSystemErrorName(written));
+  }
+
+  /**
+   * Whether the kernel has all of the message. Before that nobody can have been given it: a line is taken with its
+   * end, which comes last. What the kernel does have is followed by a reset and no FIN, which would be an end as well.
+   * That a write is pending is no proof: it is until its writer hears of it, and the kernel may have all some time
+   * before.
+   */
+  get #isHandedOver(): boolean {
+    if (this.#writing === undefined) return this.#state === 'open';
+    return this.#writeFailure === undefined && this.#stream.unsentBytes === 0;
   }
 
   /** What is held now, told to the sum of all. */
@@ -156,15 +172,17 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     this.#accountedBytes = heldBytes;
   }
 
-  #close(sent: Sent): void {
+  #end(why: string): void {
     if (this.#state === 'closed') return;
+    const wasOpen = this.#state === 'open';
+    const sent: Sent = { kind: this.#isHandedOver ? 'lost' : 'not-sent', why };
     this.#state = 'closed';
     this.#account(0);
-    if (this.#job === undefined) this.#stream.close();
+    if (this.#job === undefined && this.#writing === undefined) this.#stream.close();
     else this.#stream.reset();
     const job = this.#job;
     this.#job = undefined;
-    this.#owner.closed(this, sent.kind !== 'not-sent');
+    this.#owner.closed(this, wasOpen);
     job?.done(sent);
   }
 }

@@ -100,7 +100,7 @@ export function parseReply(line: string): Answer | undefined {
   const fields = parseObject(line);
   if (fields?.['direction'] !== 'Outcoming') return undefined;
   const { payload, service } = fields;
-  // Told before the line was read, as of one connection too many, an answer does not say what it is.
+  // Of sidecars that leave it out where they have read no line: most of them have no room for one more connection.
   const outcome = fields['outcome'] ?? (service === '' ? 'overloaded' : undefined);
   return isBase64(payload) && isOutcome(outcome) ? { outcome, payload, detail: '' } : undefined;
 }

@@ -5,6 +5,7 @@ import type { Locality } from './groups.ts';
 import type { EndpointsSource, Schedule } from './interest.ts';
 import { Interest } from './interest.ts';
 import type { ServiceKey } from './service.ts';
+import { ServicesWait } from './services-wait.ts';
 import type { Table } from './table.ts';
 import { emptyTable, isTold, withChanges } from './table.ts';
 import { type Rejections, Trust, withTrust } from './trust.ts';
@@ -31,14 +32,19 @@ const MAX_SERVICES_IN_USE = 4096;
 
 /** Holds the current table: changes come in at one end, decisions go out at the other. */
 export class Directory implements Routes {
+  /** How long somebody waits for the first word of a Service, or of which Services there are. */
+  readonly waitMs: number;
   readonly #interest: Interest;
+  readonly #servicesWait: ServicesWait;
   readonly #trust: Trust;
   readonly #pinned: ReadonlySet<ServiceKey>;
   readonly #listeners = new Set<(table: Table) => void>();
   #table: Table;
 
   constructor({ locality, source, schedule, endpointsIdleMs, waitMs, pinned, rejections }: DirectoryOptions) {
+    this.waitMs = waitMs;
     this.#table = emptyTable(locality);
+    this.#servicesWait = new ServicesWait(schedule, waitMs);
     this.#pinned = new Set(pinned);
     this.#trust = new Trust(schedule, rejections);
     this.#interest = new Interest({
@@ -97,6 +103,7 @@ export class Directory implements Routes {
     }
     this.#table = next;
     this.#interest.settle();
+    if (next.servicesKnown) this.#servicesWait.end();
     for (const listener of this.#listeners) {
       listener(next);
     }
@@ -117,10 +124,19 @@ export class Directory implements Routes {
     return this.#interest.use(service);
   }
 
+  /**
+   * Resolves, never rejects, once it is known which Services there are, or waiting for that is over. Until then a
+   * name that is not in the table is not to be used: anybody may have invented it.
+   */
+  async servicesTold(): Promise<void> {
+    if (!this.#table.servicesKnown) await this.#servicesWait.join();
+  }
+
   /** Tells whether a control plane answers: whether asking is of any use, and the table is what is so now. */
   sourceAnswers(answers: boolean): void {
     this.#trust.sourceAnswers(answers);
     this.#interest.sourceAnswers(answers);
+    this.#servicesWait.sourceAnswers(answers);
   }
 
   /** Calls the listener with every new table, until what it returns is called. */
@@ -135,5 +151,6 @@ export class Directory implements Routes {
   close(): void {
     this.#trust.close();
     this.#interest.close();
+    this.#servicesWait.end();
   }
 }

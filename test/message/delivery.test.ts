@@ -3,10 +3,11 @@ import type { ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import { delivered } from '../../sidecar/message/answer.ts';
 import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import { HttpTaker, type HttpTakerOptions } from '../../sidecar/message/http-taker.ts';
 import { LogTaker } from '../../sidecar/message/log-taker.ts';
-import { LONGEST_ANSWER } from '../../sidecar/message/protocol.ts';
+import { LONGEST_ANSWER, replyLine } from '../../sidecar/message/protocol.ts';
 import {
   failureOf,
   HOST,
@@ -96,6 +97,18 @@ test('what the workload has begun to answer is counted, and left out where there
   for (const response of begun) response.end();
   await Promise.all(asked);
   t.is(memory.bytes, 0);
+});
+
+test('of where the workload takes messages its log has all, and senders are told the port and the path', async (t) => {
+  const port = await sharedPort();
+  const nobody = await sharedPort();
+  const table = tableOf(...serviceAt('hello', [A]));
+  const url = `http://${HOST}:${nobody}/messages?token=secret`;
+  const { client, log } = startSidecar(t, { table: () => table, address: A, port, taker: taker(t, url) });
+  const what = 'cannot be reached (ECONNREFUSED): the message was not delivered.';
+  const reply = await client().ask(request('hi'));
+  t.is(failureOf(reply), `the workload at port ${nobody}/messages ${what}`);
+  t.is(log[0]?.['detail'], `${url} ${what}`);
 });
 
 test('an answer without a body says that it was received', async (t) => {
@@ -298,11 +311,14 @@ test('a sidecar that has no room for one more connection has not taken the messa
   const sidecar = startSidecar(t, { table: () => table, address: A, port });
   const full = startSidecar(t, { table: () => table, address: B, port, limits: { maxConnections: 1 } });
   await full.client().ask(request('first'));
-  t.is(
-    failureOf(await sidecar.client().ask(request('hi'))),
-    '1 connections are open for messages, the most allowed.',
-  );
-  t.is(sidecar.counters.outcomes.overloaded, 1);
+  // It says so before it has read the message, and breaks off a long one.
+  for (const length of [2, 700_000, 700_000]) {
+    t.is(
+      failureOf(await sidecar.client().ask(request('x'.repeat(length)))),
+      '1 connections are open for messages, the most allowed.',
+    );
+  }
+  t.is(sidecar.counters.outcomes.overloaded, 3);
 });
 
 test('a sidecar that does not accept is left out: another gets the message, once', async (t) => {
@@ -369,6 +385,24 @@ test('a sidecar that answers nothing is waited for as long as its workload may t
   const message = JSON.stringify({ ...request('hi'), hops: 3 });
   const reply = await client().ask(message);
   t.regex(failureOf(reply), /did not answer in time: the message may have been delivered\.$/u);
+});
+
+test('a sidecar that may have to wait for word of the Service is given the time for that as well', async (t) => {
+  const port = await sharedPort();
+  const table = tableOf(...serviceAt('hello', [DEAD]));
+  const { client } = startSidecar(t, {
+    table: () => table,
+    address: A,
+    port,
+    limits: { deliveryTimeoutMs: 100 },
+    endpointsWaitMs: 10_000,
+  });
+  const answer = replyLine('demo/hello', delivered(''), true);
+  await startStranger(t, { host: DEAD, port }, (socket) =>
+    socket.once('data', () => setTimeout(() => socket.write(answer), 1_500)),
+  );
+  const reply = await client().ask(JSON.stringify({ ...request('hi'), hops: 3 }));
+  t.is(textOf(reply), '{"status":"received"}');
 });
 
 test('sidecars that disagree about who serves do not pass a message on for ever', async (t) => {

@@ -208,6 +208,8 @@ export interface SidecarSetup extends ApiSetup {
   /** Where it listens, and all sidecars that it forwards to. */
   readonly port: number;
   readonly taker?: Taker;
+  /** By which those who forward to it wait longer. */
+  readonly endpointsWaitMs?: number;
 }
 
 export interface RunningSidecar extends RunningApi {
@@ -217,19 +219,22 @@ export interface RunningSidecar extends RunningApi {
 
 /** Forwards and delivers as the real one. */
 export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningSidecar {
-  const { table, address, port, taker = ECHO, limits = {} } = setup;
+  const { table, address, port, taker = ECHO, limits = {}, endpointsWaitMs: waitMs = 0 } = setup;
   const peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs: limits.connectTimeoutMs ?? 1_000 });
   const balancer = new Balancer({ random: Math.random });
   const counters = new MessageCounters();
+  const own = new Set([address]);
   const delivery = new Delivery({
     directory: {
       get table() {
         return table();
       },
       use: () => ({ known: Promise.resolve(), release() {} }),
+      servicesTold: async () => {},
+      waitMs,
     },
     locator: new Locator(port),
-    ownAddresses: () => new Set([address]),
+    ownAddresses: () => own,
     taker,
     balancer,
     peers,

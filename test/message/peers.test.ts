@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
-import { delivered } from '../../sidecar/message/answer.ts';
+import { delivered, failed } from '../../sidecar/message/answer.ts';
 import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import type { Sent } from '../../sidecar/message/peer-connection.ts';
 import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
@@ -110,6 +110,17 @@ test('one connection carries one message after another; one that rests for long 
   );
 });
 
+test('what a sidecar says without having read the line: its outcome, or that it is full where it names none', async (t) => {
+  for (const [outcome, isPeer] of [
+    ['too-slow', true],
+    ['overloaded', false],
+  ] as const) {
+    const reply = replyLine('', failed(outcome, 'it says.'), isPeer);
+    const { to } = await startOther(t, (socket) => socket.end(reply));
+    t.like(await peersOf(t).send(to, LINE, inMs(10_000)), { kind: 'answered', answer: { outcome } });
+  }
+});
+
 test('a sidecar that says more than it was asked is not listened to any longer', async (t) => {
   const { to, sockets } = await startOther(t, (socket) =>
     socket.on('data', () => socket.write(REPLY + REPLY)),
@@ -133,6 +144,46 @@ test('a message and its answer of the longest go through', async (t) => {
   line[line.length - 1] = 0x0a;
   const sent = await peersOf(t).send(to, line, inMs(20_000));
   t.true(sent.kind === 'answered' && sent.answer.payload === answer.payload);
+});
+
+/** More than the kernel takes while nobody reads. */
+const LONG_LINE = Buffer.alloc(32 * 1024 * 1024, 'x');
+
+test('what was not written whole was not sent, however that ended', async (t) => {
+  const resets = await startOther(t, (socket) => void setTimeout(() => socket.resetAndDestroy(), 50));
+  const peers = peersOf(t);
+  const { kind } = await peers.send(resets.to, LONG_LINE, inMs(60_000));
+  t.is(kind, 'not-sent');
+  const sleeps = await startOther(t, () => {});
+  const late = peers.send(sleeps.to, LONG_LINE, inMs(200));
+  t.is(whyOf(await late), 'not-sent: did not answer in time');
+  const ending = peers.send(sleeps.to, LONG_LINE, inMs(60_000));
+  await until(
+    async () => sleeps.sockets.size,
+    (open) => open > 0,
+  );
+  peers.close();
+  t.is(whyOf(await ending), 'not-sent: was given up, as this sidecar is ending');
+});
+
+test('wherever a sidecar breaks off: what it has whole is not said to be not sent', async (t) => {
+  const line = Buffer.alloc(1024 * 1024, 'x');
+  let limit = 0;
+  let hasAll = false;
+  const { to } = await startOther(t, (socket) => {
+    let length = 0;
+    socket.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      hasAll = length === line.length;
+      if (length >= limit) socket.resetAndDestroy();
+    });
+  });
+  const peers = peersOf(t);
+  for (limit = 0; limit <= line.length; limit += 16_384) {
+    hasAll = false;
+    const { kind } = await peers.send(to, line, inMs(60_000));
+    t.true(kind === 'lost' || (kind === 'not-sent' && !hasAll));
+  }
 });
 
 test('at the end, who waits for an answer is told that nobody knows', async (t) => {
