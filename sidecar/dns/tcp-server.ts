@@ -1,11 +1,15 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { surviveAcceptErrors } from '../../process/accept-errors.ts';
 import { bindError } from '../../process/listen.ts';
+import type { Logger } from '../../process/log.ts';
 import type { Asker } from './asker.ts';
 import type { Count, DnsCounters } from './counters.ts';
 import { MessageSplitter, withLength } from './message-splitter.ts';
 import { LONGEST_MESSAGE } from './protocol.ts';
 import { type Kind, QueryReader } from './query.ts';
 import type { Resolver } from './resolver.ts';
+
+const LISTENER = 'the DNS proxy (TCP)';
 
 /** Then no more are taken until some are answered: a few connections must not take all of those to DNS servers. */
 const MOST_UNANSWERED = 16;
@@ -30,6 +34,7 @@ export interface TcpServerOptions {
   readonly counters: DnsCounters;
   readonly seed: number;
   readonly limits?: TcpLimits | undefined;
+  readonly log?: Logger | undefined;
 }
 
 /** Answers what comes by TCP: messages with their length before them, as many on a connection as its client likes. */
@@ -55,8 +60,13 @@ export class TcpServer {
     const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.#accept(socket));
     this.#servers.push(server);
     return new Promise((resolve, reject) => {
-      server.once('error', (error) => reject(bindError('the DNS proxy (TCP)', host, port, error)));
-      server.listen({ host, port, ipv6Only: true }, resolve);
+      const fail = (error: Error) => reject(bindError(LISTENER, host, port, error));
+      server.once('error', fail);
+      server.listen({ host, port, ipv6Only: true }, () => {
+        server.off('error', fail);
+        surviveAcceptErrors(server, LISTENER, this.#options.log);
+        resolve();
+      });
     });
   }
 
