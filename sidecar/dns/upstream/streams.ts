@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import type { SocketAddress } from '../../forward/socket-address.ts';
 import type { Asker } from '../asker.ts';
-import { answers } from './sockets.ts';
 import { MessageSplitter, withLength } from '../message-splitter.ts';
+import { answers } from './match.ts';
 
 /** How long a server may take to accept, and for each message: bytes one by one don't count. */
 const SILENT_MS = 5_000;
