@@ -350,38 +350,6 @@ test('what was cut by the server is asked for by TCP', async (t) => {
   t.is(whole.answer.length, 100);
 });
 
-test('a zone is transferred in as many messages as it takes', async (t) => {
-  const { port } = await start(t, (query) => [1, 2, 3].map((count) => addressAnswer(query, { count })));
-  const socket = connect(port, '127.0.0.1');
-  const query = framed(queryFor(['example', 'com'], 252));
-  socket.write(query);
-  const received: Buffer[] = [];
-  const expected = [1, 2, 3].reduce((sum, count) => sum + query.length + 16 * count, 0);
-  socket.on('data', (chunk: Buffer) => received.push(chunk));
-  while (Buffer.concat(received).length < expected) await delay(5);
-  t.is(Buffer.concat(received).length, expected);
-  socket.destroy();
-});
-
-test('zones that were transferred keep nobody from asking for more', async (t) => {
-  const { port, servers } = await start(t, answering);
-  const socket = connect(port, '127.0.0.1');
-  const zone = framed(queryFor(['example', 'com'], 252));
-  const address = framed(queryFor(['example', 'com'], 1));
-  const received: Buffer[] = [];
-  socket.on('data', (chunk: Buffer) => received.push(chunk));
-  const answers = async (count: number) => {
-    const bytes = count * (zone.length + 16);
-    while (Buffer.concat(received).length < bytes) await delay(5);
-    t.is(Buffer.concat(received).length, bytes);
-  };
-  socket.write(Buffer.concat([...Array.from({ length: 16 }, () => zone), address]));
-  await answers(16);
-  servers[0]?.endConnections();
-  await answers(17);
-  socket.destroy();
-});
-
 test('by TCP another server is asked where one is away, and an old answer is better than none', async (t) => {
   const { port, servers } = await start(t, answering, (query) => [addressAnswer(query, { ttl: 1 })]);
   servers[0]?.close();

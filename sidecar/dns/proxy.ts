@@ -24,7 +24,7 @@ export interface DnsProxyOptions {
   readonly clusterDomain: string;
   readonly cacheBytes: number;
   /** Of connections to the proxy. */
-  readonly tcpLimits?: TcpLimits;
+  readonly tcpLimits?: Partial<TcpLimits>;
   readonly log?: Logger;
 }
 
