@@ -23,7 +23,7 @@ export interface Asker {
    * `isLast`: nothing more follows to this question.
    */
   reply(answer: Uint8Array, count: Count | undefined, isLast: boolean): void;
-  /** Nothing more follows, and no reply was the last: of a zone, nobody knows before its server is done. */
+  /** Nothing more follows, and no reply was the last: the server broke off a zone. */
   ended(): void;
 }
 

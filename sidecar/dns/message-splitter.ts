@@ -1,15 +1,22 @@
 import { LONGEST_MESSAGE } from './protocol.ts';
 
+const EMPTY = Buffer.alloc(0);
+
 /** Cuts a stream into messages, each of which has its length before it (RFC 1035, 4.2.2). */
 export class MessageSplitter {
   /** With room for more at its end: whoever sends bytes one by one must not have all copied for each. */
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = EMPTY;
   #start = 0;
   #end = 0;
 
   /** Of what has come and was not taken. */
   get length(): number {
     return this.#end - this.#start;
+  }
+
+  /** What is kept for that. */
+  get heldBytes(): number {
+    return this.#bytes.length;
   }
 
   add(chunk: Buffer): void {
@@ -26,7 +33,12 @@ export class MessageSplitter {
     if (this.#end < end) return undefined;
     const message = this.#bytes.subarray(this.#start + 2, end);
     this.#start = end;
+    if (this.length === 0) this.clear();
     return message;
+  }
+
+  clear(): void {
+    this.#begin(EMPTY);
   }
 
   #begin(chunk: Buffer): void {

@@ -21,11 +21,11 @@ export function exposeDns(registry: AnyRegistry, { counters, cache, forwarder, t
   const totals = {
     cortexflow_dns_ignored_total: ['What came and is no query.', () => counters.ignored],
     cortexflow_dns_refused_total: [
-      'Requests turned away because too many others waited.',
+      'Requests turned away, and connections closed, because of a limit.',
       () => counters.refused,
     ],
     cortexflow_dns_mismatched_total: [
-      'Datagrams from DNS servers that answer nothing that is awaited: late, or forged.',
+      'Datagrams and messages from DNS servers that answer nothing that is awaited: late, or forged.',
       () => counters.mismatched,
     ],
     cortexflow_dns_retries_total: ['Times that a DNS server was asked again.', () => counters.retries],
@@ -40,7 +40,10 @@ export function exposeDns(registry: AnyRegistry, { counters, cache, forwarder, t
   const gauges = {
     cortexflow_dns_cache_bytes: ['What the kept answers of DNS servers take.', () => cache.bytes],
     cortexflow_dns_cache_answers: ['Kept answers of DNS servers.', () => cache.size],
-    cortexflow_dns_waiting: ['Questions under way to DNS servers.', () => forwarder.flightCount],
+    cortexflow_dns_waiting: [
+      'Questions under way to DNS servers, by UDP and TCP.',
+      () => forwarder.flightCount,
+    ],
     cortexflow_dns_tcp_connections: ['Open connections to the DNS proxy.', () => tcp.connectionCount],
   } as const;
   for (const [name, [help, value]] of Object.entries(gauges)) {

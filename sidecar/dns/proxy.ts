@@ -4,6 +4,7 @@ import type { DatagramSocket } from '../datagram/socket.ts';
 import { formatAddress, type SocketAddress } from '../forward/socket-address.ts';
 import type { Directory } from '../services/directory.ts';
 import { bindError } from '../../process/listen.ts';
+import type { Logger } from '../../process/log.ts';
 import { DnsCounters } from './counters.ts';
 import { Resolver } from './resolver.ts';
 import { TableAnswers } from './table-answers.ts';
@@ -23,7 +24,8 @@ export interface DnsProxyOptions {
   readonly clusterDomain: string;
   readonly cacheBytes: number;
   /** Of connections to the proxy. */
-  readonly tcpLimits?: TcpLimits;
+  readonly tcpLimits?: Partial<TcpLimits>;
+  readonly log?: Logger;
 }
 
 /** What a machine without IPv6 answers to whoever wants to listen there. */
@@ -41,7 +43,7 @@ export class DnsProxy {
   readonly #clusterDomain: string;
   readonly #servers: readonly Server[];
 
-  constructor({ directory, servers, clusterDomain, cacheBytes, tcpLimits }: DnsProxyOptions) {
+  constructor({ directory, servers, clusterDomain, cacheBytes, tcpLimits, log }: DnsProxyOptions) {
     const { counters } = this;
     const seed = randomInt(2 ** 31);
     const domain = clusterDomain.toLowerCase().replace(/\.$/u, '').split('.');
@@ -70,7 +72,7 @@ export class DnsProxy {
     const use = (service: string) => directory.use(service);
     const resolver = new Resolver({ table, forwarder: this.forwarder, writer, counters, use, seed });
     this.#udpServer = new UdpServer(resolver, counters, seed);
-    this.tcp = new TcpServer({ resolver, counters, seed, limits: tcpLimits });
+    this.tcp = new TcpServer({ resolver, counters, seed, limits: tcpLimits, log });
   }
 
   /** By UDP and TCP, and returns where; undefined where it is an IPv6 address and there is no IPv6. */

@@ -68,6 +68,11 @@ export class Resolver {
     else this.#answerOrForward(asker);
   }
 
+  /** A connection is gone: nobody waits there any more. */
+  left(source: Asker['source']): void {
+    this.#options.forwarder.left(source);
+  }
+
   #fromTable(query: QueryReader, prepared: PreparedAnswer, limit: number): Now {
     const now = this.#now;
     now.bytes = prepared.bytesFor(query, limit);

@@ -53,7 +53,7 @@ export async function openDns(
       { file: RESOLV_CONF, named: machine.nameServers },
     );
   }
-  const proxy = new DnsProxy({ directory, servers, clusterDomain, cacheBytes: settings.cacheBytes });
+  const proxy = new DnsProxy({ directory, servers, clusterDomain, cacheBytes: settings.cacheBytes, log });
   exposeDns(registry, proxy);
   return {
     listen: () => listenAll(proxy, settings.listen),

@@ -45,6 +45,15 @@ export class NameServer {
     return { address, port };
   }
 
+  get connectionCount(): number {
+    return this.#connections.size;
+  }
+
+  /** To all who are connected. */
+  sendToAll(bytes: Buffer): void {
+    for (const socket of this.#connections) socket.write(bytes);
+  }
+
   /** Nothing follows on any of them. */
   endConnections(): void {
     for (const socket of this.#connections) socket.end();
@@ -96,16 +105,29 @@ async function bothOnOnePort(): Promise<{ readonly udp: Socket; readonly tcp: Se
 
 /** The answer to a query with one question: this many A records, each with its address 192.0.2.n. */
 export function addressAnswer(query: Buffer, { count = 1, ttl = 60, flags = 0x8180 } = {}): Buffer {
-  const end = questionEnd(query);
-  const records = Array.from({ length: count }, (_, index) =>
-    Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, ttl >> 8, ttl & 0xff, 0, 4, 192, 0, 2, index + 1]),
-  );
-  const answer = Buffer.concat([query.subarray(0, end), ...records]);
+  const records = Array.from({ length: count }, (_, index) => addressRecord(index + 1, ttl));
+  return recordsAnswer(query, records, flags);
+}
+
+export function recordsAnswer(query: Buffer, records: readonly Buffer[], flags = 0x8180): Buffer {
+  const answer = Buffer.concat([query.subarray(0, questionEnd(query)), ...records]);
   answer.writeUInt16BE(flags | (query.readUInt16BE(2) & 0x7800), 2);
-  answer.writeUInt16BE(count, 6);
+  answer.writeUInt16BE(records.length, 6);
   answer.writeUInt16BE(0, 8);
   answer.writeUInt16BE(0, 10);
   return answer;
+}
+
+/** Of the name that was asked. */
+export function addressRecord(lastByte: number, ttl = 60): Buffer {
+  return Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, ttl >> 8, ttl & 0xff, 0, 4, 192, 0, 2, lastByte]);
+}
+
+/** What a zone of that name begins and ends with. */
+export function soaRecord(serial: number): Buffer {
+  const record = Buffer.from([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 60, 0, 22, ...Buffer.alloc(22)]);
+  record.writeUInt32BE(serial, record.length - 20);
+  return record;
 }
 
 /** Nothing but a header and the question. */

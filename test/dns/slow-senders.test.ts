@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
 import { until } from '../system/programs.ts';
 import { ask } from './ask.ts';
-import { addressAnswer, type Behaviour, framed } from './name-server.ts';
+import { addressAnswer, type Behaviour, framed, recordsAnswer, soaRecord } from './name-server.ts';
 import { startProxyWith, type StartedProxy } from './proxy.ts';
 
 const LONG_MS = 600_000;
@@ -33,10 +33,12 @@ async function open(t: ExecutionContext, port: number, ...bytes: readonly Buffer
 const connections = (proxy: StartedProxy['proxy'], satisfies: (count: number) => boolean) =>
   until(() => Promise.resolve(proxy.tcp.connectionCount), satisfies);
 
+const timers = () => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
+
 test('who sends less than a message, or reads none, is closed in the end', async (t) => {
   const { proxy, port } = await startProxyWith(
     t,
-    { tcpLimits: { mostConnections: 64, idleMs: 500 } },
+    { tcpLimits: { idleMs: 500, unreadMs: LONG_MS } },
     answering,
   );
   await open(t, port);
@@ -77,13 +79,93 @@ test('where there are too many connections, those that rest longest make room', 
 test('a whole zone that nobody reads does not pile up', async (t) => {
   const { proxy, port } = await startProxyWith(
     t,
-    { tcpLimits: { mostConnections: 8, idleMs: LONG_MS } },
-    (query) => Array.from({ length: 800 }, () => long(query)),
+    { tcpLimits: { idleMs: LONG_MS, unreadMs: LONG_MS } },
+    (query) => [recordsAnswer(query, [soaRecord(7)]), ...Array.from({ length: 800 }, () => long(query))],
   );
   await open(t, port, question(['example', 'com'], 252));
   await connections(proxy, (count) => count === 1);
   await connections(proxy, (count) => count === 0);
   t.is(proxy.counters.refused, 1);
+});
+
+test.serial('who leaves answers unread is closed', async (t) => {
+  const { proxy, port } = await startProxyWith(
+    t,
+    { tcpLimits: { idleMs: LONG_MS, unreadMs: 1_000 } },
+    answering,
+  );
+  const reading = await open(t, port, ...Array.from({ length: 2_000 }, () => MANY));
+  let bytes = 0;
+  reading.on('data', (chunk: Buffer) => (bytes += chunk.length)).resume();
+  await open(t, port, ...Array.from({ length: 20_000 }, () => MANY));
+  await until(
+    () => Promise.resolve(proxy.counters),
+    ({ refused }) => refused === 1,
+  );
+  t.is(proxy.tcp.connectionCount, 1);
+  t.false(reading.destroyed);
+  await until(
+    async () => bytes,
+    (count) => count === 2_000 * (MANY.length + 200 * 16),
+  );
+});
+
+test('what is held for all together has a bound, and who takes most of it is closed', async (t) => {
+  const mostBytes = 1 << 20;
+  const { proxy, port } = await startProxyWith(t, { tcpLimits: { idleMs: LONG_MS, mostBytes } }, answering);
+  const modest = await open(t, port, HELLO.subarray(0, 20));
+  for (let index = 0; index < 40; index++) {
+    await open(t, port, Buffer.from([0xff, 0xff]), Buffer.alloc(60_000));
+  }
+  await until(
+    () => Promise.resolve(proxy.counters),
+    ({ refused }) => refused > 10,
+  );
+  t.true(proxy.tcp.heldBytes <= mostBytes, `${proxy.tcp.heldBytes} bytes`);
+  modest.write(HELLO.subarray(20));
+  const [answer] = (await once(modest.resume(), 'data')) as [Buffer];
+  t.is(answer.length, HELLO.length + 16);
+});
+
+test('who waits for an answer does not rest', async (t) => {
+  const others = Promise.withResolvers<void>();
+  const { proxy, port } = await startProxyWith(t, { tcpLimits: { idleMs: 300 } }, async (query) => {
+    await others.promise;
+    return [addressAnswer(query)];
+  });
+  const waiting = await open(t, port, question(['www', 'example', 'com']));
+  const resting = await open(t, port);
+  await once(resting.resume(), 'close');
+  t.is(proxy.tcp.connectionCount, 1);
+  others.resolve();
+  const [answer] = (await once(waiting.resume(), 'data')) as [Buffer];
+  t.is(answer.readUInt16BE(4) & 0xf, 0);
+});
+
+test.serial('nothing is kept of connections that are gone, though answers come later', async (t) => {
+  const left = Promise.withResolvers<void>();
+  const { proxy, port, servers } = await startProxyWith(t, {}, async (query) => {
+    await left.promise;
+    return [addressAnswer(query)];
+  });
+  const before = timers();
+  const part = Buffer.alloc(30_000, 0xff);
+  const leaving = await Promise.all(
+    Array.from({ length: 20 }, () => open(t, port, question(['www', 'example', 'com']), part)),
+  );
+  await until(
+    () => Promise.resolve(proxy),
+    ({ forwarder, tcp }) => forwarder.waitingCount === 20 && tcp.heldBytes > 20 * part.length,
+  );
+  for (const socket of leaving) socket.resetAndDestroy();
+  await connections(proxy, (count) => count === 0);
+  t.is(proxy.tcp.heldBytes, 0);
+  left.resolve();
+  await until(
+    () => Promise.resolve(servers[0]?.connectionCount),
+    (count) => count === 0,
+  );
+  t.is(timers(), before);
 });
 
 test('who asks and leaves takes no connection to a server from others', async (t) => {

@@ -68,7 +68,7 @@ export class Attempt implements Outgoing {
 
   send(): void {
     const sent = this.server.sockets.send(this);
-    if (typeof sent === 'string') this.failed(sent);
+    if (typeof sent === 'string') this.failed();
     else this.#cancel = sent;
   }
 
@@ -77,7 +77,7 @@ export class Attempt implements Outgoing {
     this.#owner.answered(this, answer);
   }
 
-  failed(_code: string): void {
+  failed(): void {
     this.#cancel = undefined;
     this.#owner.failed(this);
   }

@@ -37,15 +37,16 @@ export class Forwarder implements AttemptOwner {
     this.#streams = new StreamForwarder(around, this.#replies);
   }
 
+  /** Questions under way to servers, by UDP and TCP. */
   get flightCount(): number {
-    return this.#flights.size;
+    return this.#flights.size + this.#streams.flightCount;
   }
 
   get waitingCount(): number {
-    return this.#waiting.count;
+    return this.#waiting.count + this.#streams.waitingCount;
   }
 
-  /** Of the queries of those who wait. */
+  /** Of the queries of those who wait by UDP. */
   get waitingBytes(): number {
     return this.#waiting.bytes;
   }
@@ -73,6 +74,11 @@ export class Forwarder implements AttemptOwner {
     const flight = isSharing ? this.#sharedFlight(query) : undefined;
     if (flight === undefined) this.#launch(query, isQuestion, isStale ? undefined : asker);
     else if (!isStale) this.#join(flight, asker);
+  }
+
+  /** A connection is gone: nobody waits there any more. */
+  left(source: Asker['source']): void {
+    this.#streams.left(source);
   }
 
   answered(attempt: Attempt, answer: Uint8Array): void {

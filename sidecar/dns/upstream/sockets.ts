@@ -1,18 +1,15 @@
 import type { Datagrams, DatagramSocket } from '../../datagram/socket.ts';
 import type { Udp } from '../../datagram/udp.ts';
 import type { SocketAddress } from '../../forward/socket-address.ts';
-import { FLAG, HEADER_BYTES, RCODE, setUint16, uint16 } from '../protocol.ts';
+import { setUint16, uint16 } from '../protocol.ts';
+import { answers, type SentQuery } from './match.ts';
 
-/** A query that is on its way to a server. */
-export interface Outgoing {
-  /** Its id is written before each time that it is sent. */
-  readonly bytes: Uint8Array;
-  /** After the question; 0 where there is none that an answer must repeat. */
-  readonly questionEnd: number;
+/** A query that is on its way to a server. Its id is written before each time that it is sent. */
+export interface Outgoing extends SentQuery {
   /** The bytes are used again at once. */
   answered(answer: Uint8Array): void;
-  /** It did not get there: an errno's name. */
-  failed(code: string): void;
+  /** It did not get there. */
+  failed(): void;
 }
 
 /** Ports that whoever wants to forge an answer has to guess among, besides the id (RFC 5452, 9.2). */
@@ -143,7 +140,7 @@ class PendingSocket {
     const all = [...this.#pending.values()];
     this.#pending.clear();
     if (code !== 'ECONNREFUSED') this.#stuck();
-    for (const outgoing of all) outgoing.failed(code);
+    for (const outgoing of all) outgoing.failed();
     this.#closeWhenDone();
   }
 
@@ -158,29 +155,4 @@ class PendingSocket {
   #closeWhenDone(): void {
     if (this.#isRetired && this.#pending.size === 0) this.socket?.close();
   }
-}
-
-/** Whether this is an answer to that, the letters' case included (RFC 5452, 9.1). */
-export function answers(
-  answer: Uint8Array,
-  { bytes, questionEnd }: Pick<Outgoing, 'bytes' | 'questionEnd'>,
-): boolean {
-  if (answer.length < HEADER_BYTES || uint16(answer, 0) !== uint16(bytes, 0)) return false;
-  const flags = uint16(answer, 2);
-  if ((flags & FLAG.RESPONSE) === 0 || ((flags ^ uint16(bytes, 2)) & FLAG.OPCODE) !== 0) return false;
-  if (questionEnd === 0) return true;
-  if (uint16(answer, 4) === 0) return hasLeftOutQuestion(flags & FLAG.RCODE);
-  return uint16(answer, 4) === 1 && answer.length >= questionEnd && repeats(answer, bytes, questionEnd);
-}
-
-function repeats(answer: Uint8Array, bytes: Uint8Array, questionEnd: number): boolean {
-  for (let at = HEADER_BYTES; at < questionEnd; at++) {
-    if (answer[at] !== bytes[at]) return false;
-  }
-  return true;
-}
-
-/** Servers that could not read the question cannot repeat it. */
-function hasLeftOutQuestion(rcode: number): boolean {
-  return rcode === RCODE.FORMERR || rcode === RCODE.NOTIMP;
 }

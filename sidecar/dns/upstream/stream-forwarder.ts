@@ -1,18 +1,29 @@
 import type { Asker } from '../asker.ts';
-import { asksTheSame, isShared, isTransfer } from './flight.ts';
+import { isRefusal } from './flight.ts';
 import { rcodeOf, type Replies, reply, typeOf } from './replies.ts';
-import type { Server } from './servers.ts';
-import { askByStream, isAnswerTo } from './streams.ts';
+import { StreamAskers } from './stream-askers.ts';
+import { StreamFlight } from './stream-flight.ts';
+import { askByStream, type EndStream } from './streams.ts';
 import type { Surroundings } from './surroundings.ts';
 
-const MOST_STREAMS = 256;
+const MOST_FLIGHTS = 256;
+/** As many as all connections to the proxy may have under way. */
+const MOST_ASKERS = 8_192;
+
+/** How long a server may take to accept and to answer before the next is asked as well. */
+const ATTEMPT_MS = 1_000;
+/** Within what resolvers wait, which is 5 s as a rule. */
+const FIRST_MESSAGE_MS = 4_000;
+/** Between two messages of a zone. */
+const SILENT_MS = 5_000;
 
 /** For who comes by TCP: it was told to, or wants more than one message, and gets the server's own, all of them. */
 export class StreamForwarder {
   readonly #around: Surroundings;
   readonly #replies: Replies;
-  /** The one that was opened longest ago first. */
-  readonly #streams = new Set<Stream>();
+  readonly #flights = new Set<StreamFlight>();
+  /** Each flight has one at least. */
+  readonly #askers = new StreamAskers();
   #isClosed = false;
 
   constructor(around: Surroundings, replies: Replies) {
@@ -20,117 +31,138 @@ export class StreamForwarder {
     this.#replies = replies;
   }
 
-  /** Answers the asker in the end, whatever happens. */
+  get flightCount(): number {
+    return this.#flights.size;
+  }
+
+  get waitingCount(): number {
+    return this.#askers.count;
+  }
+
+  /** Answers the asker in the end, whatever happens, unless it leaves. */
   forward(asker: Asker): void {
-    const same = this.#streams.values().find((stream) => stream.mayServe(asker));
-    if (same === undefined) this.#ask(new Stream(asker));
-    else same.askers.push(asker);
+    // It may have left while something else was waited for.
+    if (!asker.isWaiting) return;
+    if (this.#isClosed) return this.#replies.refuse(asker);
+    while (this.#askers.count >= MOST_ASKERS) this.#turnAwayOldest();
+    const same = this.#flights.values().find((flight) => flight.mayServe(asker));
+    if (same === undefined) this.#launch(asker);
+    else this.#askers.add(asker, same);
+  }
+
+  /** Nobody from there waits any more. */
+  left(source: Asker['source']): void {
+    for (const [asker, flight] of this.#askers.of(source)) this.#leave(asker, flight);
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const { end } of this.#streams) end();
+    for (const flight of this.#flights) this.#end(flight);
   }
 
-  #ask(stream: Stream): void {
-    const { servers, now, counters } = this.#around;
-    if (this.#streams.size >= MOST_STREAMS) this.#makeRoom();
-    const server = servers.next(stream.asked, now());
-    if (server === undefined || this.#streams.size >= MOST_STREAMS || this.#isClosed)
-      return this.#refuse(stream);
-    stream.asked.push(server);
-    this.#streams.add(stream);
-    stream.end = askByStream(server.address, stream.query, {
-      message: (message) => {
-        if (!isAnswerTo(stream.first, message, !stream.isAnswered)) {
-          counters.mismatched++;
-          return;
-        }
-        server.answered();
-        this.#relay(stream, message);
-        if (stream.isWhole || !stream.isWaitedFor) stream.end();
-      },
+  #launch(asker: Asker): void {
+    const { servers, now } = this.#around;
+    while (this.#flights.size >= MOST_FLIGHTS) this.#turnAwayOldest();
+    // What a server does by UDP says little about TCP: one that is down is asked all the same, only last.
+    const inOrder = servers.all.toSorted((one, other) => Number(one.isDown) - Number(other.isDown));
+    const flight = new StreamFlight(asker, inOrder, now() + FIRST_MESSAGE_MS);
+    this.#flights.add(flight);
+    this.#askers.add(asker, flight);
+    this.#askNext(flight);
+  }
+
+  #turnAwayOldest(): void {
+    const oldest = this.#askers.oldestOfMost();
+    if (oldest === undefined) return;
+    this.#leave(...oldest);
+    // Within a zone as well: that tells that it ends there (RFC 5936, 2.2). Later, as whoever is answered may ask the
+    // next at once, and would take the room again.
+    setImmediate(() => this.#replies.refuse(oldest[0]));
+  }
+
+  #leave(asker: Asker, flight: StreamFlight): void {
+    this.#askers.remove(asker, flight);
+    if (flight.askers.size === 0) this.#end(flight);
+  }
+
+  /** Those that were asked before are heard as well. */
+  #askNext(flight: StreamFlight): void {
+    const leftMs = flight.untilMs - this.#around.now();
+    if (leftMs <= 0) return this.#fail(flight);
+    this.#ask(flight);
+    if (flight.connections.size === 0) return this.#fail(flight);
+    const waitMs = flight.mayAskAnother ? Math.min(ATTEMPT_MS, leftMs) : leftMs;
+    flight.wait(waitMs, () => this.#askNext(flight));
+  }
+
+  #ask(flight: StreamFlight): void {
+    const server = flight.nextServer();
+    if (server === undefined) return;
+    if (flight.asked > 1) this.#around.counters.retries++;
+    const end = askByStream(server.address, flight.bytes, {
+      message: (message) => this.#take(flight, end, message),
       ended: () => {
-        // Whoever had to make room has been answered.
-        if (!this.#streams.delete(stream)) return;
-        if (!stream.isAnswered && stream.isWaitedFor) this.#failed(stream, server);
-        else if (!stream.isWhole) for (const asker of stream.askers) asker.ended();
+        if (flight.connections.has(end)) this.#passOver(flight, end);
       },
     });
+    flight.connections.add(end);
   }
 
-  /** Those that nobody waits for go first, then the one that was asked longest ago; a zone is let come to its end. */
-  #makeRoom(): void {
-    const deserted = [...this.#streams].filter(({ isWaitedFor }) => !isWaitedFor);
-    for (const stream of deserted) this.#drop(stream);
-    const oldest = this.#streams.values().find(({ isAnswered }) => !isAnswered);
-    if (deserted.length > 0 || oldest === undefined) return;
-    this.#drop(oldest);
-    this.#refuse(oldest);
+  #take(flight: StreamFlight, end: EndStream, message: Uint8Array): void {
+    const mayKnowBetter = flight.mayAskAnother || flight.connections.size > 1;
+    if (!flight.isAnsweredBy(message)) this.#around.counters.mismatched++;
+    else if (isRefusal(message) && !flight.isAnswered && mayKnowBetter) this.#passOver(flight, end);
+    else this.#relay(flight, end, message);
   }
 
-  #drop(stream: Stream): void {
-    this.#streams.delete(stream);
-    stream.end();
+  /** Nothing more comes from there. */
+  #passOver(flight: StreamFlight, end: EndStream): void {
+    flight.drop(end);
+    if (flight.isAnswered) this.#endBroken(flight);
+    else this.#askNext(flight);
   }
 
-  #refuse({ askers }: Stream): void {
-    for (const asker of askers) this.#replies.refuse(asker);
-  }
-
-  /** Others are asked, each once. */
-  #failed(stream: Stream, server: Server): void {
-    const { servers, now, counters } = this.#around;
-    server.failed(now());
-    if (servers.all.length > stream.asked.length) {
-      counters.retries++;
-      return this.#ask(stream);
-    }
-    if (stream.isShared && this.#replies.stale(stream.askers)) return;
-    for (const asker of stream.askers) this.#replies.fail(asker);
-  }
-
-  #relay(stream: Stream, message: Uint8Array): void {
+  #relay(flight: StreamFlight, end: EndStream, message: Uint8Array): void {
     const { cache, counters } = this.#around;
-    const { askers, first, isShared: isForAll, isAnswered } = stream;
-    if (isForAll) cache.store(first.query, message);
-    stream.isWhole = first.isQuestion && !isTransfer(first.query);
-    stream.isAnswered = true;
-    const count = isAnswered ? undefined : counters.of(typeOf(first), 'upstream', rcodeOf(message));
-    if (isForAll) for (const asker of askers) reply(asker, message, count);
-    else first.reply(message, count, stream.isWhole);
-  }
-}
-
-/** One question under way to a server by TCP, for all who asked it meanwhile. */
-class Stream {
-  /** Whose question it is, byte for byte. */
-  readonly first: Asker;
-  readonly askers: Asker[];
-  readonly asked: Server[] = [];
-  /** Whether one answer serves all who ask the same. */
-  readonly isShared: boolean;
-  /** Whether something of an answer has come, and whether nothing follows. */
-  isAnswered = false;
-  isWhole = false;
-  end: () => void = () => {};
-
-  constructor(asker: Asker) {
-    this.first = asker;
-    this.askers = [asker];
-    this.isShared = asker.isQuestion && isShared(asker.query);
+    const count = flight.isAnswered ? undefined : counters.of(typeOf(flight), 'upstream', rcodeOf(message));
+    flight.isAnswered = true;
+    const isLast = flight.isOver(message);
+    // Whoever is answered may ask the next at once.
+    const askers = isLast ? this.#end(flight) : this.#goOn(flight, end);
+    if (!flight.isShared) {
+      for (const asker of askers) asker.reply(message, count, isLast);
+      return;
+    }
+    if (isRefusal(message) && this.#replies.stale(askers)) return;
+    cache.store(flight.query, message);
+    for (const asker of askers) reply(asker, message, count);
   }
 
-  get query(): Uint8Array {
-    const { data, start, end } = this.first.query;
-    return data.slice(start, end);
+  /** With a zone, of which more is to come. */
+  #goOn(flight: StreamFlight, end: EndStream): readonly Asker[] {
+    flight.endOthers(end);
+    flight.wait(SILENT_MS, () => this.#endBroken(flight));
+    const askers = [...flight.askers];
+    for (const asker of askers) this.#askers.touch(asker, flight);
+    return askers;
   }
 
-  get isWaitedFor(): boolean {
-    return this.askers.some(({ isWaiting }) => isWaiting);
+  #endBroken(flight: StreamFlight): void {
+    for (const asker of this.#end(flight)) asker.ended();
   }
 
-  mayServe({ query, isQuestion }: Asker): boolean {
-    return this.isShared && !this.isAnswered && isQuestion && asksTheSame(this.first.query, query);
+  #fail(flight: StreamFlight): void {
+    const askers = this.#end(flight);
+    if (flight.isShared && this.#replies.stale(askers)) return;
+    for (const asker of askers) this.#replies.fail(asker);
+  }
+
+  /** Returns those who waited for it: whoever calls answers them. */
+  #end(flight: StreamFlight): readonly Asker[] {
+    const askers = [...flight.askers];
+    for (const asker of askers) this.#askers.remove(asker, flight);
+    this.#flights.delete(flight);
+    flight.giveUp();
+    return askers;
   }
 }

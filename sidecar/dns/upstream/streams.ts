@@ -1,11 +1,6 @@
 import { connect } from 'node:net';
 import type { SocketAddress } from '../../forward/socket-address.ts';
-import type { Asker } from '../asker.ts';
-import { answers } from './sockets.ts';
 import { MessageSplitter, withLength } from '../message-splitter.ts';
-
-/** How long a server may take to accept, and for each message: bytes one by one don't count. */
-const SILENT_MS = 5_000;
 
 export interface StreamReceiver {
   /** One whole message; called for each. */
@@ -14,36 +9,27 @@ export interface StreamReceiver {
   ended(): void;
 }
 
-/** Asks one question by TCP, on a connection of its own. Returns how to end that. */
+/** Ends a connection; may be called again. */
+export type EndStream = () => void;
+
+/** Asks one question by TCP, on a connection of its own, which is left open until that is ended or the server ends it. */
 export function askByStream(
   { address, port }: SocketAddress,
   query: Uint8Array,
   receiver: StreamReceiver,
-): () => void {
+): EndStream {
   const splitter = new MessageSplitter();
   const socket = connect({ host: address, port, noDelay: true });
-  const timer = setTimeout(() => socket.destroy(), SILENT_MS);
   socket.on('connect', () => socket.write(withLength(query)));
   socket.on('data', (chunk: Buffer) => {
     splitter.add(chunk);
     for (let next = splitter.next(); next !== undefined && !socket.destroyed; next = splitter.next()) {
-      timer.refresh();
       receiver.message(next);
     }
   });
   socket.on('end', () => socket.destroy());
   // What went wrong is told by its end.
   socket.on('error', () => socket.destroy());
-  socket.on('close', () => {
-    clearTimeout(timer);
-    receiver.ended();
-  });
+  socket.on('close', () => receiver.ended());
   return () => socket.destroy();
-}
-
-/** Whether this is an answer; of a zone's messages only the first has to repeat the question (RFC 5936, 2.2.1). */
-export function isAnswerTo({ query, isQuestion }: Asker, message: Uint8Array, isFirst: boolean): boolean {
-  const hasQuestion = isQuestion && isFirst;
-  const questionEnd = hasQuestion ? query.questionEnd - query.start : 0;
-  return answers(message, { bytes: query.data.subarray(query.start, query.end), questionEnd });
 }

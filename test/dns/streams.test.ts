@@ -1,0 +1,231 @@
+/** What is asked by TCP, before servers that are slow, silent, lying or gone. */
+import { tracingChannel } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { connect, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { queryFor } from '../../sidecar/dns/alias.ts';
+import { until } from '../system/programs.ts';
+import { ask } from './ask.ts';
+import {
+  addressAnswer,
+  addressRecord,
+  type Behaviour,
+  framed,
+  rcodeAnswer,
+  recordsAnswer,
+  soaRecord,
+} from './name-server.ts';
+import { type StartedProxy, startProxy, startProxyWith } from './proxy.ts';
+
+const answering: Behaviour = (query) => [addressAnswer(query)];
+const silent: Behaviour = () => [];
+const refusing: Behaviour = (query) => [rcodeAnswer(query, 5)];
+const HELLO = 'hello.demo.svc.cluster.local';
+const AXFR = 252;
+const ZONE = [[soaRecord(7)], [addressRecord(1)], [addressRecord(2), soaRecord(7)]];
+const zone: Behaviour = (query) => ZONE.map((records) => recordsAnswer(query, records));
+/** Begins zones, and never goes on. */
+const standingStill: Behaviour = (query) =>
+  isTransfer(query) ? [recordsAnswer(query, [soaRecord(7)])] : [addressAnswer(query)];
+
+function isTransfer(query: Buffer): boolean {
+  return query.readUInt16BE(query.length - 4) === AXFR;
+}
+
+function askByTcp(port: number, name = 'www.example.com'): ReturnType<typeof ask> {
+  return ask(port, { name, transport: 'tcp' });
+}
+
+function question(name: string, type = 1): Buffer {
+  return Buffer.from(queryFor(name.split('.'), type));
+}
+
+async function open(t: ExecutionContext, port: number, ...queries: readonly Buffer[]): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1');
+  socket.on('error', () => {});
+  t.teardown(() => socket.destroy());
+  await once(socket, 'connect');
+  socket.write(Buffer.concat(queries.map(framed)));
+  return socket;
+}
+
+/** So many bytes, and no more for a moment. */
+async function bytesFrom(socket: Socket, count: number): Promise<Buffer> {
+  const received: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => received.push(chunk));
+  while (Buffer.concat(received).length < count) await once(socket, 'data');
+  await delay(50);
+  return Buffer.concat(received);
+}
+
+const underWay = ({ forwarder }: StartedProxy['proxy'], expected: number) =>
+  until(
+    () => Promise.resolve(forwarder),
+    ({ flightCount, waitingCount }) => flightCount === expected && waitingCount >= expected,
+  );
+
+test.serial('connections that cannot be accepted do not end it', async (t) => {
+  const listening = new Set<Server>();
+  const channel = tracingChannel('net.server.listen');
+  const heard = { asyncEnd: ({ server }: { server: Server }) => listening.add(server) };
+  channel.subscribe(heard as never);
+  const { port } = await startProxy(t, answering);
+  channel.unsubscribe(heard as never);
+  const server = [...listening].find((each) => (each.address() as { port: number } | null)?.port === port);
+  // The system has no want of buffers that a test could bring about: this is how Node tells of it.
+  for (let count = 0; count < 3; count++) server?.emit('error', new Error('accept ENFILE'));
+  t.not(server, undefined);
+  t.is((await ask(port, { name: HELLO, transport: 'tcp' })).status, 'NOERROR');
+});
+
+test('an answer ends what is under way, whatever was asked', async (t) => {
+  const header = Buffer.alloc(12);
+  const update = question('example.com').with(2, 0x28);
+  const newerEdns = Buffer.concat([
+    question('example.com').with(11, 1),
+    Buffer.from([0, 0, 41, 4, 0xd0, 0, 1, 0, 0, 0, 0]),
+  ]);
+  const asked = [header, Buffer.from(update), newerEdns, question('example.com', AXFR)];
+  const { proxy, port } = await startProxy(t, (query) => {
+    if (query.readUInt16BE(4) === 0) return [Buffer.from(query.with(2, 0x80))];
+    return isTransfer(query) ? [rcodeAnswer(query, 5)] : answering(query, 'tcp');
+  });
+  const queries = Array.from({ length: 16 }, (_, index) => asked[index % asked.length] ?? header);
+  const connections = await Promise.all(Array.from({ length: 16 }, () => open(t, port, ...queries)));
+  await Promise.all(connections.map((socket) => once(socket, 'data')));
+  await underWay(proxy, 0);
+  t.is((await askByTcp(port)).status, 'NOERROR');
+  t.is(proxy.counters.refused, 0);
+});
+
+test('a zone is transferred in as many messages as it takes, and is over with the last', async (t) => {
+  const { proxy, port } = await startProxy(t, zone);
+  const query = question('example.com', AXFR);
+  const expected = Buffer.concat(ZONE.map((records) => framed(recordsAnswer(query, records))));
+  // More than may be under way.
+  const socket = await open(t, port, ...Array.from({ length: 40 }, () => query));
+  t.deepEqual(
+    await bytesFrom(socket, 40 * expected.length),
+    Buffer.concat(Array.from({ length: 40 }, () => expected)),
+  );
+  t.is(proxy.forwarder.flightCount, 0);
+});
+
+test('a zone that its server breaks off keeps nobody from asking for more', async (t) => {
+  const { port, servers } = await startProxy(t, standingStill);
+  const query = question('example.com', AXFR);
+  const begun = 16 * framed(recordsAnswer(query, [soaRecord(7)])).length;
+  const socket = await open(t, port, ...Array.from({ length: 16 }, () => query), question('www.example.com'));
+  t.is((await bytesFrom(socket, begun)).length, begun);
+  servers[0]?.endConnections();
+  const answer = framed(addressAnswer(question('www.example.com')));
+  t.deepEqual((await bytesFrom(socket, answer.length)).subarray(2), answer.subarray(2));
+});
+
+test('zones that stand still make room for what is asked', async (t) => {
+  const { proxy, port } = await startProxy(t, standingStill);
+  const zones = Array.from({ length: 16 }, () => question('example.com', AXFR));
+  await Promise.all(Array.from({ length: 16 }, () => open(t, port, ...zones)));
+  await underWay(proxy, 256);
+  t.is((await askByTcp(port)).status, 'NOERROR');
+  t.is(proxy.counters.refused, 1);
+});
+
+test('room is made by whoever has most under way', async (t) => {
+  const { proxy, port } = await startProxy(t, silent);
+  const patient = await open(t, port, question('patient.example.com'));
+  await underWay(proxy, 1);
+  for (let index = 0; index < 20; index++) {
+    const queries = Array.from({ length: 16 }, (_, count) => question(`x${index}-${count}.example.com`));
+    await open(t, port, ...queries);
+  }
+  await until(
+    () => Promise.resolve(proxy.counters),
+    ({ refused }) => refused === 321 - 256,
+  );
+  t.is(patient.readableLength, 0, 'it was answered nothing, and waits');
+  t.is(proxy.forwarder.flightCount, 256);
+});
+
+test('who leaves waits no longer, and takes the answer from nobody', async (t) => {
+  const answered = Promise.withResolvers<void>();
+  const { proxy, port } = await startProxy(t, async (query) => {
+    await answered.promise;
+    return [addressAnswer(query)];
+  });
+  const shared = question('www.example.com');
+  const leaving = await Promise.all(
+    Array.from({ length: 20 }, (_, index) => open(t, port, question(`x${index}.example.com`), shared)),
+  );
+  const staying = await open(t, port, shared);
+  await until(
+    () => Promise.resolve(proxy.forwarder),
+    ({ flightCount, waitingCount }) => flightCount === 21 && waitingCount === 41,
+  );
+  t.is(proxy.view().waiting, 21);
+  for (const socket of leaving) socket.resetAndDestroy();
+  await underWay(proxy, 1);
+  t.is(proxy.forwarder.waitingCount, 1);
+  answered.resolve();
+  t.is((await bytesFrom(staying, 1)).readUInt16BE(4) & 0xf, 0);
+  t.is(
+    [...proxy.counters.requests].reduce((sum, { value }) => sum + value, 0),
+    1,
+  );
+});
+
+test('a server that lies for ever does not keep its asker from an answer', async (t) => {
+  const { proxy, port, servers } = await startProxy(t, silent);
+  const answer = askByTcp(port);
+  const [server] = servers;
+  const timer = setInterval(() => server?.sendToAll(framed(Buffer.alloc(12))), 200);
+  t.teardown(() => clearInterval(timer));
+  t.is((await answer).status, 'SERVFAIL');
+  t.true(proxy.counters.mismatched > 5);
+  t.is(proxy.forwarder.flightCount, 0);
+});
+
+test('silent servers are passed over, and where all are, that is said while somebody listens', async (t) => {
+  const good = await startProxy(t, silent, answering);
+  t.is((await askByTcp(good.port)).status, 'NOERROR');
+  t.is(good.proxy.counters.retries, 1);
+  const none = await startProxyWith(t, { tcpLimits: { idleMs: 500 } }, silent, silent);
+  t.is((await askByTcp(none.port)).status, 'SERVFAIL');
+  t.deepEqual(
+    none.servers.map(({ asked }) => asked.length),
+    [1, 1],
+  );
+});
+
+test('a server that takes longer than it may is heard by TCP as well', async (t) => {
+  const asked = Promise.withResolvers<void>();
+  const slow: Behaviour = async (query) => {
+    await asked.promise;
+    return [addressAnswer(query)];
+  };
+  const { port } = await startProxy(t, slow, () => {
+    asked.resolve();
+    return [];
+  });
+  t.is((await askByTcp(port)).status, 'NOERROR');
+});
+
+test('a refusal by TCP is passed over where another server may know better', async (t) => {
+  const { port, servers } = await startProxy(t, refusing, answering);
+  t.is((await askByTcp(port)).status, 'NOERROR');
+  const [, second] = servers;
+  if (second !== undefined) second.behave = refusing;
+  t.is((await askByTcp(port, 'other.example.com')).status, 'REFUSED');
+});
+
+test('a server that does no TCP is none the worse by UDP', async (t) => {
+  const { proxy, port, servers } = await startProxy(t, answering);
+  servers[0]?.closeTcp();
+  for (let time = 0; time < 4; time++) t.is((await askByTcp(port)).status, 'SERVFAIL');
+  t.deepEqual(
+    proxy.view().upstreams.map(({ isDown }) => isDown),
+    [false],
+  );
+  t.is((await ask(port, { name: 'www.example.com', transport: 'udp-only' })).status, 'NOERROR');
+});
