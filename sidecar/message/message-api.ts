@@ -7,6 +7,7 @@ import type { MessageCounters } from './counters.ts';
 import { HeldMemory } from './held-memory.ts';
 import { type MessageLimits, tickMs } from './limits.ts';
 import { dotted, type Message } from './protocol.ts';
+import { Round } from './round.ts';
 import { Session, type SessionSurroundings } from './session.ts';
 
 const READ_BUFFER_BYTES = 64 * 1024;
@@ -28,6 +29,7 @@ export class MessageApi implements SessionSurroundings {
   readonly limits: MessageLimits;
   readonly counters: MessageCounters;
   readonly memory: HeldMemory;
+  readonly round = new Round();
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly #deliver: Deliver;
   readonly #log: Logger;

@@ -6,6 +6,8 @@ import type { MessageLimits } from './limits.ts';
 import { LineSplitter, TOO_LONG } from './lines.ts';
 import { LONGEST_LINE, LONGEST_READ, type Message, parseRequest, replyLine } from './protocol.ts';
 import { Rate } from './rate.ts';
+import { ReplyQueue, type Slot } from './reply-queue.ts';
+import type { LineTaker, Round } from './round.ts';
 
 /** What all sessions share. */
 export interface SessionSurroundings {
@@ -13,27 +15,22 @@ export interface SessionSurroundings {
   /** Read into by all: what is read is copied before another reads. */
   readonly readBuffer: Uint8Array;
   readonly memory: HeldMemory;
+  readonly round: Round;
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
   ended(session: Session): void;
 }
 
-/** One line and the place of its reply among the others. */
-interface Slot {
-  reply: Buffer | undefined;
-  bytes: number;
-}
-
 /**
- * One connection on which messages come: replies leave in the order of their requests. Where its limit of
- * messages on their way is reached, or a reply cannot be written, nothing more is read.
+ * One connection on which messages come: replies leave in the order of their requests. Where there are lines that
+ * wait to be taken, its limit of messages on their way is reached, or a reply cannot be written, nothing more is read.
  */
-export class Session implements StreamReader, StreamWriter {
+export class Session implements StreamReader, StreamWriter, LineTaker {
   readonly #stream: TcpStream;
   readonly #around: SessionSurroundings;
   readonly #splitter = new LineSplitter(LONGEST_READ);
-  readonly #slots: Slot[] = [];
+  readonly #replies = new ReplyQueue();
   readonly #rate: Rate;
   #from: string | undefined;
   #activeAtMs = performance.now();
@@ -41,10 +38,13 @@ export class Session implements StreamReader, StreamWriter {
   #lineSinceMs: number | undefined;
   /** The bytes of a pending write, and since when. */
   #writing: { readonly bytes: Buffer; readonly sinceMs: number } | undefined;
-  #slotBytes = 0;
   #accountedBytes = 0;
   #isReading = false;
-  /** It sends no more, or is not heard any more. */
+  /** Until it may send on, as it had sent too much. */
+  #rest: NodeJS.Timeout | undefined;
+  /** It sends no more: what it sent is still taken. */
+  #hasEnded = false;
+  /** Nothing more is taken. */
   #isFinishing = false;
   #isClosed = false;
 
@@ -90,13 +90,11 @@ export class Session implements StreamReader, StreamWriter {
     const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.#around.limits;
     if (this.#writing !== undefined) {
       if (nowMs - this.#writing.sinceMs >= unreadTimeoutMs) this.abort();
-    } else if (this.#slots.length === 0 && nowMs - this.#activeAtMs >= idleTimeoutMs) {
+    } else if (this.#replies.length === 0 && nowMs - this.#activeAtMs >= idleTimeoutMs) {
       this.#close();
     } else if (this.#lineSinceMs !== undefined && nowMs - this.#lineSinceMs >= lineTimeoutMs) {
       this.#skip('too-slow', `the line took longer than ${lineTimeoutMs} ms to come.`);
     }
-    // Whoever had sent too much in a second may go on in the next.
-    if (!this.#isReading) this.#pump();
   }
 
   read(length: number): undefined {
@@ -106,11 +104,9 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   readEnded(): void {
-    const line = this.#splitter.last();
-    this.#isFinishing = true;
     this.#isReading = false;
-    if (line !== undefined) this.#take(line);
-    this.#flush();
+    this.#hasEnded = true;
+    this.#pump();
   }
 
   readFailed(): void {
@@ -127,60 +123,60 @@ export class Session implements StreamReader, StreamWriter {
     this.abort();
   }
 
-  #pump(): void {
-    while (!this.#isClosed && !this.#isFinishing) {
-      const isDry = this.#takeLines();
-      this.#flush();
-      if (isDry) {
-        this.#awaitMore();
-        return;
-      }
-      if (!this.#mayTake()) {
-        this.#pause();
-        return;
-      }
+  takeLine(): boolean {
+    if (this.#isClosed || this.#isFinishing) return false;
+    if (!this.#mayTake()) {
+      this.#pause();
+      return false;
     }
+    const line = this.#splitter.next() ?? (this.#hasEnded ? this.#splitter.last() : undefined);
+    if (line === undefined) {
+      this.#awaitMore();
+      return false;
+    }
+    this.#take(line);
+    this.#flush();
+    return true;
   }
 
-  /** Whether all was taken that had come. */
-  #takeLines(): boolean {
-    while (this.#mayTake()) {
-      const line = this.#splitter.next();
-      if (line === undefined) return true;
-      this.#take(line);
-    }
-    return false;
+  #pump(): void {
+    if (!this.#around.round.enter(this)) this.#pause();
   }
 
   #mayTake(): boolean {
-    return (
-      !this.#isClosed &&
-      this.#writing === undefined &&
-      this.#slots.length < this.#around.limits.outstanding &&
-      this.#rate.isDue(performance.now())
+    if (this.#writing !== undefined || this.#replies.length >= this.#around.limits.outstanding) return false;
+    const waitMs = this.#rate.dueInMs(performance.now());
+    if (waitMs > 0) this.#goOnIn(waitMs);
+    return waitMs === 0;
+  }
+
+  #goOnIn(waitMs: number): void {
+    this.#rest ??= setTimeout(
+      () => {
+        this.#rest = undefined;
+        this.#pump();
+      },
+      Math.max(waitMs, SHORTEST_REST_MS),
     );
   }
 
   #take(line: string | typeof TOO_LONG): void {
     this.#lineSinceMs = undefined;
-    if (line === TOO_LONG) {
-      this.#rate.take();
-      this.#fail('too-large', `the line is longer than ${LONGEST_LINE} bytes.`);
-    } else if (line.trim() !== '') {
-      this.#rate.take();
-      this.#request(line);
-    }
+    // Empty ones, too: they cost time.
+    this.#rate.take();
+    if (line === TOO_LONG) this.#fail('too-large', `the line is longer than ${LONGEST_LINE} bytes.`);
+    else if (line.trim() !== '') this.#request(line);
     this.#account();
   }
 
   #request(line: string): void {
     const parsed = parseRequest(line);
     if (!parsed.ok) {
-      this.#settle(this.#slot(0), parsed, parsed.answer);
+      this.#settle(this.#replies.add(0), parsed, parsed.answer);
       return;
     }
     const { message } = parsed;
-    const slot = this.#slot(line.length);
+    const slot = this.#replies.add(line.length);
     this.#account();
     if (this.#around.memory.isOver) {
       this.#settle(slot, message, failed('overloaded', TOO_MUCH));
@@ -193,28 +189,17 @@ export class Session implements StreamReader, StreamWriter {
     const answer = await this.#around.handle(message, message.from ?? this.from);
     this.#settle(slot, message, answer);
     this.#flush();
-    this.#pump();
+    if (!this.#isReading) this.#pump();
   }
 
   #fail(outcome: Failure, detail: string): void {
-    this.#settle(this.#slot(0), { service: '', hops: 0 }, failed(outcome, detail));
-  }
-
-  #slot(bytes: number): Slot {
-    const slot: Slot = { reply: undefined, bytes };
-    this.#slots.push(slot);
-    this.#slotBytes += bytes;
-    return slot;
+    this.#settle(this.#replies.add(0), { service: '', hops: 0 }, failed(outcome, detail));
   }
 
   #settle(slot: Slot, { service, hops }: Pick<Message, 'service' | 'hops'>, answer: Answer): void {
     const said = this.#hasRoomFor(answer, slot) ? answer : withoutAnswer(answer);
     this.#around.answered(this, service, said);
-    // Whoever has left waits for none; what was held for it until now was counted until now.
-    const reply = this.#isClosed ? EMPTY : Buffer.from(replyLine(service, said, hops > 0));
-    slot.reply = reply;
-    this.#slotBytes += reply.length - slot.bytes;
-    slot.bytes = reply.length;
+    this.#replies.settle(slot, replyLine(service, said, hops > 0));
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
@@ -222,10 +207,10 @@ export class Session implements StreamReader, StreamWriter {
     return payload.length <= SHORT_PAYLOAD || memory.bytes - slot.bytes + payload.length <= memory.limit;
   }
 
-  /** Writes the replies that are due: as many as there are before the first that is still on its way. */
+  /** Writes the replies that are due. */
   #flush(): void {
     while (!this.#isClosed && this.#writing === undefined) {
-      const due = this.#takeDue();
+      const due = this.#replies.takeDue();
       if (due === undefined) break;
       const written = this.#stream.write(due, this);
       if (written === WRITE_PENDING) this.#writing = { bytes: due, sinceMs: performance.now() };
@@ -233,14 +218,6 @@ export class Session implements StreamReader, StreamWriter {
     }
     this.#account();
     this.#closeIfDone();
-  }
-
-  #takeDue(): Buffer | undefined {
-    const waiting = this.#slots.findIndex(({ reply }) => reply === undefined);
-    const due = this.#slots.splice(0, waiting === -1 ? this.#slots.length : waiting);
-    for (const { bytes } of due) this.#slotBytes -= bytes;
-    if (due.length <= 1) return due[0]?.reply;
-    return Buffer.concat(due.map(({ reply }) => reply!));
   }
 
   /** Drops the line that has begun. */
@@ -253,6 +230,11 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   #awaitMore(): void {
+    if (this.#hasEnded) {
+      this.finish();
+      return;
+    }
+    this.#account();
     const { memory } = this.#around;
     if (!this.#splitter.isWithinLine) this.#lineSinceMs = undefined;
     else if (memory.isOver) this.#skip('overloaded', TOO_MUCH);
@@ -261,7 +243,7 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   #resume(): void {
-    if (this.#isReading || this.#isClosed || this.#isFinishing) return;
+    if (this.#isReading || this.#isClosed || this.#isFinishing || this.#hasEnded) return;
     this.#isReading = true;
     // While nothing was read, it was not the sender who was slow.
     if (this.#lineSinceMs !== undefined) this.#lineSinceMs = performance.now();
@@ -278,13 +260,13 @@ export class Session implements StreamReader, StreamWriter {
   /** What is held now, told to the sum of all. */
   #account(): void {
     const writing = this.#writing?.bytes.length ?? 0;
-    const held = this.#slotBytes + (this.#isClosed ? 0 : this.#splitter.heldBytes + writing);
+    const held = this.#replies.bytes + (this.#isClosed ? 0 : this.#splitter.heldBytes + writing);
     this.#around.memory.bytes += held - this.#accountedBytes;
     this.#accountedBytes = held;
   }
 
   #closeIfDone(): void {
-    if (this.#isFinishing && this.#slots.length === 0 && this.#writing === undefined) this.#close();
+    if (this.#isFinishing && this.#replies.length === 0 && this.#writing === undefined) this.#close();
   }
 
   #close(): void {
@@ -295,7 +277,8 @@ export class Session implements StreamReader, StreamWriter {
 
   #end(): void {
     this.#isClosed = true;
-    for (const { reply, bytes } of this.#slots.splice(0)) if (reply !== undefined) this.#slotBytes -= bytes;
+    clearTimeout(this.#rest);
+    this.#replies.close();
     this.#account();
     this.#around.ended(this);
   }
@@ -303,6 +286,7 @@ export class Session implements StreamReader, StreamWriter {
 
 /** There is always room for these: they are as many as messages are on their way. */
 const SHORT_PAYLOAD = 1024;
-const EMPTY = Buffer.alloc(0);
+/** Shorter, and a timer would be set for every line. */
+const SHORTEST_REST_MS = 5;
 const TOO_MUCH =
   'this sidecar holds as much as it may of the messages of all connections: send it again later.';
