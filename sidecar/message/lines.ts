@@ -62,6 +62,12 @@ export class LineSplitter {
     this.#isSkipping = true;
   }
 
+  /** Drops all that was pushed. */
+  clear(): void {
+    this.#rest = EMPTY;
+    this.#drop();
+  }
+
   /** At the end of the stream: what came after the last end of a line. */
   last(): string | undefined {
     return this.isWithinLine ? this.#finish(EMPTY) : undefined;

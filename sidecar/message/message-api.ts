@@ -5,12 +5,15 @@ import { Warnings } from '../forward/warnings.ts';
 import type { Answer } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
 import { HeldMemory } from './held-memory.ts';
+import { Lingering } from './lingering.ts';
 import { type MessageLimits, tickMs } from './limits.ts';
 import { dotted, type Message } from './protocol.ts';
 import { Round } from './round.ts';
 import { Session, type SessionSurroundings } from './session.ts';
 
 const READ_BUFFER_BYTES = 64 * 1024;
+/** For so many connections that may be open one more may be about to be closed. */
+const SHARE_OF_LINGERING = 8;
 
 /** Who finds out what becomes of a message. Never rejects. */
 export type Deliver = (message: Message, from: string) => Promise<Answer>;
@@ -35,8 +38,10 @@ export class MessageApi implements SessionSurroundings {
   readonly #log: Logger;
   readonly #warnings = new Warnings();
   readonly #sessions = new Set<Session>();
+  /** The oldest first. */
+  readonly #lingering = new Set<Lingering>();
   readonly #listeners = new Set<TcpListener>();
-  /** Only while there are sessions. */
+  /** Only while there are connections. */
   #timer: NodeJS.Timeout | undefined;
   #allEnded: PromiseWithResolvers<void> | undefined;
 
@@ -49,7 +54,7 @@ export class MessageApi implements SessionSurroundings {
   }
 
   get openConnections(): number {
-    return this.#sessions.size;
+    return this.#sessions.size + this.#lingering.size;
   }
 
   /** Of somebody who connected to talk with this sidecar. */
@@ -60,8 +65,9 @@ export class MessageApi implements SessionSurroundings {
     this.#sessions.add(session);
     this.#timer ??= this.#startTimer();
     this.counters.connections++;
-    if (hasRoom) session.start();
-    else session.turnAway(`${maxConnections} connections are open for messages, the most allowed.`);
+    this.#boundLingering();
+    session.start();
+    if (!hasRoom) session.turnAway(`${maxConnections} connections are open for messages, the most allowed.`);
   }
 
   /** The address, or the name of the errno. */
@@ -92,9 +98,16 @@ export class MessageApi implements SessionSurroundings {
     this.#warnings.say(this.#log, { message: 'A message was not delivered.', reason: outcome, fields });
   }
 
-  ended(session: Session): void {
+  ended(session: Session, rest?: TcpStream): void {
     this.#sessions.delete(session);
-    if (this.#sessions.size === 0) this.#allEnded?.resolve();
+    if (rest !== undefined) {
+      const ended = (lingering: Lingering): void => {
+        this.#lingering.delete(lingering);
+        this.#resolveIfAllEnded();
+      };
+      this.#lingering.add(new Lingering(rest, this.readBuffer, ended));
+    }
+    this.#resolveIfAllEnded();
   }
 
   /** Takes nothing more, waits until all is answered that was taken, up to the limit, and resets what is left. */
@@ -102,7 +115,7 @@ export class MessageApi implements SessionSurroundings {
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
     for (const session of this.#sessions) session.finish();
-    if (this.#sessions.size > 0) {
+    if (this.openConnections > 0) {
       const limit = setTimeout(() => this.#abortAll(), limitMs);
       this.#allEnded = Promise.withResolvers();
       await this.#allEnded.promise;
@@ -113,11 +126,28 @@ export class MessageApi implements SessionSurroundings {
 
   #abortAll(): void {
     for (const session of this.#sessions) session.abort();
+    for (const lingering of this.#lingering) lingering.close();
+  }
+
+  #resolveIfAllEnded(): void {
+    if (this.openConnections === 0) this.#allEnded?.resolve();
+  }
+
+  /** Those that are open already may all be told to end at one time; more than that would cost descriptors. */
+  #boundLingering(): void {
+    const most = Math.ceil(this.limits.maxConnections / SHARE_OF_LINGERING);
+    for (const lingering of this.#lingering) {
+      if (this.#lingering.size <= most) break;
+      lingering.close();
+    }
   }
 
   #startTimer(): NodeJS.Timeout {
-    const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.limits;
-    return setInterval(() => this.#tick(), tickMs(lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs)).unref();
+    const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs, lingerMs } = this.limits;
+    return setInterval(
+      () => this.#tick(),
+      tickMs(lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs, lingerMs),
+    ).unref();
   }
 
   #stopTimer(): void {
@@ -128,6 +158,7 @@ export class MessageApi implements SessionSurroundings {
   #tick(): void {
     const nowMs = performance.now();
     for (const session of this.#sessions) session.tick(nowMs);
-    if (this.#sessions.size === 0) this.#stopTimer();
+    for (const lingering of this.#lingering) lingering.tick(nowMs, this.limits.lingerMs);
+    if (this.openConnections === 0) this.#stopTimer();
   }
 }

@@ -19,7 +19,8 @@ export interface SessionSurroundings {
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
-  ended(session: Session): void;
+  /** @param rest the connection, where all is said and the other side has not closed it yet */
+  ended(session: Session, rest?: TcpStream): void;
 }
 
 /**
@@ -44,9 +45,8 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   #rest: NodeJS.Timeout | undefined;
   /** It sends no more: what it sent is still taken. */
   #hasEnded = false;
-  /** Nothing more is taken. */
-  #isFinishing = false;
-  #isClosed = false;
+  /** Finishing, nothing more is taken. */
+  #state: 'open' | 'finishing' | 'closed' = 'open';
 
   constructor(stream: TcpStream, around: SessionSurroundings) {
     this.#stream = stream;
@@ -66,21 +66,19 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
 
   /** Told instead of anything else: for whom there is no room. */
   turnAway(detail: string): void {
-    this.#stream.attach(this, this.#around.readBuffer);
-    this.#isFinishing = true;
+    this.#stop();
     this.#fail('overloaded', detail);
     this.#flush();
   }
 
-  /** Reads no more, and closes once what is on its way has been answered. */
+  /** Takes nothing more, and closes once what is on its way has been answered. */
   finish(): void {
-    this.#isFinishing = true;
-    this.#pause();
+    this.#stop();
     this.#closeIfDone();
   }
 
   abort(): void {
-    if (this.#isClosed) return;
+    if (this.#state === 'closed') return;
     this.#stream.reset();
     this.#end();
   }
@@ -91,7 +89,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     if (this.#writing !== undefined) {
       if (nowMs - this.#writing.sinceMs >= unreadTimeoutMs) this.abort();
     } else if (this.#replies.length === 0 && nowMs - this.#activeAtMs >= idleTimeoutMs) {
-      this.#close();
+      this.finish();
     } else if (this.#lineSinceMs !== undefined && nowMs - this.#lineSinceMs >= lineTimeoutMs) {
       this.#skip('too-slow', `the line took longer than ${lineTimeoutMs} ms to come.`);
     }
@@ -124,7 +122,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   }
 
   takeLine(): boolean {
-    if (this.#isClosed || this.#isFinishing) return false;
+    if (this.#state !== 'open') return false;
     if (!this.#mayTake()) {
       this.#pause();
       return false;
@@ -209,7 +207,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
 
   /** Writes the replies that are due. */
   #flush(): void {
-    while (!this.#isClosed && this.#writing === undefined) {
+    while (this.#state !== 'closed' && this.#writing === undefined) {
       const due = this.#replies.takeDue();
       if (due === undefined) break;
       const written = this.#stream.write(due, this);
@@ -243,7 +241,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   }
 
   #resume(): void {
-    if (this.#isReading || this.#isClosed || this.#isFinishing || this.#hasEnded) return;
+    if (this.#isReading || this.#state !== 'open' || this.#hasEnded) return;
     this.#isReading = true;
     // While nothing was read, it was not the sender who was slow.
     if (this.#lineSinceMs !== undefined) this.#lineSinceMs = performance.now();
@@ -251,7 +249,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   }
 
   #pause(): void {
-    if (!this.#isReading || this.#isClosed) return;
+    if (!this.#isReading || this.#state === 'closed') return;
     this.#isReading = false;
     this.#lineSinceMs = undefined;
     this.#stream.stopReading();
@@ -260,27 +258,33 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   /** What is held now, told to the sum of all. */
   #account(): void {
     const writing = this.#writing?.bytes.length ?? 0;
-    const held = this.#replies.bytes + (this.#isClosed ? 0 : this.#splitter.heldBytes + writing);
+    const held = this.#replies.bytes + this.#splitter.heldBytes + writing;
     this.#around.memory.bytes += held - this.#accountedBytes;
     this.#accountedBytes = held;
   }
 
-  #closeIfDone(): void {
-    if (this.#isFinishing && this.#replies.length === 0 && this.#writing === undefined) this.#close();
-  }
-
-  #close(): void {
-    if (this.#isClosed) return;
-    this.#stream.close();
-    this.#end();
-  }
-
-  #end(): void {
-    this.#isClosed = true;
+  /** What has come and was not taken is dropped. */
+  #stop(): void {
+    if (this.#state !== 'open') return;
+    this.#pause();
+    this.#state = 'finishing';
+    this.#splitter.clear();
     clearTimeout(this.#rest);
+  }
+
+  #closeIfDone(): void {
+    if (this.#state !== 'finishing' || this.#replies.length > 0 || this.#writing !== undefined) return;
+    if (this.#hasEnded) this.#stream.close();
+    this.#end(this.#hasEnded ? undefined : this.#stream);
+  }
+
+  #end(rest?: TcpStream): void {
+    this.#stop();
+    this.#state = 'closed';
+    this.#writing = undefined;
     this.#replies.close();
     this.#account();
-    this.#around.ended(this);
+    this.#around.ended(this, rest);
   }
 }
 
