@@ -9,6 +9,7 @@ import { Lingering } from './lingering.ts';
 import { type MessageLimits, tickMs } from './limits.ts';
 import { dotted, type Message } from './protocol.ts';
 import { Round } from './round.ts';
+import { Senders } from './senders.ts';
 import { Session, type SessionSurroundings } from './session.ts';
 
 const READ_BUFFER_BYTES = 64 * 1024;
@@ -37,7 +38,7 @@ export class MessageApi implements SessionSurroundings {
   readonly #deliver: Deliver;
   readonly #log: Logger;
   readonly #warnings = new Warnings();
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new Senders();
   /** The oldest first. */
   readonly #lingering = new Set<Lingering>();
   readonly #listeners = new Set<TcpListener>();
@@ -61,13 +62,14 @@ export class MessageApi implements SessionSurroundings {
   take(stream: TcpStream): void {
     const session = new Session(stream, this);
     const { maxConnections } = this.limits;
-    const hasRoom = this.#sessions.size < maxConnections;
+    const isFull = this.#sessions.size >= maxConnections;
+    const spare = isFull ? this.#sessions.spareFor(session.from) : undefined;
     this.#sessions.add(session);
     this.#timer ??= this.#startTimer();
     this.counters.connections++;
     this.#boundLingering();
     session.start();
-    if (!hasRoom) session.turnAway(`${maxConnections} connections are open for messages, the most allowed.`);
+    if (isFull) (spare ?? session).turnAway(tooMany(maxConnections, spare !== undefined));
   }
 
   /** The address, or the name of the errno. */
@@ -82,6 +84,17 @@ export class MessageApi implements SessionSurroundings {
     if (!result.ok) return result.code;
     this.#listeners.add(result.listener);
     return result.listener.address;
+  }
+
+  makeRoom(bytes: number): boolean {
+    const hasRoom = (): boolean => this.memory.bytes + bytes <= this.memory.limit;
+    if (hasRoom()) return true;
+    const begun = [...this.#sessions].filter(({ begunBytes }) => begunBytes > 0);
+    for (const session of begun.toSorted((a, b) => b.begunBytes - a.begunBytes)) {
+      session.dropLine();
+      if (hasRoom()) return true;
+    }
+    return false;
   }
 
   async handle(message: Message, from: string): Promise<Answer> {
@@ -161,4 +174,9 @@ export class MessageApi implements SessionSurroundings {
     for (const lingering of this.#lingering) lingering.tick(nowMs, this.limits.lingerMs);
     if (this.openConnections === 0) this.#stopTimer();
   }
+}
+
+function tooMany(most: number, isSpare: boolean): string {
+  const why = isSpare ? ', and this one made room: your address has more than any other' : '';
+  return `${most} connections are open for messages, the most allowed${why}.`;
 }

@@ -16,6 +16,8 @@ export interface SessionSurroundings {
   readonly readBuffer: Uint8Array;
   readonly memory: HeldMemory;
   readonly round: Round;
+  /** Whether there is room for so many bytes more, once lines that have only begun are dropped for want of it. */
+  makeRoom(bytes: number): boolean;
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
@@ -59,16 +61,32 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     return (this.#from ??= this.#stream.remoteAddress()?.address ?? '');
   }
 
+  /** Since when nothing of it is under way and nothing has come; positive infinity while something is. */
+  get restsSinceMs(): number {
+    const isBusy = this.#replies.length > 0 || this.#writing !== undefined || this.#hasEnded;
+    return isBusy ? Number.POSITIVE_INFINITY : this.#activeAtMs;
+  }
+
+  /** Held for a line that has begun and not ended. */
+  get begunBytes(): number {
+    return this.#splitter.begunBytes;
+  }
+
   start(): void {
     this.#stream.attach(this, this.#around.readBuffer);
     this.#resume();
   }
 
-  /** Told instead of anything else: for whom there is no room. */
+  /** Tells whom there is no room for, and closes. */
   turnAway(detail: string): void {
     this.#stop();
     this.#fail('overloaded', detail);
     this.#flush();
+  }
+
+  /** For want of room. */
+  dropLine(): void {
+    this.#skip('overloaded', TOO_MUCH);
   }
 
   /** Takes nothing more, and closes once what is on its way has been answered. */
@@ -176,7 +194,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     const { message } = parsed;
     const slot = this.#replies.add(line.length);
     this.#account();
-    if (this.#around.memory.isOver) {
+    if (!this.#around.makeRoom(0)) {
       this.#settle(slot, message, failed('overloaded', TOO_MUCH));
       return;
     }
@@ -201,8 +219,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
-    const { memory } = this.#around;
-    return payload.length <= SHORT_PAYLOAD || memory.bytes - slot.bytes + payload.length <= memory.limit;
+    return payload.length <= SHORT_PAYLOAD || this.#around.makeRoom(payload.length - slot.bytes);
   }
 
   /** Writes the replies that are due. */
@@ -233,10 +250,10 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
       return;
     }
     this.#account();
-    const { memory } = this.#around;
-    if (!this.#splitter.isWithinLine) this.#lineSinceMs = undefined;
-    else if (memory.isOver) this.#skip('overloaded', TOO_MUCH);
-    else this.#lineSinceMs ??= performance.now();
+    if (this.#splitter.isWithinLine) this.#around.makeRoom(0);
+    // Not where it was this one that had to go.
+    if (this.#splitter.isWithinLine) this.#lineSinceMs ??= performance.now();
+    else this.#lineSinceMs = undefined;
     this.#resume();
   }
 
