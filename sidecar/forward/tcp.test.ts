@@ -138,6 +138,21 @@ test('a write that fits is finished at once; one that does not is pending until 
   t.is(received, sent);
 });
 
+test('of a pending write it is known what the kernel has not taken yet', async (t) => {
+  const { stream, peer } = await pair(t);
+  const finished = Promise.withResolvers<void>();
+  const bytes = Buffer.alloc(32 * 1024 * 1024, 'x');
+  t.is(stream.write(bytes, { ...NOBODY, writeFinished: finished.resolve }), WRITE_PENDING);
+  const before = stream.unsentBytes;
+  t.true(before > 0 && before < bytes.length);
+  peer.on('data', () => {});
+  peer.resume();
+  while (stream.unsentBytes === before) await once(peer, 'data');
+  t.true(stream.unsentBytes > 0 && stream.unsentBytes < before);
+  await finished.promise;
+  t.is(stream.unsentBytes, 0);
+});
+
 test('a write after the peer reset fails with an errno', async (t) => {
   const { stream, peer } = await pair(t);
   const recorder = new Recorder([new Uint8Array(16)]);

@@ -10,7 +10,8 @@
  *   are in that buffer; a buffer returned from `onread` is used from then on, and so is one given by another
  *   `useUserBuffer` while nothing is being read.
  * - `handle.writeBuffer(request, bytes)` tries to write at once. If `streamBaseState[kLastWriteWasAsync]` is 0,
- *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`.
+ *   all is written and `request` is as new; otherwise the bytes must stay untouched until `request.oncomplete`, and
+ *   `handle.writeQueueSize` says how many of them the kernel has not taken.
  * - `handle.reset()` closes with a RST, `handle.close()` with a FIN; after either the memory is ours again. A
  *   write that the kernel had taken by then still completes afterwards, with status 0 and not as cancelled.
  *
@@ -33,6 +34,7 @@ interface Handle {
   reset(): number;
   close(): void;
   readonly fd: number;
+  readonly writeQueueSize: number;
   setNoDelay(on: boolean): number;
   setKeepAlive(on: boolean, idleSeconds: number, intervalSeconds: number, probes: number): number;
   bind(address: string, port: number): number;
@@ -188,6 +190,11 @@ export class TcpStream {
     this.#handle.reader = undefined;
     // Refused only while a FIN is about to leave, and then that FIN is true.
     if (this.#handle.reset() !== 0) this.#handle.close();
+  }
+
+  /** Of a pending write: those that the kernel has not taken yet. */
+  get unsentBytes(): number {
+    return this.#handle.writeQueueSize;
   }
 
   /** Of the socket, while it is open. */

@@ -111,14 +111,14 @@ export class MessageApi implements SessionSurroundings {
     this.#warnings.say(this.#log, { message: 'A message was not delivered.', reason: outcome, fields });
   }
 
-  ended(session: Session, rest?: TcpStream): void {
+  ended(session: Session, unclosed?: TcpStream): void {
     this.#sessions.delete(session);
-    if (rest !== undefined) {
+    if (unclosed !== undefined) {
       const ended = (lingering: Lingering): void => {
         this.#lingering.delete(lingering);
         this.#resolveIfAllEnded();
       };
-      this.#lingering.add(new Lingering(rest, this.readBuffer, ended));
+      this.#lingering.add(new Lingering(unclosed, this.readBuffer, ended));
     }
     this.#resolveIfAllEnded();
   }

@@ -1,12 +1,12 @@
-import type { StreamReader, StreamWriter, TcpStream } from '../forward/tcp.ts';
-import { WRITE_FINISHED, WRITE_PENDING } from '../forward/tcp.ts';
+import type { StreamReader, TcpStream } from '../forward/tcp.ts';
 import { type Answer, type Failure, failed, withoutAnswer } from './answer.ts';
 import type { HeldMemory } from './held-memory.ts';
 import type { MessageLimits } from './limits.ts';
 import { LineSplitter, TOO_LONG } from './lines.ts';
-import { LONGEST_LINE, LONGEST_READ, type Message, parseRequest, replyLine } from './protocol.ts';
+import { type Mistake, unreadable } from './mistake.ts';
+import { isHttp, LONGEST_READ, type Message, parseRequest, replyLine, TOO_LARGE } from './protocol.ts';
 import { Rate } from './rate.ts';
-import { ReplyQueue, type Slot } from './reply-queue.ts';
+import { Replies, type ReplyOwner, type Slot } from './replies.ts';
 import type { LineTaker, Round } from './round.ts';
 
 /** What all sessions share. */
@@ -21,30 +21,28 @@ export interface SessionSurroundings {
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
-  /** @param rest the connection, where all is said and the other side has not closed it yet */
-  ended(session: Session, rest?: TcpStream): void;
+  /** @param unclosed the connection, where all is said and the other side has not closed it yet */
+  ended(session: Session, unclosed?: TcpStream): void;
 }
 
 /**
  * One connection on which messages come: replies leave in the order of their requests. Where there are lines that
  * wait to be taken, its limit of messages on their way is reached, or a reply cannot be written, nothing more is read.
  */
-export class Session implements StreamReader, StreamWriter, LineTaker {
+export class Session implements StreamReader, ReplyOwner, LineTaker {
   readonly #stream: TcpStream;
   readonly #around: SessionSurroundings;
   readonly #splitter = new LineSplitter(LONGEST_READ);
-  readonly #replies = new ReplyQueue();
+  readonly #replies: Replies;
   readonly #rate: Rate;
   #from: string | undefined;
   #activeAtMs = performance.now();
   /** Since when a line that has begun is waited for. */
   #lineSinceMs: number | undefined;
-  /** The bytes of a pending write, and since when. */
-  #writing: { readonly bytes: Buffer; readonly sinceMs: number } | undefined;
   #accountedBytes = 0;
   #isReading = false;
   /** Until it may send on, as it had sent too much. */
-  #rest: NodeJS.Timeout | undefined;
+  #rateTimer: NodeJS.Timeout | undefined;
   /** It sends no more: what it sent is still taken. */
   #hasEnded = false;
   /** Finishing, nothing more is taken. */
@@ -53,6 +51,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   constructor(stream: TcpStream, around: SessionSurroundings) {
     this.#stream = stream;
     this.#around = around;
+    this.#replies = new Replies(stream, this);
     this.#rate = new Rate(around.limits.messagesPerSecond, this.#activeAtMs);
   }
 
@@ -63,8 +62,8 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
 
   /** Since when nothing of it is under way and nothing has come; positive infinity while something is. */
   get restsSinceMs(): number {
-    const isBusy = this.#replies.length > 0 || this.#writing !== undefined || this.#hasEnded;
-    return isBusy ? Number.POSITIVE_INFINITY : this.#activeAtMs;
+    const isResting = this.#replies.isEmpty && !this.#hasEnded;
+    return isResting ? this.#activeAtMs : Number.POSITIVE_INFINITY;
   }
 
   /** Held for a line that has begun and not ended. */
@@ -80,7 +79,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   /** Tells whom there is no room for, and closes. */
   turnAway(detail: string): void {
     this.#stop();
-    this.#fail('overloaded', detail);
+    this.#refuse(unreadable('overloaded', detail));
     this.#flush();
   }
 
@@ -97,6 +96,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
 
   abort(): void {
     if (this.#state === 'closed') return;
+    this.#stop();
     this.#stream.reset();
     this.#end();
   }
@@ -104,9 +104,9 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   /** Called now and then, so that no session needs a timer of its own. */
   tick(nowMs: number): void {
     const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.#around.limits;
-    if (this.#writing !== undefined) {
-      if (nowMs - this.#writing.sinceMs >= unreadTimeoutMs) this.abort();
-    } else if (this.#replies.length === 0 && nowMs - this.#activeAtMs >= idleTimeoutMs) {
+    if (this.#replies.areUnread(nowMs, unreadTimeoutMs)) {
+      this.abort();
+    } else if (this.#replies.isEmpty && nowMs - this.#activeAtMs >= idleTimeoutMs) {
       this.finish();
     } else if (this.#lineSinceMs !== undefined && nowMs - this.#lineSinceMs >= lineTimeoutMs) {
       this.#skip('too-slow', `the line took longer than ${lineTimeoutMs} ms to come.`);
@@ -129,14 +129,9 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     this.abort();
   }
 
-  writeFinished(): void {
-    this.#writing = undefined;
+  replied(): void {
     this.#flush();
     this.#pump();
-  }
-
-  writeFailed(): void {
-    this.abort();
   }
 
   takeLine(): boolean {
@@ -160,16 +155,16 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   }
 
   #mayTake(): boolean {
-    if (this.#writing !== undefined || this.#replies.length >= this.#around.limits.outstanding) return false;
+    if (this.#replies.isWriting || this.#replies.length >= this.#around.limits.outstanding) return false;
     const waitMs = this.#rate.dueInMs(performance.now());
-    if (waitMs > 0) this.#goOnIn(waitMs);
+    if (waitMs > 0) this.#pumpIn(waitMs);
     return waitMs === 0;
   }
 
-  #goOnIn(waitMs: number): void {
-    this.#rest ??= setTimeout(
+  #pumpIn(waitMs: number): void {
+    this.#rateTimer ??= setTimeout(
       () => {
-        this.#rest = undefined;
+        this.#rateTimer = undefined;
         this.#pump();
       },
       Math.max(waitMs, SHORTEST_REST_MS),
@@ -180,15 +175,22 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     this.#lineSinceMs = undefined;
     // Empty ones, too: they cost time.
     this.#rate.take();
-    if (line === TOO_LONG) this.#fail('too-large', `the line is longer than ${LONGEST_LINE} bytes.`);
-    else if (line.trim() !== '') this.#request(line);
+    if (line === TOO_LONG) {
+      this.#refuse(unreadable('too-large', TOO_LARGE));
+    } else if (isHttp(line)) {
+      // A page in a browser, or a server that is made to ask for an address, sends a body that would be a message.
+      this.#stop();
+      this.#refuse(unreadable('bad-json', NO_HTTP));
+    } else if (line.trim() !== '') {
+      this.#request(line);
+    }
     this.#account();
   }
 
   #request(line: string): void {
     const parsed = parseRequest(line);
     if (!parsed.ok) {
-      this.#settle(this.#replies.add(0), parsed, parsed.answer);
+      this.#refuse(parsed);
       return;
     }
     const { message } = parsed;
@@ -208,29 +210,22 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     if (!this.#isReading) this.#pump();
   }
 
-  #fail(outcome: Failure, detail: string): void {
-    this.#settle(this.#replies.add(0), { service: '', hops: 0 }, failed(outcome, detail));
+  #refuse(mistake: Mistake): void {
+    this.#settle(this.#replies.add(0), mistake, mistake.answer);
   }
 
-  #settle(slot: Slot, { service, hops }: Pick<Message, 'service' | 'hops'>, answer: Answer): void {
+  #settle(slot: Slot, { service, hops }: Pick<Mistake, 'service' | 'hops'>, answer: Answer): void {
     const said = this.#hasRoomFor(answer, slot) ? answer : withoutAnswer(answer);
     this.#around.answered(this, service, said);
-    this.#replies.settle(slot, replyLine(service, said, hops > 0));
+    this.#replies.settle(slot, replyLine(service, said, hops !== 0));
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
     return payload.length <= SHORT_PAYLOAD || this.#around.makeRoom(payload.length - slot.bytes);
   }
 
-  /** Writes the replies that are due. */
   #flush(): void {
-    while (this.#state !== 'closed' && this.#writing === undefined) {
-      const due = this.#replies.takeDue();
-      if (due === undefined) break;
-      const written = this.#stream.write(due, this);
-      if (written === WRITE_PENDING) this.#writing = { bytes: due, sinceMs: performance.now() };
-      else if (written !== WRITE_FINISHED) this.abort();
-    }
+    this.#replies.flush();
     this.#account();
     this.#closeIfDone();
   }
@@ -240,7 +235,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     this.#splitter.skip();
     this.#lineSinceMs = undefined;
     this.#activeAtMs = performance.now();
-    this.#fail(outcome, detail);
+    this.#refuse(unreadable(outcome, detail));
     this.#flush();
   }
 
@@ -266,7 +261,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
   }
 
   #pause(): void {
-    if (!this.#isReading || this.#state === 'closed') return;
+    if (!this.#isReading) return;
     this.#isReading = false;
     this.#lineSinceMs = undefined;
     this.#stream.stopReading();
@@ -274,8 +269,7 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
 
   /** What is held now, told to the sum of all. */
   #account(): void {
-    const writing = this.#writing?.bytes.length ?? 0;
-    const held = this.#replies.bytes + this.#splitter.heldBytes + writing;
+    const held = this.#replies.heldBytes + this.#splitter.heldBytes;
     this.#around.memory.bytes += held - this.#accountedBytes;
     this.#accountedBytes = held;
   }
@@ -286,22 +280,20 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
     this.#pause();
     this.#state = 'finishing';
     this.#splitter.clear();
-    clearTimeout(this.#rest);
+    clearTimeout(this.#rateTimer);
   }
 
   #closeIfDone(): void {
-    if (this.#state !== 'finishing' || this.#replies.length > 0 || this.#writing !== undefined) return;
+    if (this.#state !== 'finishing' || !this.#replies.isEmpty) return;
     if (this.#hasEnded) this.#stream.close();
     this.#end(this.#hasEnded ? undefined : this.#stream);
   }
 
-  #end(rest?: TcpStream): void {
-    this.#stop();
+  #end(unclosed?: TcpStream): void {
     this.#state = 'closed';
-    this.#writing = undefined;
     this.#replies.close();
     this.#account();
-    this.#around.ended(this, rest);
+    this.#around.ended(this, unclosed);
   }
 }
 
@@ -309,5 +301,6 @@ export class Session implements StreamReader, StreamWriter, LineTaker {
 const SHORT_PAYLOAD = 1024;
 /** Shorter, and a timer would be set for every line. */
 const SHORTEST_REST_MS = 5;
+const NO_HTTP = 'this port does not speak HTTP: it takes messages over TCP as they are, each a line of JSON.';
 const TOO_MUCH =
   'this sidecar holds as much as it may of the messages of all connections: send it again later.';

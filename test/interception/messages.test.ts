@@ -76,11 +76,14 @@ if (!skipped(test)) {
     );
   });
 
-  test.serial('what speaks something else is told what is wrong with each line', async (t) => {
+  test.serial('what speaks something else is told what is wrong with each line, and HTTP once', async (t) => {
     const id = await outside.ask('open', { host: one.ipv4, port: 5054 });
-    const reply = JSON.parse(await outside.ask('say', { id, text: 'GET / HTTP/1.1\r\n' })) as Reply;
+    const reply = JSON.parse(await outside.ask('say', { id, text: 'hello\r\n' })) as Reply;
     t.regex(textOf(reply), /Delivery failed: the line is not a JSON object/u);
-    await outside.ask('close', { id });
+    const ending = outside.ask('ending', { id });
+    const last = JSON.parse(await outside.ask('say', { id, text: 'GET / HTTP/1.1\r\n' })) as Reply;
+    t.regex(textOf(last), /Delivery failed: this port does not speak HTTP/u);
+    t.is(await ending, 'end');
   });
 
   test.serial('told to end, it answers what it has taken first', async (t) => {
