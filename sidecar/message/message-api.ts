@@ -1,5 +1,5 @@
 import type { Logger } from '../../process/log.ts';
-import type { ListenAddress, SocketAddress } from '../forward/socket-address.ts';
+import type { SocketAddress } from '../forward/socket-address.ts';
 import { listenTcp, type TcpListener, type TcpStream } from '../forward/tcp.ts';
 import { Warnings } from '../forward/warnings.ts';
 import type { Answer } from './answer.ts';
@@ -72,15 +72,16 @@ export class MessageApi implements SessionSurroundings {
     if (isFull) (spare ?? session).turnAway(tooMany(maxConnections, spare !== undefined));
   }
 
-  /** The address, or the name of the errno. */
-  listen(address: ListenAddress): SocketAddress | string {
-    const result = listenTcp(address, {
-      accepted: (stream) => this.take(stream),
-      acceptFailed: (code) => {
+  /** The address, or the name of the errno. `::` is IPv6 alone, so that no sender's address is an IPv4-mapped one. */
+  listen({ address, port }: SocketAddress): SocketAddress | string {
+    const acceptor = {
+      accepted: (stream: TcpStream) => this.take(stream),
+      acceptFailed: (code: string) => {
         const message = 'Could not accept a connection for messages.';
         this.#warnings.say(this.#log, { message, reason: code, fields: {} });
       },
-    });
+    };
+    const result = listenTcp({ address, port, ipv6Only: true }, acceptor);
     if (!result.ok) return result.code;
     this.#listeners.add(result.listener);
     return result.listener.address;

@@ -63,9 +63,11 @@ if (!skipped(test)) {
     t.is(await two.metric(DELIVERED), before[1] + 1);
     t.is(await one.metric('cortexflow_messages_forwarded_total'), 1);
     const { messages } = JSON.parse(await one.at.must('curl', '-s', 'http://127.0.0.1:5058/config')) as {
-      messages: { outcomes: Record<string, number> };
+      messages: { listening: string[]; forwarded: number; outcomes: Record<string, number> };
     };
     t.is(messages.outcomes['delivered'], before[0] + 1);
+    t.is(messages.forwarded, 1);
+    t.deepEqual(messages.listening, ['0.0.0.0:5054', '[::]:5054']);
   });
 
   test.serial('pods without a sidecar take no messages, and it is said so', async (t) => {

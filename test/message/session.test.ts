@@ -1,10 +1,11 @@
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { type Answer, delivered } from '../../sidecar/message/answer.ts';
 import type { Message } from '../../sidecar/message/protocol.ts';
 import { LONGEST_LINE } from '../../sidecar/message/protocol.ts';
 import { until } from '../system/programs.ts';
-import { failureOf, request, startApi, textOf } from './harness.ts';
+import { Client, failureOf, request, startApi, textOf } from './harness.ts';
 
 // What somebody sees who talks with the message API, whatever becomes of the messages.
 
@@ -191,6 +192,22 @@ test('one too many is told so and closed, and there is room again when one has l
     (open) => open === 0,
   );
   t.is(textOf(await client().ask(request('good'))), '{"status":"received"}');
+});
+
+test('whoever sends is known by an address of its own family, wherever the sidecar listens', async (t) => {
+  const from: string[] = [];
+  const deliver = async (_: Message, address: string): Promise<Answer> => {
+    from.push(address);
+    return delivered('');
+  };
+  const { port } = startApi(t, { deliver, host: '::' });
+  startApi(t, { deliver, host: '0.0.0.0', port });
+  for (const host of ['::1', '127.0.0.1']) {
+    const one = new Client(connect({ host, port }));
+    await one.ask(request('from whom'));
+    one.socket.destroy();
+  }
+  t.deepEqual(from, ['::1', '127.0.0.1']);
 });
 
 test('messages beyond the rate wait, and none is lost', async (t) => {
