@@ -7,13 +7,14 @@ function taken(rate: Rate, nowMs: number): number {
   return count;
 }
 
-test('grants so many a second, and no more than that or a hundred at once', (t) => {
+test('grants so many a second, and no more than that, a hundred or a hundredth at once', (t) => {
   const rate = new Rate(10, 1_000);
   t.is(taken(rate, 1_000), 10);
   t.is(taken(rate, 1_099), 0);
   t.is(taken(rate, 1_101), 1);
   t.is(taken(rate, 60_000), 10);
-  t.is(taken(new Rate(10_000, 0), 0), 100);
+  for (const perSecond of [1_000, 10_000]) t.is(taken(new Rate(perSecond, 0), 0), 100);
+  t.is(taken(new Rate(1_000_000, 0), 0), 10_000);
 });
 
 test('says how long it takes until the next', (t) => {

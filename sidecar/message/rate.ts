@@ -1,5 +1,6 @@
-/** However many a second: what comes at once has to be waited for by everybody else. */
-const MOST_AT_ONCE = 100;
+/** What comes at once has to be waited for by everybody else: no more than is earned in so long, or a hundred. */
+const AT_ONCE_MS = 10;
+const FEWEST_AT_ONCE = 100;
 
 /** A token bucket: so many a second, and a few of them at once. Times are milliseconds of a monotonic clock. */
 export class Rate {
@@ -10,7 +11,7 @@ export class Rate {
 
   constructor(perSecond: number, nowMs: number) {
     this.#perSecond = perSecond;
-    this.#atOnce = Math.min(perSecond, MOST_AT_ONCE);
+    this.#atOnce = Math.min(perSecond, Math.max(FEWEST_AT_ONCE, (perSecond / 1_000) * AT_ONCE_MS));
     this.#left = this.#atOnce;
     this.#countedAtMs = nowMs;
   }

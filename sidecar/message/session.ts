@@ -60,10 +60,9 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     return (this.#from ??= this.#stream.remoteAddress()?.address ?? '');
   }
 
-  /** Since when nothing of it is under way and nothing has come; positive infinity while something is. */
+  /** Since when nothing has come; positive infinity while a message is under way. */
   get restsSinceMs(): number {
-    const isResting = this.#replies.isEmpty && !this.#hasEnded;
-    return isResting ? this.#activeAtMs : Number.POSITIVE_INFINITY;
+    return this.#replies.isEmpty ? this.#activeAtMs : Number.POSITIVE_INFINITY;
   }
 
   /** Held for a line that has begun and not ended. */
@@ -101,7 +100,7 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     this.#end();
   }
 
-  /** Called now and then, so that no session needs a timer of its own. */
+  /** Called now and then, so that no time limit needs a timer of its own. */
   tick(nowMs: number): void {
     const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.#around.limits;
     if (this.#replies.areUnread(nowMs, unreadTimeoutMs)) {
