@@ -200,6 +200,7 @@ test('replies have the three fields of the contract, and between sidecars what b
     const answer: Answer = { outcome, payload: HELLO, detail: '' };
     t.deepEqual(parseReply(replyLine('demo/hello', answer, true)), answer);
     t.is(parseReply(replyLine('demo/hello', answer, false)), undefined);
+    t.is(parseReply(replyLine('', answer, false))?.outcome, 'overloaded');
   }
   for (const line of ['', '{}', 'null', '{"direction":"Outcoming","payload":"!","outcome":"delivered"}']) {
     t.is(parseReply(line), undefined);

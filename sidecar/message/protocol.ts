@@ -94,7 +94,9 @@ export function replyLine(service: string, { payload, outcome }: Answer, isPeer:
 export function parseReply(line: string): Answer | undefined {
   const fields = parseObject(line);
   if (fields?.['direction'] !== 'Outcoming') return undefined;
-  const { payload, outcome } = fields;
+  const { payload, service } = fields;
+  // Of sidecars that leave it out where they have read no line: most of them have no room for one more connection.
+  const outcome = fields['outcome'] ?? (service === '' ? 'overloaded' : undefined);
   return isBase64(payload) && isOutcome(outcome) ? { outcome, payload, detail: '' } : undefined;
 }
 
