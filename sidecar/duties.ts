@@ -55,16 +55,15 @@ export async function openDuties(
   return {
     async listen() {
       const { interception } = config;
-      const takeDirect = messages.take.bind(messages);
       return {
         upstreams: [...listenForUpstreams(forwarder, config.upstreams), ...udp.listen()],
         dns: (await dns?.listen()) ?? [],
         messages: messages.listen(),
         // Last: a workload that waits for it may ask for all of the others.
-        intercepts: interception ? await listenForInterception(forwarder, interception, takeDirect) : [],
+        intercepts: interception ? await listenForInterception(forwarder, interception, messages) : [],
       };
     },
-    view: () => ({ messages: messages.view(), dns: dns?.view(), udp: udp.view() }),
+    view: () => ({ limits, messages: messages.view(), dns: dns?.view(), udp: udp.view() }),
     async drain() {
       await Promise.all([forwarder.drain(config.drainMs), udp.drain()]);
       await messages.drain();

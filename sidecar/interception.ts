@@ -18,15 +18,21 @@ const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EPROTONOSUPPORT']);
 const OUTBOUND: Origin = { direction: 'outbound', isIntercepted: true, outlivesDrain: true };
 const INBOUND: Origin = { direction: 'inbound', isIntercepted: true, outlivesDrain: false };
 
+/** Takes the connections that somebody makes to the outbound port itself. */
+export interface DirectTaker {
+  take(client: TcpStream): void;
+  /** Called for each address that they can be made to. */
+  takesAt(address: string): void;
+}
+
 /**
  * Takes the connections that the kernel redirects here, and returns what listens where. Throws a StartupError
  * for what would keep it from working.
- * @param takeDirect takes those that somebody makes to the outbound port itself
  */
 export async function listenForInterception(
   forwarder: Forwarder,
   interception: Interception,
-  takeDirect: (client: TcpStream) => void,
+  direct: DirectTaker,
 ): Promise<string[]> {
   // Its own connections would be redirected to itself, and those again.
   const uid = process.getuid?.();
@@ -45,10 +51,14 @@ export async function listenForInterception(
         name: `Interception (${direction})`,
         address: { address: WILDCARDS[family], port: own.port, ipv6Only: family === 'ipv6' },
         origin: origins[direction],
-        ...(direction === 'outbound' ? { takeDirect } : {}),
+        ...(direction === 'outbound' ? { takeDirect: (client) => direct.take(client) } : {}),
         destinationOf: (client) => taker.destinationOf(client, direction, own),
       });
-      if (result.ok) return [`${direction} ${hostPort(result.address.address, result.address.port)}`];
+      if (result.ok) {
+        const address = hostPort(result.address.address, result.address.port);
+        if (direction === 'outbound') direct.takesAt(address);
+        return [`${direction} ${address}`];
+      }
       if (family === 'ipv6' && NO_IPV6.has(result.code)) return [];
       throw new StartupError(result.message);
     }),

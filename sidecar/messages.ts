@@ -6,11 +6,12 @@ import type { SidecarConfig } from './config.ts';
 import { descriptorLimit, messageConnectionsWithin } from './forward/file-limit.ts';
 import { formatAddress } from './forward/socket-address.ts';
 import type { TcpStream } from './forward/tcp.ts';
+import type { DirectTaker } from './interception.ts';
 import { MessageCounters } from './message/counters.ts';
 import { Delivery, type DeliveryOptions } from './message/delivery.ts';
 import { HeldMemory } from './message/held-memory.ts';
 import { HttpTaker } from './message/http-taker.ts';
-import { DEFAULT_MESSAGE_LIMITS } from './message/limits.ts';
+import { DEFAULT_MESSAGE_LIMITS, type MessageLimits } from './message/limits.ts';
 import { Locator } from './message/locate.ts';
 import { LogTaker } from './message/log-taker.ts';
 import { MessageApi } from './message/message-api.ts';
@@ -26,22 +27,23 @@ export interface MessagesOptions {
 }
 
 /** The message API, put together from the bootstrap. */
-export class Messages {
+export class Messages implements DirectTaker {
   readonly counters = new MessageCounters();
   readonly #config: SidecarConfig['messages'];
+  readonly #limits: MessageLimits;
   readonly #api: MessageApi;
   readonly #peers: Peers;
   readonly #taker: HttpTaker | LogTaker;
-  #listening: readonly string[] = [];
+  readonly #listening: string[] = [];
 
   constructor({ messages, interception, node }: SidecarConfig, { directory, log }: MessagesOptions) {
     const { counters } = this;
     const { messagesPerSecond, deliveryTimeoutMs } = messages;
-    const fitting = messageConnectionsWithin(descriptorLimit() ?? Number.POSITIVE_INFINITY);
-    const maxConnections = Math.min(messages.maxConnections, fitting);
+    const maxConnections = withinFileLimit(messages, log);
     const limits = { ...DEFAULT_MESSAGE_LIMITS, maxConnections, messagesPerSecond, deliveryTimeoutMs };
     const memory = new HeldMemory(limits.heldBytes);
     this.#config = messages;
+    this.#limits = limits;
     this.#peers = new Peers({
       ...DEFAULT_PEERS,
       connectTimeoutMs: limits.connectTimeoutMs,
@@ -78,20 +80,27 @@ export class Messages {
     this.#api.take(client);
   }
 
+  takesAt(address: string): void {
+    this.#listening.push(address);
+  }
+
   /** On the addresses of the bootstrap, which it returns. Throws a StartupError for the first that it cannot listen on. */
   listen(): readonly string[] {
-    this.#listening = this.#config.listen.map(({ host, port }) => {
+    const listening = this.#config.listen.map(({ host, port }) => {
       const address = this.#api.listen({ address: host, port });
       if (typeof address === 'string') throw new StartupError(cannotListen(hostPort(host, port), address));
       return formatAddress(address);
     });
-    return this.#listening;
+    this.#listening.push(...listening);
+    return listening;
   }
 
   /** For people. */
-  view(): unknown {
-    const { openConnections, counters } = this;
-    return { listening: this.#listening, openConnections, outcomes: counters.outcomes };
+  view(): object {
+    const { openConnections, heldBytes, counters } = this;
+    const { forwarded, retries, outcomes } = counters;
+    const listening = this.#listening;
+    return { listening, limits: this.#limits, openConnections, heldBytes, forwarded, retries, outcomes };
   }
 
   async drain(): Promise<void> {
@@ -99,6 +108,18 @@ export class Messages {
     this.#peers.close();
     if (this.#taker instanceof HttpTaker) this.#taker.close();
   }
+}
+
+function withinFileLimit({ maxConnections }: SidecarConfig['messages'], log: Logger): number {
+  const descriptors = descriptorLimit();
+  const fitting = messageConnectionsWithin(descriptors ?? Number.POSITIVE_INFINITY);
+  if (fitting >= maxConnections) return maxConnections;
+  log.info('Fewer connections for messages fit than allowed: raise the limit of open files (ulimit -n)', {
+    maxConnections: fitting,
+    allowed: maxConnections,
+    openFiles: descriptors,
+  });
+  return fitting;
 }
 
 function takerOf(

@@ -131,7 +131,7 @@ export class TcpStream {
     this.#handle = handle;
   }
 
-  /** For good: who hears what is read, and where it is put at first. */
+  /** Who hears what is read from now on, and where it is put at first. Not while anything is being read. */
   attach(reader: StreamReader, buffer: Uint8Array): void {
     this.#handle.reader = reader;
     this.#handle.useUserBuffer(buffer);

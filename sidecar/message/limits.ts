@@ -12,6 +12,8 @@ export interface MessageLimits {
   readonly idleTimeoutMs: number;
   /** How long replies may stay unread. */
   readonly unreadTimeoutMs: number;
+  /** How long the other side may take to close a connection after its last reply. */
+  readonly lingerMs: number;
   /** How long the workload may take to answer. Each sidecar on the way waits a little longer than the next. */
   readonly deliveryTimeoutMs: number;
   /** How long a sidecar may take to accept before another is tried. */
@@ -27,6 +29,7 @@ export const DEFAULT_MESSAGE_LIMITS: MessageLimits = {
   lineTimeoutMs: 10_000,
   idleTimeoutMs: 5 * 60_000,
   unreadTimeoutMs: 30_000,
+  lingerMs: 1_000,
   deliveryTimeoutMs: 10_000,
   connectTimeoutMs: 1_000,
   heldBytes: 16 * 1024 * 1024,

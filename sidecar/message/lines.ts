@@ -27,8 +27,13 @@ export class LineSplitter {
     return this.#begunLength > 0;
   }
 
+  /** Held for the line that has begun. */
+  get begunBytes(): number {
+    return this.#begun.length;
+  }
+
   get heldBytes(): number {
-    return this.#begun.length + this.#rest.length;
+    return this.begunBytes + this.#rest.length;
   }
 
   /** @param bytes are copied: the caller may use their memory again */
@@ -60,6 +65,12 @@ export class LineSplitter {
     if (!this.isWithinLine) return;
     this.#drop();
     this.#isSkipping = true;
+  }
+
+  /** Drops all that was pushed. */
+  clear(): void {
+    this.#rest = EMPTY;
+    this.#drop();
   }
 
   /** At the end of the stream: what came after the last end of a line. */

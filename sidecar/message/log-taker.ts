@@ -17,7 +17,7 @@ export class LogTaker implements Taker {
   }
 
   async take({ service, payload }: Message, from: string): Promise<Answer> {
-    if (this.#rate.isDue(performance.now())) {
+    if (this.#rate.dueInMs(performance.now()) === 0) {
       this.#rate.take();
       const bytes = Buffer.byteLength(payload, 'base64');
       const leftOut = this.#leftOut === 0 ? {} : { leftOut: this.#leftOut };

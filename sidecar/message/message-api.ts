@@ -1,15 +1,20 @@
 import type { Logger } from '../../process/log.ts';
-import type { ListenAddress, SocketAddress } from '../forward/socket-address.ts';
+import type { SocketAddress } from '../forward/socket-address.ts';
 import { listenTcp, type TcpListener, type TcpStream } from '../forward/tcp.ts';
 import { Warnings } from '../forward/warnings.ts';
 import type { Answer } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
 import { HeldMemory } from './held-memory.ts';
+import { Lingering } from './lingering.ts';
 import { type MessageLimits, tickMs } from './limits.ts';
 import { dotted, type Message } from './protocol.ts';
+import { Round } from './round.ts';
+import { Senders } from './senders.ts';
 import { Session, type SessionSurroundings } from './session.ts';
 
 const READ_BUFFER_BYTES = 64 * 1024;
+/** For so many connections that may be open one more may be about to be closed. */
+const SHARE_OF_LINGERING = 8;
 
 /** Who finds out what becomes of a message. Never rejects. */
 export type Deliver = (message: Message, from: string) => Promise<Answer>;
@@ -28,13 +33,16 @@ export class MessageApi implements SessionSurroundings {
   readonly limits: MessageLimits;
   readonly counters: MessageCounters;
   readonly memory: HeldMemory;
+  readonly round = new Round();
   readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
   readonly #deliver: Deliver;
   readonly #log: Logger;
   readonly #warnings = new Warnings();
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new Senders();
+  /** The oldest first. */
+  readonly #lingering = new Set<Lingering>();
   readonly #listeners = new Set<TcpListener>();
-  /** Only while there are sessions. */
+  /** Only while there are connections. */
   #timer: NodeJS.Timeout | undefined;
   #allEnded: PromiseWithResolvers<void> | undefined;
 
@@ -47,33 +55,47 @@ export class MessageApi implements SessionSurroundings {
   }
 
   get openConnections(): number {
-    return this.#sessions.size;
+    return this.#sessions.size + this.#lingering.size;
   }
 
   /** Of somebody who connected to talk with this sidecar. */
   take(stream: TcpStream): void {
     const session = new Session(stream, this);
     const { maxConnections } = this.limits;
-    const hasRoom = this.#sessions.size < maxConnections;
+    const isFull = this.#sessions.size >= maxConnections;
+    const spare = isFull ? this.#sessions.spareFor(session.from) : undefined;
     this.#sessions.add(session);
     this.#timer ??= this.#startTimer();
     this.counters.connections++;
-    if (hasRoom) session.start();
-    else session.turnAway(`${maxConnections} connections are open for messages, the most allowed.`);
+    this.#boundLingering();
+    session.start();
+    if (isFull) (spare ?? session).turnAway(tooMany(maxConnections, spare !== undefined));
   }
 
-  /** The address, or the name of the errno. */
-  listen(address: ListenAddress): SocketAddress | string {
-    const result = listenTcp(address, {
-      accepted: (stream) => this.take(stream),
-      acceptFailed: (code) => {
+  /** The address, or the name of the errno. `::` is IPv6 alone, so that no sender's address is an IPv4-mapped one. */
+  listen({ address, port }: SocketAddress): SocketAddress | string {
+    const acceptor = {
+      accepted: (stream: TcpStream) => this.take(stream),
+      acceptFailed: (code: string) => {
         const message = 'Could not accept a connection for messages.';
         this.#warnings.say(this.#log, { message, reason: code, fields: {} });
       },
-    });
+    };
+    const result = listenTcp({ address, port, ipv6Only: true }, acceptor);
     if (!result.ok) return result.code;
     this.#listeners.add(result.listener);
     return result.listener.address;
+  }
+
+  makeRoom(bytes: number): boolean {
+    const hasRoom = (): boolean => this.memory.bytes + bytes <= this.memory.limit;
+    if (hasRoom()) return true;
+    const begun = [...this.#sessions].filter(({ begunBytes }) => begunBytes > 0);
+    for (const session of begun.toSorted((a, b) => b.begunBytes - a.begunBytes)) {
+      session.dropLine();
+      if (hasRoom()) return true;
+    }
+    return false;
   }
 
   async handle(message: Message, from: string): Promise<Answer> {
@@ -90,9 +112,16 @@ export class MessageApi implements SessionSurroundings {
     this.#warnings.say(this.#log, { message: 'A message was not delivered.', reason: outcome, fields });
   }
 
-  ended(session: Session): void {
+  ended(session: Session, unclosed?: TcpStream): void {
     this.#sessions.delete(session);
-    if (this.#sessions.size === 0) this.#allEnded?.resolve();
+    if (unclosed !== undefined) {
+      const ended = (lingering: Lingering): void => {
+        this.#lingering.delete(lingering);
+        this.#resolveIfAllEnded();
+      };
+      this.#lingering.add(new Lingering(unclosed, this.readBuffer, ended));
+    }
+    this.#resolveIfAllEnded();
   }
 
   /** Takes nothing more, waits until all is answered that was taken, up to the limit, and resets what is left. */
@@ -100,7 +129,7 @@ export class MessageApi implements SessionSurroundings {
     for (const listener of this.#listeners) listener.close();
     this.#listeners.clear();
     for (const session of this.#sessions) session.finish();
-    if (this.#sessions.size > 0) {
+    if (this.openConnections > 0) {
       const limit = setTimeout(() => this.#abortAll(), limitMs);
       this.#allEnded = Promise.withResolvers();
       await this.#allEnded.promise;
@@ -111,11 +140,28 @@ export class MessageApi implements SessionSurroundings {
 
   #abortAll(): void {
     for (const session of this.#sessions) session.abort();
+    for (const lingering of this.#lingering) lingering.close();
+  }
+
+  #resolveIfAllEnded(): void {
+    if (this.openConnections === 0) this.#allEnded?.resolve();
+  }
+
+  /** Those that are open already may all be told to end at one time; more than that would cost descriptors. */
+  #boundLingering(): void {
+    const most = Math.ceil(this.limits.maxConnections / SHARE_OF_LINGERING);
+    for (const lingering of this.#lingering) {
+      if (this.#lingering.size <= most) break;
+      lingering.close();
+    }
   }
 
   #startTimer(): NodeJS.Timeout {
-    const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.limits;
-    return setInterval(() => this.#tick(), tickMs(lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs)).unref();
+    const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs, lingerMs } = this.limits;
+    return setInterval(
+      () => this.#tick(),
+      tickMs(lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs, lingerMs),
+    ).unref();
   }
 
   #stopTimer(): void {
@@ -126,6 +172,12 @@ export class MessageApi implements SessionSurroundings {
   #tick(): void {
     const nowMs = performance.now();
     for (const session of this.#sessions) session.tick(nowMs);
-    if (this.#sessions.size === 0) this.#stopTimer();
+    for (const lingering of this.#lingering) lingering.tick(nowMs, this.limits.lingerMs);
+    if (this.openConnections === 0) this.#stopTimer();
   }
+}
+
+function tooMany(most: number, isSpare: boolean): string {
+  const why = isSpare ? ', and this one made room: your address has more than any other' : '';
+  return `${most} connections are open for messages, the most allowed${why}.`;
 }

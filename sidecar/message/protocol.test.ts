@@ -4,6 +4,7 @@ import { type Answer, delivered, failed, OUTCOMES, RECEIVED } from './answer.ts'
 import {
   dotted,
   forwardedLine,
+  isHttp,
   LONGEST_LINE,
   LONGEST_READ,
   MOST_HOPS,
@@ -204,6 +205,19 @@ test('replies have the three fields of the contract, and between sidecars what b
   for (const line of ['', '{}', 'null', '{"direction":"Outcoming","payload":"!","outcome":"delivered"}']) {
     t.is(parseReply(line), undefined);
   }
+});
+
+test('what begins a request in HTTP is told from a message, and from other mistakes', (t) => {
+  for (const line of ['GET / HTTP/1.1', 'M-SEARCH * http/1.1', 'get /a b HTTP/1.0 ', 'Host: x', 'host:'])
+    t.true(isHttp(line), line);
+  for (const line of [
+    '{"service":"a b HTTP/1.1',
+    JSON.stringify({ ...GOOD, x: ' / HTTP/1.1' }),
+    'HTTP/1.1',
+    'hello',
+    '',
+  ])
+    t.false(isHttp(line), line);
 });
 
 test('who sent a message first is believed to be an address, and none that fills a header', (t) => {

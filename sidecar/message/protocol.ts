@@ -1,18 +1,21 @@
 import { isIP } from 'node:net';
 import { type Answer, type Failure, failed, isOutcome } from './answer.ts';
+import { badDirection, badHops, badPayload, badService, type Mistake, quote, unreadable } from './mistake.ts';
 
 /**
  * The lines of the message API: JSON objects in UTF-8, one a line (as https://jsonlines.org). A request is
  * `{"service":"name[.namespace]","direction":"Incoming","payload":"<base64>"}` and its reply
  * `{"payload":"<base64>","service":"name.namespace","direction":"Outcoming"}`. Sidecars add `hops` and `from` to the
- * requests that they forward, and `outcome` to the replies that they give one another; other fields mean nothing.
+ * requests that they forward, and `outcome` to the replies that they give one another, or may do: to a line that could
+ * not be read. Other fields mean nothing.
  */
 
 /** Bytes of one line without its end. */
 export const LONGEST_LINE = 1024 * 1024;
+export const TOO_LARGE = `the line is longer than ${LONGEST_LINE} bytes.`;
 /** What a sidecar adds to a line that it forwards, at most. */
 const ADDED_BYTES = 256;
-/** What is read: a line that one sidecar took is not too long for the next. */
+/** What is read: a line that one sidecar took is not too long for the next. A sender has `LONGEST_LINE`. */
 export const LONGEST_READ = LONGEST_LINE + ADDED_BYTES;
 /** Bytes of an answer that fit into a line as base64, with what is around them. */
 export const LONGEST_ANSWER = Math.floor((LONGEST_LINE - 1024) / 4) * 3;
@@ -23,12 +26,11 @@ const DEFAULT_NAMESPACE = 'cortexflow';
 /** DNS labels (RFC 1123). */
 const NAME =
   /^(?<name>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)(?:\.(?<namespace>[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?))?$/u;
-/** Of an IPv6 address that ends as IPv4 does, with the name of an interface (`IFNAMSIZ`): any zone is one to `isIP`. */
+/** Of an IPv6 address that ends as IPv4 does, with the name of an interface (`IFNAMSIZ`): to `isIP` a zone has no end. */
 const LONGEST_ADDRESS = 45 + 1 + 15;
-/** Of what somebody sent, in the text of an error. */
-const LONGEST_QUOTE = 80;
 /** A line of 1 MiB that is nothing but values would take a quarter of a second to parse, during which all else waits. */
 const MOST_VALUES = 10_000;
+const HTTP = /^(?:[^\s{]\S* .* HTTP\/\d|host:)/iu;
 
 /** A message on its way. */
 export interface Message {
@@ -42,46 +44,39 @@ export interface Message {
   readonly from: string | undefined;
 }
 
-export type Parsed =
-  | { readonly ok: true; readonly message: Message }
-  /** `service` is what was addressed, as far as that can be told. */
-  | { readonly ok: false; readonly service: string; readonly hops: number; readonly answer: Answer };
+export type Parsed = { readonly ok: true; readonly message: Message } | Mistake;
 
 type Fields = Readonly<Record<string, unknown>>;
 
 export function parseRequest(line: string): Parsed {
   const fields = parseObject(line);
-  if (fields === undefined) {
-    return {
-      ok: false,
-      service: '',
-      hops: 0,
-      answer: failed(
-        'bad-json',
-        isSimple(line)
-          ? `the line is not a JSON object, and is ${quote(line)}.`
-          : `the line has more than ${MOST_VALUES} values: a request has three.`,
-      ),
-    };
-  }
+  if (fields === undefined) return unreadable('bad-json', notAnObject(line));
+  const parsed = parseFields(fields);
+  if (!parsed.ok || parsed.message.hops > 0 || Buffer.byteLength(line) <= LONGEST_LINE) return parsed;
+  return { ok: false, service: parsed.message.service, hops: 0, answer: failed('too-large', TOO_LARGE) };
+}
+
+function parseFields(fields: Fields): Parsed {
   const service = serviceOf(fields['service']);
   const { direction, payload, hops = 0, from } = fields;
-  const wrong = (outcome: Failure, what: string): Parsed => ({
+  const wrong = (outcome: Failure, what: string): Mistake => ({
     ok: false,
     service: service ?? '',
     hops: isHops(hops) ? hops : 0,
     answer: failed(outcome, what),
   });
   if (service === undefined) return wrong('bad-service', badService(fields['service']));
-  if (direction === undefined)
-    return wrong('no-direction', 'direction is missing: a request has "Incoming".');
   if (direction !== 'Incoming') {
-    return wrong('wrong-direction', `direction is ${quoteValue(direction)}: a request has "Incoming".`);
+    return wrong(direction === undefined ? 'no-direction' : 'wrong-direction', badDirection(direction));
   }
   if (!isBase64(payload)) return wrong('bad-payload', badPayload(payload));
-  if (!isHops(hops))
-    return wrong('bad-hops', `hops is ${quoteValue(hops)}: leave it out, sidecars count it.`);
+  if (!isHops(hops)) return wrong('bad-hops', badHops(hops));
   return { ok: true, message: { service, payload, hops, from: hops > 0 ? addressOf(from) : undefined } };
+}
+
+/** Whether it is of a request in HTTP: what begins one, or, where that was too long for a line, what each has. */
+export function isHttp(line: string): boolean {
+  return HTTP.test(line);
 }
 
 /** The line that is passed on to another sidecar. */
@@ -89,7 +84,7 @@ export function forwardedLine({ service, payload, hops }: Message, from: string)
   return `${JSON.stringify({ service: dotted(service), direction: 'Incoming', payload, hops: hops + 1, from })}\n`;
 }
 
-/** @param isPeer whether a sidecar asked, which is to learn what the payload is */
+/** @param isPeer whether it may be a sidecar that asked, which is to learn what the payload is */
 export function replyLine(service: string, { payload, outcome }: Answer, isPeer: boolean): string {
   const reply = { payload, service: dotted(service), direction: 'Outcoming' };
   return `${JSON.stringify(isPeer ? { ...reply, outcome } : reply)}\n`;
@@ -159,29 +154,8 @@ function addressOf(value: unknown): string | undefined {
     : undefined;
 }
 
-function badService(value: unknown): string {
-  return value === undefined
-    ? 'service is missing: name it as "name" or "name.namespace".'
-    : `service is ${quoteValue(value)}: name it as "name" or "name.namespace".`;
-}
-
-function badPayload(value: unknown): string {
-  return value === undefined
-    ? 'payload is missing: give it in base64.'
-    : `payload is not base64 (RFC 4648, with padding), and is ${quoteValue(value)}.`;
-}
-
-/** A value of JSON in words. What holds others is not written out: it may be too deep for that. */
-function quoteValue(value: unknown): string {
-  if (typeof value === 'string') return quote(value);
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
-  return String(value);
-}
-
-function quote(text: string): string {
-  return JSON.stringify(shorten(text));
-}
-
-function shorten(text: string): string {
-  return text.length <= LONGEST_QUOTE ? text : `${text.slice(0, LONGEST_QUOTE)}…`;
+function notAnObject(line: string): string {
+  return isSimple(line)
+    ? `the line is not a JSON object, and is ${quote(line)}.`
+    : `the line has more than ${MOST_VALUES} values: a request has three.`;
 }

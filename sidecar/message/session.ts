@@ -1,11 +1,13 @@
-import type { StreamReader, StreamWriter, TcpStream } from '../forward/tcp.ts';
-import { WRITE_FINISHED, WRITE_PENDING } from '../forward/tcp.ts';
+import type { StreamReader, TcpStream } from '../forward/tcp.ts';
 import { type Answer, type Failure, failed, withoutAnswer } from './answer.ts';
 import type { HeldMemory } from './held-memory.ts';
 import type { MessageLimits } from './limits.ts';
 import { LineSplitter, TOO_LONG } from './lines.ts';
-import { LONGEST_LINE, LONGEST_READ, type Message, parseRequest, replyLine } from './protocol.ts';
+import { type Mistake, unreadable } from './mistake.ts';
+import { isHttp, LONGEST_READ, type Message, parseRequest, replyLine, TOO_LARGE } from './protocol.ts';
 import { Rate } from './rate.ts';
+import { Replies, type ReplyOwner, type Slot } from './replies.ts';
+import type { LineTaker, Round } from './round.ts';
 
 /** What all sessions share. */
 export interface SessionSurroundings {
@@ -13,44 +15,43 @@ export interface SessionSurroundings {
   /** Read into by all: what is read is copied before another reads. */
   readonly readBuffer: Uint8Array;
   readonly memory: HeldMemory;
+  readonly round: Round;
+  /** Whether there is room for so many bytes more, once lines that have only begun are dropped for want of it. */
+  makeRoom(bytes: number): boolean;
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
-  ended(session: Session): void;
-}
-
-/** One line and the place of its reply among the others. */
-interface Slot {
-  reply: Buffer | undefined;
-  bytes: number;
+  /** @param unclosed the connection, where all is said and the other side has not closed it yet */
+  ended(session: Session, unclosed?: TcpStream): void;
 }
 
 /**
- * One connection on which messages come: replies leave in the order of their requests. Where its limit of
- * messages on their way is reached, or a reply cannot be written, nothing more is read.
+ * One connection on which messages come: replies leave in the order of their requests. Where there are lines that
+ * wait to be taken, its limit of messages on their way is reached, or a reply cannot be written, nothing more is read.
  */
-export class Session implements StreamReader, StreamWriter {
+export class Session implements StreamReader, ReplyOwner, LineTaker {
   readonly #stream: TcpStream;
   readonly #around: SessionSurroundings;
   readonly #splitter = new LineSplitter(LONGEST_READ);
-  readonly #slots: Slot[] = [];
+  readonly #replies: Replies;
   readonly #rate: Rate;
   #from: string | undefined;
   #activeAtMs = performance.now();
   /** Since when a line that has begun is waited for. */
   #lineSinceMs: number | undefined;
-  /** The bytes of a pending write, and since when. */
-  #writing: { readonly bytes: Buffer; readonly sinceMs: number } | undefined;
-  #slotBytes = 0;
   #accountedBytes = 0;
   #isReading = false;
-  /** It sends no more, or is not heard any more. */
-  #isFinishing = false;
-  #isClosed = false;
+  /** Until it may send on, as it had sent too much. */
+  #rateTimer: NodeJS.Timeout | undefined;
+  /** It sends no more: what it sent is still taken. */
+  #hasEnded = false;
+  /** Finishing, nothing more is taken. */
+  #state: 'open' | 'finishing' | 'closed' = 'open';
 
   constructor(stream: TcpStream, around: SessionSurroundings) {
     this.#stream = stream;
     this.#around = around;
+    this.#replies = new Replies(stream, this);
     this.#rate = new Rate(around.limits.messagesPerSecond, this.#activeAtMs);
   }
 
@@ -59,44 +60,56 @@ export class Session implements StreamReader, StreamWriter {
     return (this.#from ??= this.#stream.remoteAddress()?.address ?? '');
   }
 
+  /** Since when nothing has come; positive infinity while a message is under way. */
+  get restsSinceMs(): number {
+    return this.#replies.isEmpty ? this.#activeAtMs : Number.POSITIVE_INFINITY;
+  }
+
+  /** Held for a line that has begun and not ended. */
+  get begunBytes(): number {
+    return this.#splitter.begunBytes;
+  }
+
   start(): void {
     this.#stream.attach(this, this.#around.readBuffer);
     this.#resume();
   }
 
-  /** Told instead of anything else: for whom there is no room. */
+  /** Tells whom there is no room for, and closes. */
   turnAway(detail: string): void {
-    this.#stream.attach(this, this.#around.readBuffer);
-    this.#isFinishing = true;
-    this.#fail('overloaded', detail);
+    this.#stop();
+    this.#refuse(unreadable('overloaded', detail));
     this.#flush();
   }
 
-  /** Reads no more, and closes once what is on its way has been answered. */
+  /** For want of room. */
+  dropLine(): void {
+    this.#skip('overloaded', TOO_MUCH);
+  }
+
+  /** Takes nothing more, and closes once what is on its way has been answered. */
   finish(): void {
-    this.#isFinishing = true;
-    this.#pause();
+    this.#stop();
     this.#closeIfDone();
   }
 
   abort(): void {
-    if (this.#isClosed) return;
+    if (this.#state === 'closed') return;
+    this.#stop();
     this.#stream.reset();
     this.#end();
   }
 
-  /** Called now and then, so that no session needs a timer of its own. */
+  /** Called now and then, so that no time limit needs a timer of its own. */
   tick(nowMs: number): void {
     const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.#around.limits;
-    if (this.#writing !== undefined) {
-      if (nowMs - this.#writing.sinceMs >= unreadTimeoutMs) this.abort();
-    } else if (this.#slots.length === 0 && nowMs - this.#activeAtMs >= idleTimeoutMs) {
-      this.#close();
+    if (this.#replies.areUnread(nowMs, unreadTimeoutMs)) {
+      this.abort();
+    } else if (this.#replies.isEmpty && nowMs - this.#activeAtMs >= idleTimeoutMs) {
+      this.finish();
     } else if (this.#lineSinceMs !== undefined && nowMs - this.#lineSinceMs >= lineTimeoutMs) {
       this.#skip('too-slow', `the line took longer than ${lineTimeoutMs} ms to come.`);
     }
-    // Whoever had sent too much in a second may go on in the next.
-    if (!this.#isReading) this.#pump();
   }
 
   read(length: number): undefined {
@@ -106,68 +119,68 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   readEnded(): void {
-    const line = this.#splitter.last();
-    this.#isFinishing = true;
     this.#isReading = false;
-    if (line !== undefined) this.#take(line);
-    this.#flush();
+    this.#hasEnded = true;
+    this.#pump();
   }
 
   readFailed(): void {
     this.abort();
   }
 
-  writeFinished(): void {
-    this.#writing = undefined;
+  replied(): void {
     this.#flush();
     this.#pump();
   }
 
-  writeFailed(): void {
-    this.abort();
+  takeLine(): boolean {
+    if (this.#state !== 'open') return false;
+    if (!this.#mayTake()) {
+      this.#pause();
+      return false;
+    }
+    const line = this.#splitter.next() ?? (this.#hasEnded ? this.#splitter.last() : undefined);
+    if (line === undefined) {
+      this.#awaitMore();
+      return false;
+    }
+    this.#take(line);
+    this.#flush();
+    return true;
   }
 
   #pump(): void {
-    while (!this.#isClosed && !this.#isFinishing) {
-      const isDry = this.#takeLines();
-      this.#flush();
-      if (isDry) {
-        this.#awaitMore();
-        return;
-      }
-      if (!this.#mayTake()) {
-        this.#pause();
-        return;
-      }
-    }
-  }
-
-  /** Whether all was taken that had come. */
-  #takeLines(): boolean {
-    while (this.#mayTake()) {
-      const line = this.#splitter.next();
-      if (line === undefined) return true;
-      this.#take(line);
-    }
-    return false;
+    if (!this.#around.round.enter(this)) this.#pause();
   }
 
   #mayTake(): boolean {
-    return (
-      !this.#isClosed &&
-      this.#writing === undefined &&
-      this.#slots.length < this.#around.limits.outstanding &&
-      this.#rate.isDue(performance.now())
+    if (this.#replies.isWriting || this.#replies.length >= this.#around.limits.outstanding) return false;
+    const waitMs = this.#rate.dueInMs(performance.now());
+    if (waitMs > 0) this.#pumpIn(waitMs);
+    return waitMs === 0;
+  }
+
+  #pumpIn(waitMs: number): void {
+    this.#rateTimer ??= setTimeout(
+      () => {
+        this.#rateTimer = undefined;
+        this.#pump();
+      },
+      Math.max(waitMs, SHORTEST_REST_MS),
     );
   }
 
   #take(line: string | typeof TOO_LONG): void {
     this.#lineSinceMs = undefined;
+    // Empty ones, too: they cost time.
+    this.#rate.take();
     if (line === TOO_LONG) {
-      this.#rate.take();
-      this.#fail('too-large', `the line is longer than ${LONGEST_LINE} bytes.`);
+      this.#refuse(unreadable('too-large', TOO_LARGE));
+    } else if (isHttp(line)) {
+      // A page in a browser, or a server that is made to ask for an address, sends a body that would be a message.
+      this.#stop();
+      this.#refuse(unreadable('bad-json', NO_HTTP));
     } else if (line.trim() !== '') {
-      this.#rate.take();
       this.#request(line);
     }
     this.#account();
@@ -176,13 +189,13 @@ export class Session implements StreamReader, StreamWriter {
   #request(line: string): void {
     const parsed = parseRequest(line);
     if (!parsed.ok) {
-      this.#settle(this.#slot(0), parsed, parsed.answer);
+      this.#refuse(parsed);
       return;
     }
     const { message } = parsed;
-    const slot = this.#slot(line.length);
+    const slot = this.#replies.add(line.length);
     this.#account();
-    if (this.#around.memory.isOver) {
+    if (!this.#around.makeRoom(0)) {
       this.#settle(slot, message, failed('overloaded', TOO_MUCH));
       return;
     }
@@ -193,54 +206,27 @@ export class Session implements StreamReader, StreamWriter {
     const answer = await this.#around.handle(message, message.from ?? this.from);
     this.#settle(slot, message, answer);
     this.#flush();
-    this.#pump();
+    if (!this.#isReading) this.#pump();
   }
 
-  #fail(outcome: Failure, detail: string): void {
-    this.#settle(this.#slot(0), { service: '', hops: 0 }, failed(outcome, detail));
+  #refuse(mistake: Mistake): void {
+    this.#settle(this.#replies.add(0), mistake, mistake.answer);
   }
 
-  #slot(bytes: number): Slot {
-    const slot: Slot = { reply: undefined, bytes };
-    this.#slots.push(slot);
-    this.#slotBytes += bytes;
-    return slot;
-  }
-
-  #settle(slot: Slot, { service, hops }: Pick<Message, 'service' | 'hops'>, answer: Answer): void {
+  #settle(slot: Slot, { service, hops }: Pick<Mistake, 'service' | 'hops'>, answer: Answer): void {
     const said = this.#hasRoomFor(answer, slot) ? answer : withoutAnswer(answer);
     this.#around.answered(this, service, said);
-    // Whoever has left waits for none; what was held for it until now was counted until now.
-    const reply = this.#isClosed ? EMPTY : Buffer.from(replyLine(service, said, hops > 0));
-    slot.reply = reply;
-    this.#slotBytes += reply.length - slot.bytes;
-    slot.bytes = reply.length;
+    this.#replies.settle(slot, replyLine(service, said, hops !== 0));
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
-    const { memory } = this.#around;
-    return payload.length <= SHORT_PAYLOAD || memory.bytes - slot.bytes + payload.length <= memory.limit;
+    return payload.length <= SHORT_PAYLOAD || this.#around.makeRoom(payload.length - slot.bytes);
   }
 
-  /** Writes the replies that are due: as many as there are before the first that is still on its way. */
   #flush(): void {
-    while (!this.#isClosed && this.#writing === undefined) {
-      const due = this.#takeDue();
-      if (due === undefined) break;
-      const written = this.#stream.write(due, this);
-      if (written === WRITE_PENDING) this.#writing = { bytes: due, sinceMs: performance.now() };
-      else if (written !== WRITE_FINISHED) this.abort();
-    }
+    this.#replies.flush();
     this.#account();
     this.#closeIfDone();
-  }
-
-  #takeDue(): Buffer | undefined {
-    const waiting = this.#slots.findIndex(({ reply }) => reply === undefined);
-    const due = this.#slots.splice(0, waiting === -1 ? this.#slots.length : waiting);
-    for (const { bytes } of due) this.#slotBytes -= bytes;
-    if (due.length <= 1) return due[0]?.reply;
-    return Buffer.concat(due.map(({ reply }) => reply!));
   }
 
   /** Drops the line that has begun. */
@@ -248,20 +234,25 @@ export class Session implements StreamReader, StreamWriter {
     this.#splitter.skip();
     this.#lineSinceMs = undefined;
     this.#activeAtMs = performance.now();
-    this.#fail(outcome, detail);
+    this.#refuse(unreadable(outcome, detail));
     this.#flush();
   }
 
   #awaitMore(): void {
-    const { memory } = this.#around;
-    if (!this.#splitter.isWithinLine) this.#lineSinceMs = undefined;
-    else if (memory.isOver) this.#skip('overloaded', TOO_MUCH);
-    else this.#lineSinceMs ??= performance.now();
+    if (this.#hasEnded) {
+      this.finish();
+      return;
+    }
+    this.#account();
+    if (this.#splitter.isWithinLine) this.#around.makeRoom(0);
+    // Not where it was this one that had to go.
+    if (this.#splitter.isWithinLine) this.#lineSinceMs ??= performance.now();
+    else this.#lineSinceMs = undefined;
     this.#resume();
   }
 
   #resume(): void {
-    if (this.#isReading || this.#isClosed || this.#isFinishing) return;
+    if (this.#isReading || this.#state !== 'open' || this.#hasEnded) return;
     this.#isReading = true;
     // While nothing was read, it was not the sender who was slow.
     if (this.#lineSinceMs !== undefined) this.#lineSinceMs = performance.now();
@@ -269,7 +260,7 @@ export class Session implements StreamReader, StreamWriter {
   }
 
   #pause(): void {
-    if (!this.#isReading || this.#isClosed) return;
+    if (!this.#isReading) return;
     this.#isReading = false;
     this.#lineSinceMs = undefined;
     this.#stream.stopReading();
@@ -277,32 +268,38 @@ export class Session implements StreamReader, StreamWriter {
 
   /** What is held now, told to the sum of all. */
   #account(): void {
-    const writing = this.#writing?.bytes.length ?? 0;
-    const held = this.#slotBytes + (this.#isClosed ? 0 : this.#splitter.heldBytes + writing);
+    const held = this.#replies.heldBytes + this.#splitter.heldBytes;
     this.#around.memory.bytes += held - this.#accountedBytes;
     this.#accountedBytes = held;
   }
 
+  /** What has come and was not taken is dropped. */
+  #stop(): void {
+    if (this.#state !== 'open') return;
+    this.#pause();
+    this.#state = 'finishing';
+    this.#splitter.clear();
+    clearTimeout(this.#rateTimer);
+  }
+
   #closeIfDone(): void {
-    if (this.#isFinishing && this.#slots.length === 0 && this.#writing === undefined) this.#close();
+    if (this.#state !== 'finishing' || !this.#replies.isEmpty) return;
+    if (this.#hasEnded) this.#stream.close();
+    this.#end(this.#hasEnded ? undefined : this.#stream);
   }
 
-  #close(): void {
-    if (this.#isClosed) return;
-    this.#stream.close();
-    this.#end();
-  }
-
-  #end(): void {
-    this.#isClosed = true;
-    for (const { reply, bytes } of this.#slots.splice(0)) if (reply !== undefined) this.#slotBytes -= bytes;
+  #end(unclosed?: TcpStream): void {
+    this.#state = 'closed';
+    this.#replies.close();
     this.#account();
-    this.#around.ended(this);
+    this.#around.ended(this, unclosed);
   }
 }
 
 /** There is always room for these: they are as many as messages are on their way. */
 const SHORT_PAYLOAD = 1024;
-const EMPTY = Buffer.alloc(0);
+/** Shorter, and a timer would be set for every line. */
+const SHORTEST_REST_MS = 5;
+const NO_HTTP = 'this port does not speak HTTP: it takes messages over TCP as they are, each a line of JSON.';
 const TOO_MUCH =
   'this sidecar holds as much as it may of the messages of all connections: send it again later.';

@@ -63,9 +63,11 @@ if (!skipped(test)) {
     t.is(await two.metric(DELIVERED), before[1] + 1);
     t.is(await one.metric('cortexflow_messages_forwarded_total'), 1);
     const { messages } = JSON.parse(await one.at.must('curl', '-s', 'http://127.0.0.1:5058/config')) as {
-      messages: { outcomes: Record<string, number> };
+      messages: { listening: string[]; forwarded: number; outcomes: Record<string, number> };
     };
     t.is(messages.outcomes['delivered'], before[0] + 1);
+    t.is(messages.forwarded, 1);
+    t.deepEqual(messages.listening, ['0.0.0.0:5054', '[::]:5054']);
   });
 
   test.serial('pods without a sidecar take no messages, and it is said so', async (t) => {
@@ -76,11 +78,14 @@ if (!skipped(test)) {
     );
   });
 
-  test.serial('what speaks something else is told what is wrong with each line', async (t) => {
+  test.serial('what speaks something else is told what is wrong with each line, and HTTP once', async (t) => {
     const id = await outside.ask('open', { host: one.ipv4, port: 5054 });
-    const reply = JSON.parse(await outside.ask('say', { id, text: 'GET / HTTP/1.1\r\n' })) as Reply;
+    const reply = JSON.parse(await outside.ask('say', { id, text: 'hello\r\n' })) as Reply;
     t.regex(textOf(reply), /Delivery failed: the line is not a JSON object/u);
-    await outside.ask('close', { id });
+    const ending = outside.ask('ending', { id });
+    const last = JSON.parse(await outside.ask('say', { id, text: 'GET / HTTP/1.1\r\n' })) as Reply;
+    t.regex(textOf(last), /Delivery failed: this port does not speak HTTP/u);
+    t.is(await ending, 'end');
   });
 
   test.serial('told to end, it answers what it has taken first', async (t) => {

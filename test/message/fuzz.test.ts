@@ -94,14 +94,3 @@ test('clients that come, say anything and vanish leave nothing behind', async (t
   t.is(api.memory.bytes, 0);
   t.is(textOf(await client().ask(GOOD)), '{"status":"received"}');
 });
-
-test('a flood of empty lines and one of mistakes starve nobody', async (t) => {
-  const { client } = startApi(t, {});
-  const [flood, bystander] = [client(), client()];
-  for (let index = 0; index < 50; index += 1) flood.socket.write('\n'.repeat(100_000));
-  for (let index = 0; index < 20; index += 1) flood.socket.write('x\n'.repeat(1_000));
-  flood.send(GOOD);
-  t.is(textOf(await bystander.ask(GOOD)), '{"status":"received"}');
-  for (let index = 0; index < 20_000; index += 1) await flood.line();
-  t.is(textOf(await flood.reply()), '{"status":"received"}');
-});

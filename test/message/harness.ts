@@ -35,8 +35,8 @@ export interface RunningApi {
   readonly counters: MessageCounters;
   readonly port: number;
   readonly log: readonly Line[];
-  /** A connection to it; closed with the test. */
-  readonly client: () => Client;
+  /** A connection to it, from this address of loopback; closed with the test. */
+  readonly client: (localAddress?: string) => Client;
 }
 
 export function logInto(lines: Line[]): Logger {
@@ -71,8 +71,8 @@ export function startApi(t: ExecutionContext, setup: ApiSetup): RunningApi {
     if (api.openConnections > 0) throw new Error('Connections were left open.');
     if (api.memory.bytes !== 0) throw new Error(`${api.memory.bytes} bytes were left held.`);
   });
-  const client = (): Client => {
-    const made = new Client(connect({ host, port: address.port, allowHalfOpen: true }));
+  const client = (localAddress = HOST): Client => {
+    const made = new Client(connect({ host, port: address.port, localAddress, allowHalfOpen: true }));
     clients.push(made);
     return made;
   };
@@ -153,7 +153,7 @@ export function failureOf(reply: Reply): string {
   return error.slice('Delivery failed: '.length);
 }
 
-/** Says what it was given, in upper case: who mixes up replies is found out. */
+/** Says what it was given: who mixes up replies is found out. */
 export const ECHO: Taker = {
   take: async ({ payload }) => ({ outcome: 'delivered', payload, detail: '' }),
 };

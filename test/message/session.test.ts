@@ -1,10 +1,11 @@
+import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { type Answer, delivered } from '../../sidecar/message/answer.ts';
 import type { Message } from '../../sidecar/message/protocol.ts';
 import { LONGEST_LINE } from '../../sidecar/message/protocol.ts';
 import { until } from '../system/programs.ts';
-import { failureOf, request, startApi, textOf } from './harness.ts';
+import { Client, failureOf, request, startApi, textOf } from './harness.ts';
 
 // What somebody sees who talks with the message API, whatever becomes of the messages.
 
@@ -66,7 +67,9 @@ test('after every kind of mistake the connection is as good as before; mistakes 
   for (const [line, expected] of mistakes) {
     const reply = await one.ask(line);
     t.regex(failureOf(reply), expected);
-    t.deepEqual(Object.keys(reply), ['payload', 'service', 'direction']);
+    // Where nobody can tell whether a sidecar asked, one that did learns what it is.
+    const more = failureOf(reply).startsWith('the line is') ? ['outcome'] : [];
+    t.deepEqual(Object.keys(reply), ['payload', 'service', 'direction', ...more]);
     t.is(reply.direction, 'Outcoming');
     t.is(textOf(await one.ask(request('good'))), '{"status":"received"}');
   }
@@ -98,11 +101,64 @@ test('a line of the longest comes through, byte for byte', async (t) => {
   t.true(reply.payload === payload);
 });
 
+test('a sender may have a line of the longest, and a sidecar adds a little to it', async (t) => {
+  const { client } = startApi(t, { deliver: echo });
+  const around = JSON.stringify({ ...request(''), payload: '' }).length;
+  const payload = 'A'.repeat(Math.ceil((LONGEST_LINE + 1 - around) / 4) * 4);
+  const line = { ...request(''), payload };
+  t.is(failureOf(await client().ask(line)), 'the line is longer than 1048576 bytes.');
+  t.true((await client().ask({ ...line, hops: 1 })).payload === payload);
+});
+
+test('whoever speaks HTTP is told once that this is none, and nothing of it is taken', async (t) => {
+  const { client, counters } = startApi(t, {});
+  const body = `${VERBATIM}\n`;
+  const headers = `Host: sidecar:5054\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const long = `POST /${'x'.repeat(2 * LONGEST_LINE)} HTTP/1.1\r\n`;
+  for (const begin of [
+    'POST / HTTP/1.1\r\n',
+    'GET /a b HTTP/1.0\n',
+    'PRI * HTTP/2.0\r\n\r\n',
+    'host: x\r\n',
+  ]) {
+    const one = client();
+    one.socket.write(begin + headers + body);
+    t.regex(failureOf(await one.reply()), /^this port does not speak HTTP/u);
+    t.is(await one.ending, 'end');
+    t.false(one.isAhead);
+  }
+  const one = client();
+  one.socket.write(long + headers + body);
+  t.regex(failureOf(await one.reply()), /^the line is longer/u);
+  t.regex(failureOf(await one.reply()), /^this port does not speak HTTP/u);
+  t.is(await one.ending, 'end');
+  t.is(counters.outcomes['bad-json'], 5);
+  t.is(counters.outcomes.received, 0);
+});
+
+test('what is under way is answered before a connection ends on which HTTP came', async (t) => {
+  const answer = Promise.withResolvers<Answer>();
+  const { client, counters } = startApi(t, { deliver: () => answer.promise });
+  const one = client();
+  one.send(VERBATIM, 'GET / HTTP/1.1', VERBATIM);
+  await until(
+    async () => counters.outcomes['bad-json'],
+    (count) => count === 1,
+  );
+  answer.resolve(delivered(''));
+  t.is(textOf(await one.reply()), '{"status":"received"}');
+  t.regex(failureOf(await one.reply()), /^this port does not speak HTTP/u);
+  t.is(await one.ending, 'end');
+  t.is(counters.outcomes.delivered, 1);
+});
+
 test('a line that takes too long to come is told so, and its rest is passed over', async (t) => {
   const { client } = startApi(t, { limits: { lineTimeoutMs: 50 } });
   const one = client();
   one.socket.write('{"service":');
-  t.is(failureOf(await one.reply()), 'the line took longer than 50 ms to come.');
+  const reply = await one.reply();
+  t.is(failureOf(reply), 'the line took longer than 50 ms to come.');
+  t.like(reply, { outcome: 'too-slow' });
   one.socket.write('"rest of it"}\n');
   t.is(textOf(await one.ask(request('good'))), '{"status":"received"}');
 });
@@ -128,6 +184,7 @@ test('one too many is told so and closed, and there is room again when one has l
   const two = client();
   t.is(failureOf(await two.reply()), '1 connections are open for messages, the most allowed.');
   t.is(await two.ending, 'end');
+  two.socket.end();
   one.socket.end();
   t.is(await one.ending, 'end');
   await until(
@@ -135,6 +192,22 @@ test('one too many is told so and closed, and there is room again when one has l
     (open) => open === 0,
   );
   t.is(textOf(await client().ask(request('good'))), '{"status":"received"}');
+});
+
+test('whoever sends is known by an address of its own family, wherever the sidecar listens', async (t) => {
+  const from: string[] = [];
+  const deliver = async (_: Message, address: string): Promise<Answer> => {
+    from.push(address);
+    return delivered('');
+  };
+  const { port } = startApi(t, { deliver, host: '::' });
+  startApi(t, { deliver, host: '0.0.0.0', port });
+  for (const host of ['::1', '127.0.0.1']) {
+    const one = new Client(connect({ host, port }));
+    await one.ask(request('from whom'));
+    one.socket.destroy();
+  }
+  t.deepEqual(from, ['::1', '127.0.0.1']);
 });
 
 test('messages beyond the rate wait, and none is lost', async (t) => {
@@ -185,6 +258,27 @@ test('a client that never reads costs a bounded amount, and is reset in the end'
   t.is(api.memory.bytes, 0);
 });
 
+test('a client that reads slowly is waited for as long as it reads', async (t) => {
+  const large = delivered(Buffer.alloc(780_000).toString('base64'));
+  const { client } = startApi(t, { deliver: async () => large, limits: { unreadTimeoutMs: 800 } });
+  const one = client();
+  one.socket.pause();
+  for (let index = 0; index < 16; index += 1) one.send(request(`${index}`));
+  let read = 0;
+  one.socket.on('data', (chunk: Buffer) => {
+    read += chunk.length;
+    if (read < 1_000_000) return;
+    read = 0;
+    one.socket.pause();
+    setTimeout(() => one.socket.resume(), 150);
+  });
+  setTimeout(() => one.socket.resume(), 150);
+  for (let index = 0; index < 16; index += 1) {
+    const line = await Promise.race([one.line(), one.ending]);
+    t.true(line.includes(large.payload), line.slice(0, 100));
+  }
+});
+
 test('what is held for all connections together is bounded: beyond it messages are turned away', async (t) => {
   const answers: PromiseWithResolvers<Answer>[] = [];
   const deliver = (): Promise<Answer> => {
@@ -228,9 +322,11 @@ test('told to end, it answers what it has taken and closes; what never ends is c
   await taken.promise;
   const drained = api.drain(60_000);
   t.is(await idle.ending, 'end');
+  idle.socket.end();
   answer.resolve(delivered(''));
   t.is(textOf(await waiting.reply()), '{"status":"received"}');
   t.is(await waiting.ending, 'end');
+  waiting.socket.end();
   await drained;
 });
 

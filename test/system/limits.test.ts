@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import test from 'ava';
 
-test('a limit of open files that is too low for the connections allowed: one line says so', (t) => {
+test('a limit of open files that is too low for the connections allowed: one line says so, and one for messages', (t) => {
   const environment = {
     PATH: process.env['PATH'],
     CORTEXFLOW_LOG_FORMAT: 'json',
@@ -13,7 +13,11 @@ test('a limit of open files that is too low for the connections allowed: one lin
     env: environment,
     encoding: 'utf8',
   });
-  const lines = stderr.split('\n').filter((line) => line.includes('Fewer connections fit'));
+  const saying = (text: string): string[] => stderr.split('\n').filter((line) => line.includes(text));
+  const lines = saying('Fewer connections fit');
   t.is(lines.length, 1, stderr);
   t.like(JSON.parse(lines[0] ?? ''), { maxConnections: 84, allowed: 10_000, openFiles: 264 });
+  const ofMessages = saying('Fewer connections for messages fit');
+  t.is(ofMessages.length, 1, stderr);
+  t.like(JSON.parse(ofMessages[0] ?? ''), { maxConnections: 16, allowed: 1_000, openFiles: 264 });
 });

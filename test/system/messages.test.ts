@@ -57,7 +57,11 @@ function clientOf(t: ExecutionContext, port: number): Client {
 
 test('a program sends messages to a workload, and learns of what is wrong with one', async (t) => {
   const workload = await startWorkload(t, (body, response) => response.end(`heard ${body.toString()}`));
-  const { port, sidecar } = await startMesh(t, { CORTEXFLOW_MESSAGES_DELIVER_TO: workload.url });
+  const { port, sidecar } = await startMesh(t, {
+    CORTEXFLOW_MESSAGES_DELIVER_TO: workload.url,
+    CORTEXFLOW_MESSAGES_MAX_CONNECTIONS: '7',
+    CORTEXFLOW_MAX_CONNECTIONS: '9',
+  });
   const client = clientOf(t, port);
   t.is(textOf(await client.ask(request('you'))), 'heard you');
   t.regex(
@@ -65,15 +69,24 @@ test('a program sends messages to a workload, and learns of what is wrong with o
     /^Service demo\/nobody is not in the mesh/u,
   );
   await sidecar.line(({ reason }) => reason === 'unknown-service');
-  const { bootstrap, messages } = (await (
+  const { bootstrap, limits, messages } = (await (
     await fetch(`http://${String((await sidecar.serving())['admin'])}/config`)
   ).json()) as {
     bootstrap: { messages: { deliverTo: string } };
-    messages: { listening: string[]; outcomes: Record<string, number> };
+    limits: { maxConnections: number };
+    messages: { listening: string[] };
   };
   t.is(bootstrap.messages.deliverTo, workload.url);
   t.deepEqual(messages.listening, [`127.0.0.1:${port}`]);
-  t.like(messages.outcomes, { delivered: 1, 'unknown-service': 1 });
+  t.is(limits.maxConnections, 9);
+  t.like(messages, {
+    limits: { maxConnections: 7, messagesPerSecond: 10_000 },
+    openConnections: { inbound: 1, outbound: 0 },
+    heldBytes: 0,
+    forwarded: 0,
+    retries: 0,
+    outcomes: { delivered: 1, 'unknown-service': 1 },
+  });
   client.socket.end();
   t.is(await client.ending, 'end');
   t.is(await sidecar.end('SIGTERM'), 0);

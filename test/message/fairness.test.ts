@@ -1,0 +1,68 @@
+import test, { type ExecutionContext } from 'ava';
+import { failed, RECEIVED } from '../../sidecar/message/answer.ts';
+import { request, type RunningApi, startApi } from './harness.ts';
+
+// However much is sent, everything else that the process does goes on.
+
+/** Of one turn of the event loop, and some that belong to the next: both end somewhere within the same phase. */
+const MOST_A_TURN = 2 * 32;
+
+/** The most that the number grows by within one turn of the event loop, until it is there. */
+async function mostInOneTurn(count: () => number, wanted: number): Promise<number> {
+  let most = 0;
+  let before = count();
+  while (before < wanted) {
+    await new Promise((resolve) => void setImmediate(resolve));
+    const now = count();
+    most = Math.max(most, now - before);
+    before = now;
+  }
+  return most;
+}
+
+const CONNECTIONS = 10;
+const LINES = 2_000;
+
+function flood({ client }: RunningApi, line: string): void {
+  for (let index = 0; index < CONNECTIONS; index++) client().socket.write(`${line}\n`.repeat(LINES));
+}
+
+/** Whose connections may send as fast as they can. */
+function start(t: ExecutionContext, deliver: Parameters<typeof startApi>[1]['deliver']): RunningApi {
+  return startApi(t, { limits: { messagesPerSecond: 1_000_000 }, ...(deliver ? { deliver } : {}) });
+}
+
+test('a flood of messages is taken a few at a time, also where each is answered at once', async (t) => {
+  let delivered = 0;
+  const api = start(t, async () => {
+    delivered++;
+    return RECEIVED;
+  });
+  flood(api, JSON.stringify(request('one of many')));
+  t.true((await mostInOneTurn(() => delivered, CONNECTIONS * LINES)) <= MOST_A_TURN);
+});
+
+test('so is one of messages for nobody, and one of mistakes', async (t) => {
+  const api = start(t, async () => failed('unknown-service', 'there is no such Service.'));
+  const { outcomes } = api.counters;
+  flood(api, JSON.stringify(request('for nobody')));
+  t.true((await mostInOneTurn(() => outcomes['unknown-service'], CONNECTIONS * LINES)) <= MOST_A_TURN);
+  flood(api, 'x');
+  t.true((await mostInOneTurn(() => outcomes['bad-json'], CONNECTIONS * LINES)) <= MOST_A_TURN);
+});
+
+test('empty lines are taken a few at a time, and as many a second as messages', async (t) => {
+  const { client, counters } = startApi(t, { limits: { messagesPerSecond: 1_000 } });
+  const flooding = client();
+  const startedAtMs = performance.now();
+  flooding.socket.write('\n'.repeat(500));
+  flooding.send(request('after them'));
+  let turns = 0;
+  while (counters.outcomes.received === 0) {
+    await new Promise((resolve) => void setImmediate(resolve));
+    turns++;
+  }
+  t.true(turns >= 500 / 32);
+  // A hundred may come at once.
+  t.true(performance.now() - startedAtMs >= 390);
+});
