@@ -81,7 +81,7 @@ const all: readonly Change[] = [
 
 const current: Knowledge = {
   table: withChanges(emptyTable({ zone: '', node: '' }), all),
-  trust: { isCurrent: true, isLost: () => false, isRejected: () => false },
+  trust: { hasAllServices: true, hasAllEndpoints: () => true, isLost: () => false, isRejected: () => false },
   domain: ['cluster', 'local'],
 };
 
@@ -223,10 +223,26 @@ test('of what was told and could not be taken nothing is proved', (t) => {
   t.is(ask('empty.demo.svc.cluster.local', TYPE.A, lacking).kind, 'no-name');
 });
 
+test('an endpoint that is not there exists elsewhere as long as not all of the Service are told', (t) => {
+  const lacking: Knowledge = {
+    ...current,
+    trust: { ...current.trust, hasAllEndpoints: (key) => key !== 'demo/pods' },
+  };
+  t.is(ask('pod-9.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'forward');
+  t.is(ask('pod-0.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'records');
+  t.is(ask('empty.demo.svc.cluster.local', TYPE.A, lacking).kind, 'no-name');
+  t.is(ask('_none._tcp.hello.demo.svc.cluster.local', TYPE.SRV, lacking).kind, 'no-name');
+});
+
 test('without a control plane nothing is said not to exist, and nothing of what is in doubt', (t) => {
   const away: Knowledge = {
     ...current,
-    trust: { isCurrent: false, isLost: (key) => key === 'demo/pods', isRejected: () => false },
+    trust: {
+      hasAllServices: false,
+      hasAllEndpoints: () => false,
+      isLost: (key) => key === 'demo/pods',
+      isRejected: () => false,
+    },
   };
   t.is(ask('gone.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');
   t.is(ask('empty.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');
