@@ -1,5 +1,4 @@
 import type { Count, DnsCounters } from '../counters.ts';
-import { lowerCase } from '../name.ts';
 import { FLAG, setUint32, uint16 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import { addressTo } from '../writer.ts';
@@ -20,8 +19,9 @@ const SHORTEST_PREFETCHED_SECONDS = 10;
 
 interface Entry {
   readonly hash: number;
-  /** What was asked: flags, question and EDNS, the name in lower case. */
+  /** What was asked, from the question to the end. */
   readonly key: Uint8Array;
+  readonly flags: number;
   readonly answer: Uint8Array;
   readonly lifetime: Lifetime;
   readonly storedMs: number;
@@ -105,7 +105,8 @@ export class AnswerCache {
     answer[2] = (answer[2] ?? 0) & ~(FLAG.AUTHORITATIVE >> 8);
     const entry: Entry = {
       hash,
-      key: keyOf(query),
+      key: query.key(query.end),
+      flags: query.flags,
       answer,
       lifetime,
       storedMs: now,
@@ -124,7 +125,7 @@ export class AnswerCache {
 
   #entryOf(query: QueryReader): Entry | undefined {
     const entry = this.#entries.get(query.hashWithRest());
-    if (entry === undefined || !isSame(entry.key, query)) return undefined;
+    if (entry?.flags !== query.flags || !query.hasKey(entry.key, query.end)) return undefined;
     if (this.#now() < entry.expiresMs + STALE_MS) return entry;
     this.#remove(entry);
     return undefined;
@@ -166,26 +167,4 @@ function countDown(entry: Entry, elapsed: number): void {
   entry.elapsed = elapsed;
   for (const { at, seconds } of entry.lifetime.ttls)
     setUint32(entry.answer, at, Math.max(0, seconds - elapsed));
-}
-
-/** The flags, and all that stands behind the header. */
-function keyOf({ data, start, nameStart, nameEnd, end }: QueryReader): Uint8Array {
-  const key = new Uint8Array(2 + end - nameStart);
-  key.set(data.subarray(start + 2, start + 4));
-  key.set(data.subarray(nameStart, end), 2);
-  for (let at = 2; at < 2 + nameEnd - nameStart; at++) key[at] = lowerCase(key[at] ?? 0);
-  return key;
-}
-
-function isSame(key: Uint8Array, { data, start, nameStart, nameEnd, end }: QueryReader): boolean {
-  if (key.length !== 2 + end - nameStart || key[0] !== data[start + 2] || key[1] !== data[start + 3])
-    return false;
-  let at = nameStart;
-  for (; at < nameEnd; at++) {
-    if (key[2 + at - nameStart] !== lowerCase(data[at] ?? 0)) return false;
-  }
-  for (; at < end; at++) {
-    if (key[2 + at - nameStart] !== data[at]) return false;
-  }
-  return true;
 }
