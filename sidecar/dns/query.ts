@@ -84,7 +84,7 @@ export class QueryReader {
 
   /** The question and what follows it until `end`, with the name in lower case: what it is known by, to be kept. */
   key(end: number): Uint8Array {
-    const key = this.data.slice(this.nameStart, end);
+    const key = new Uint8Array(this.data.subarray(this.nameStart, end));
     for (let at = 0; at < this.nameEnd - this.nameStart; at++) key[at] = lowerCase(key[at] ?? 0);
     return key;
   }
