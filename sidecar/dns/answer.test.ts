@@ -67,6 +67,7 @@ const all: readonly Change[] = [
   service('unasked', { type: 'headless', clusterIps: [] }),
   service('v6', { type: 'headless', clusterIps: [], ipFamilies: ['ipv6'] }),
   service('elsewhere', { type: 'external-name', clusterIps: [], externalName: 'db.Example.com', ports: [] }),
+  service('address', { type: 'external-name', clusterIps: [], externalName: '10.1.2.3', ports: [] }),
   service('sctp', { clusterIps: ['10.96.0.3'], ports: [] }),
   service('file', { clusterIps: [] }),
   slice('pods', [
@@ -160,6 +161,12 @@ test('an ExternalName is an alias', (t) => {
   for (const type of [TYPE.A, TYPE.AAAA, TYPE.CNAME]) {
     t.deepEqual(ask(name, type), { kind: 'alias', target: 'db.example.com' });
   }
+  t.is(ask(name, MX).kind, 'forward');
+});
+
+test('an ExternalName that is an address leads nowhere', (t) => {
+  const name = 'address.demo.svc.cluster.local';
+  for (const type of [TYPE.A, TYPE.AAAA, TYPE.CNAME]) t.is(ask(name, type).kind, 'no-name');
   t.is(ask(name, MX).kind, 'forward');
 });
 

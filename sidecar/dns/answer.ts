@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { EndpointSlice, IpFamily, Service, ServiceKey } from '../services/service.ts';
 import type { Table } from '../services/table.ts';
 import type { Trust } from '../services/trust.ts';
@@ -90,17 +91,24 @@ function answerService(question: Question, meaning: ServiceMeaning, knowledge: K
   if (isDoubtful(meaning.key, trust)) return FORWARD;
   const service = table.services.get(meaning.key)?.service;
   if (service === undefined) return absent(knowledge);
-  if (service.type === 'external-name') return answerAlias(question, meaning, service);
+  if (service.type === 'external-name') return answerAlias(question, meaning, { service, knowledge });
   if (!isProvable(question, meaning)) return FORWARD;
   return service.type === 'headless' || meaning.kind === 'endpoint'
     ? answerEndpoints(question, meaning, knowledge)
     : answerOwn(question, meaning, { service, knowledge });
 }
 
-function answerAlias({ type }: Question, meaning: ServiceMeaning, { externalName }: Service): Answer {
-  if (meaning.kind !== 'service' || externalName === undefined) return FORWARD;
+interface Subject {
+  readonly service: Service;
+  readonly knowledge: Knowledge;
+}
+
+function answerAlias({ type }: Question, meaning: ServiceMeaning, { service, knowledge }: Subject): Answer {
+  const { externalName } = service;
   const hasTarget = type === TYPE.A || type === TYPE.AAAA || type === TYPE.CNAME;
-  return hasTarget ? { kind: 'alias', target: externalName.toLowerCase() } : FORWARD;
+  if (meaning.kind !== 'service' || externalName === undefined || !hasTarget) return FORWARD;
+  // An address is no name: CoreDNS has nothing that it could be an alias of.
+  return isIP(externalName) === 0 ? { kind: 'alias', target: externalName.toLowerCase() } : absent(knowledge);
 }
 
 /** The table has no ports but those of TCP and UDP: of all ports, and of others, it cannot tell. */
@@ -118,11 +126,7 @@ interface Place {
 }
 
 /** With the addresses of the Service itself. */
-function answerOwn(
-  question: Question,
-  meaning: ServiceMeaning,
-  { service, knowledge }: { readonly service: Service; readonly knowledge: Knowledge },
-): Answer {
+function answerOwn(question: Question, meaning: ServiceMeaning, { service, knowledge }: Subject): Answer {
   const ports = portsAskedFor(service.ports, meaning);
   if (ports.length === 0) return absent(knowledge);
   const name = nameOf(service.key, knowledge.domain);

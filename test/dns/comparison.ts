@@ -63,6 +63,11 @@ kind: Service
 metadata: { name: missing, namespace: demo }
 spec: { type: ExternalName, externalName: missing.example.com }
 ---
+apiVersion: v1
+kind: Service
+metadata: { name: address, namespace: demo }
+spec: { type: ExternalName, externalName: 10.1.2.3 }
+---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: web-1, namespace: demo, labels: { kubernetes.io/service-name: web } }
@@ -123,6 +128,7 @@ const KNOWN = [
   'twice',
   'outside',
   'missing',
+  'address',
   '_http._tcp.web',
   '_HTTP._TCP.web',
   'http.tcp.web',
