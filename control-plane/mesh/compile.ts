@@ -101,21 +101,15 @@ function compileEndpoints(service: Service, slice: EndpointSlice, pods: MeshStat
     slice: slice.name,
     ipFamily: IP_FAMILY[slice.family],
     ports: slice.ports.map((port) => ({ ...port, protocol: PROTOCOL[port.protocol] })),
-    endpoints: slice.endpoints.map((endpoint) =>
-      compileEndpoint(endpoint, podBehind(slice, endpoint, pods), service.publishNotReadyAddresses),
-    ),
+    endpoints: slice.endpoints.map((endpoint) => compileEndpoint(endpoint, podBehind(slice, endpoint, pods))),
   });
   return toBinary(endpointsProto.EndpointsSchema, message);
 }
 
-function compileEndpoint(
-  endpoint: Endpoint,
-  pod: Pod | undefined,
-  isReadyAnyway: boolean,
-): endpointsProto.Endpoint {
+function compileEndpoint(endpoint: Endpoint, pod: Pod | undefined): endpointsProto.Endpoint {
   return create(endpointsProto.EndpointSchema, {
     address: endpoint.address,
-    health: isReadyAnyway ? endpointsProto.Health.READY : HEALTH[endpoint.health],
+    health: HEALTH[endpoint.health],
     hostname: endpoint.hostname,
     node: endpoint.node,
     zone: endpoint.zone,

@@ -74,7 +74,8 @@ export class Draft {
     const { services } = this.#state;
     const previous = services.get(key);
     this.#services.add(key);
-    if (changesItsEndpoints(previous, next)) {
+    // That decides anew about resources that are compiled from its slices.
+    if (previous?.type !== next?.type) {
       for (const slice of this.#state.slices.get(key)?.keys() ?? []) {
         this.#endpoints.add(endpointsName(key, slice));
       }
@@ -132,11 +133,4 @@ export class Draft {
     this.#nodes.add(name);
     this.#state = { ...this.#state, nodes: next === undefined ? nodes.delete(name) : nodes.set(name, next) };
   }
-}
-
-/** Whether what a Service is decides anew about resources that are compiled from its slices. */
-function changesItsEndpoints(previous: Service | undefined, next: Service | undefined): boolean {
-  return (
-    previous?.type !== next?.type || previous?.publishNotReadyAddresses !== next?.publishNotReadyAddresses
-  );
 }

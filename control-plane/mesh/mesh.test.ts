@@ -270,18 +270,22 @@ test('a Service that becomes an ExternalName loses its endpoints', (t) => {
   t.deepEqual(names(snapshots.current), ['demo/hello']);
 });
 
-test('publishNotReadyAddresses makes every endpoint ready, and ceasing to do so undoes it', (t) => {
-  const { tell, snapshots } = scene();
-  const notReady = upsert(`{
+function endpointWith(conditions: string): MeshEvent {
+  return upsert(`{
     apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
     metadata: {name: hello-a, namespace: demo, labels: {kubernetes.io/service-name: hello}},
-    endpoints: [{addresses: [10.1.0.1], conditions: {ready: false}}]}`);
-  tell(notReady, service('hello'));
+    endpoints: [{addresses: [10.1.0.1], conditions: ${conditions}}]}`);
+}
+
+test('an endpoint is ready where its slice says so, as the slice controller does for publishNotReadyAddresses', (t) => {
+  const { tell, snapshots } = scene();
+  tell(
+    endpointWith('{ready: false}'),
+    service('hello', 'publishNotReadyAddresses: true, ports: [{port: 80}]'),
+  );
   t.like(message(snapshots.current, 'demo/hello/hello-a'), { endpoints: [{ health: 'HEALTH_NOT_READY' }] });
-  tell(service('hello', 'publishNotReadyAddresses: true, ports: [{port: 80}]'));
+  tell(endpointWith('{ready: true, serving: false, terminating: true}'));
   t.like(message(snapshots.current, 'demo/hello/hello-a'), { endpoints: [{ health: 'HEALTH_READY' }] });
-  tell(service('hello'));
-  t.like(message(snapshots.current, 'demo/hello/hello-a'), { endpoints: [{ health: 'HEALTH_NOT_READY' }] });
 });
 
 test('a slice follows its label to another Service, and to none', (t) => {
@@ -621,7 +625,7 @@ const anyEvent: fc.Arbitrary<MeshEvent> = fc.oneof(
       namespace: fc.constantFrom('north', 'south'),
       spec: fc.constantFrom(
         'ports: [{port: 80}]',
-        'ports: [{port: 81}], publishNotReadyAddresses: true',
+        'ports: [{port: 81}]',
         'clusterIP: None',
         'type: ExternalName, externalName: example.com',
       ),

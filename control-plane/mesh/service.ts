@@ -24,8 +24,6 @@ export interface Service {
   readonly affinityTimeoutSeconds: number | undefined;
   readonly trafficDistribution: TrafficDistribution;
   readonly internalTrafficPolicy: InternalTrafficPolicy;
-  /** Every endpoint counts as ready, whatever its slice says. */
-  readonly publishNotReadyAddresses: boolean;
 }
 
 export type ServiceType = 'cluster-ip' | 'headless' | 'external-name';
@@ -78,7 +76,6 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
     internalTrafficPolicy: spec
       .at('internalTrafficPolicy')
       .choice<InternalTrafficPolicy>({ Cluster: 'cluster', Local: 'local' }),
-    publishNotReadyAddresses: spec.at('publishNotReadyAddresses').flag(false),
   };
   return parsed(service, problems, warnings);
 }

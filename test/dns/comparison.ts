@@ -100,6 +100,20 @@ metadata: { name: portless-1, namespace: demo, labels: { kubernetes.io/service-n
 addressType: IPv4
 endpoints: [{ addresses: [10.3.0.1], hostname: only }]
 ---
+apiVersion: v1
+kind: Service
+metadata: { name: early, namespace: demo }
+spec: { clusterIP: None, publishNotReadyAddresses: true, ports: [{ name: http, port: 80 }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: early-1, namespace: demo, labels: { kubernetes.io/service-name: early } }
+addressType: IPv4
+ports: [{ name: http, port: 8080 }]
+endpoints:
+  - { addresses: [10.4.0.1], hostname: late, conditions: { ready: false } }
+  - { addresses: [10.4.0.2], hostname: soon, conditions: { ready: true, serving: false } }
+---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: six-1, namespace: demo, labels: { kubernetes.io/service-name: six } }
@@ -129,6 +143,7 @@ const KNOWN = [
   'outside',
   'missing',
   'address',
+  'early',
   '_http._tcp.web',
   '_HTTP._TCP.web',
   'http.tcp.web',
@@ -152,6 +167,8 @@ const KNOWN = [
   'fd00-0-0-5--0.pods',
   'fd00--6.six',
   'only.portless',
+  'late.early',
+  'soon.early',
   'fd00--1.pods',
   'a.b.c.web',
   'web.demo.svc.cluster.local',
