@@ -6,8 +6,6 @@ import { answer, type Answer, type Knowledge } from './answer.ts';
 import { TYPE } from './protocol.ts';
 
 const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
-const MX = 15;
-const ANY = 255;
 
 function service(name: string, fields: Partial<Service> = {}): Change {
   return {
@@ -107,14 +105,14 @@ test('a Service with an address of its own', (t) => {
   const name = 'hello.demo.svc.cluster.local';
   t.deepEqual(records(name), [`A ${name} 10.96.0.1`]);
   t.deepEqual(records(name, TYPE.AAAA), [`AAAA ${name} fd00::1`]);
-  t.is(ask(name, MX).kind, 'no-data');
+  t.is(ask(name, TYPE.MX).kind, 'no-data');
   t.is(ask(name, TYPE.CNAME).kind, 'no-data');
 });
 
 test('a Service whose ports are all of a protocol that the table has not', (t) => {
   const name = 'sctp.demo.svc.cluster.local';
   t.deepEqual(records(name), [`A ${name} 10.96.0.3`]);
-  t.is(ask(name, MX).kind, 'no-data');
+  t.is(ask(name, TYPE.MX).kind, 'no-data');
   t.is(ask(`_web._tcp.${name}`, TYPE.SRV).kind, 'no-name');
   t.is(ask(`_web._sctp.${name}`, TYPE.SRV).kind, 'forward');
 });
@@ -161,13 +159,13 @@ test('an ExternalName is an alias', (t) => {
   for (const type of [TYPE.A, TYPE.AAAA, TYPE.CNAME]) {
     t.deepEqual(ask(name, type), { kind: 'alias', target: 'db.example.com' });
   }
-  t.is(ask(name, MX).kind, 'forward');
+  t.is(ask(name, TYPE.MX).kind, 'forward');
 });
 
 test('an ExternalName that is an address leads nowhere', (t) => {
   const name = 'address.demo.svc.cluster.local';
   for (const type of [TYPE.A, TYPE.AAAA, TYPE.CNAME]) t.is(ask(name, type).kind, 'no-name');
-  t.is(ask(name, MX).kind, 'forward');
+  t.is(ask(name, TYPE.MX).kind, 'forward');
 });
 
 test('reverse lookups of Services', (t) => {
@@ -190,7 +188,7 @@ test('what the search list makes of names is known not to exist', (t) => {
     'a.b.c.d.hello.demo.svc.cluster.local',
   ]) {
     t.is(ask(name).kind, 'no-name', name);
-    t.is(ask(name, MX).kind, 'no-name', name);
+    t.is(ask(name, TYPE.MX).kind, 'no-name', name);
   }
 });
 
@@ -209,7 +207,8 @@ test('what others know better is theirs', (t) => {
     t.is(ask(name).kind, 'forward', name);
   }
   const name = 'hello.demo.svc.cluster.local';
-  for (const type of [ANY, TYPE.AXFR, TYPE.NS, TYPE.SOA, TYPE.SRV]) t.is(ask(name, type).kind, 'forward');
+  for (const type of [TYPE.ANY, TYPE.AXFR, TYPE.NS, TYPE.SOA, TYPE.SRV])
+    t.is(ask(name, type).kind, 'forward');
   t.is(answer({ labels: name.split('.'), type: TYPE.A, class: 3 }, current).kind, 'forward');
   t.is(ask('_web._sctp.hello.demo.svc.cluster.local', TYPE.SRV).kind, 'forward');
 });

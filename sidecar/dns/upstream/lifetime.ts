@@ -12,8 +12,6 @@ export interface Lifetime {
 const LONGEST_SECONDS = 86_400;
 /** A time to live with the highest bit set counts as none (RFC 2181, 8). */
 const HIGHEST_TTL = 0x7fff_ffff;
-/** The type that asks for all types. */
-const ANY = 255;
 
 /**
  * How long this answer to one question lives; undefined where it must not be kept: errors, what was cut, what cannot
@@ -36,7 +34,7 @@ export function lifetimeOf(answer: Uint8Array): Lifetime | undefined {
 /** Aliases that lead to nothing of what was asked say that nothing is there (RFC 2308, 2.2). */
 function hasAsked(answer: Uint8Array, records: readonly PlacedRecord[]): boolean {
   const asked = uint16(answer, skipName(answer, HEADER_BYTES, { end: answer.length, mayPoint: false }));
-  return records.some(({ section, type }) => section === 0 && (asked === ANY || type === asked));
+  return records.some(({ section, type }) => section === 0 && (asked === TYPE.ANY || type === asked));
 }
 
 function isWhole(answer: Uint8Array): boolean {
