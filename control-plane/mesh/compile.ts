@@ -39,6 +39,7 @@ const SERVICE_TYPE = {
   'cluster-ip': serviceProto.ServiceType.CLUSTER_IP,
   headless: serviceProto.ServiceType.HEADLESS,
   'external-name': serviceProto.ServiceType.EXTERNAL_NAME,
+  other: serviceProto.ServiceType.OTHER,
 } as const;
 
 const TRAFFIC_DISTRIBUTION = {
@@ -90,7 +91,8 @@ function compileNamedEndpoints(state: MeshState, name: string): Uint8Array | und
   const key = serviceOfEndpoints(name);
   const service = state.services.get(key);
   const slice = state.slices.get(key)?.get(name.slice(key.length + 1));
-  if (service === undefined || service.type === 'external-name' || slice === undefined) return undefined;
+  if (service === undefined || slice === undefined) return undefined;
+  if (service.type === 'external-name' || service.type === 'other') return undefined;
   return compileEndpoints(service, slice, state.pods);
 }
 

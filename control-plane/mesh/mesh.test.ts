@@ -461,19 +461,27 @@ test('a pod is behind an endpoint only at an address of its own, whatever the sl
   t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [['a', true, 'web'], others]);
 });
 
-test('what has the label of another proxy is not of the mesh', (t) => {
+test('of what has the label of another proxy it is told that there is such a Service', (t) => {
   const label = 'service.kubernetes.io/service-proxy-name';
-  const other = { name: 'hello', namespace: 'demo', labels: { [label]: '' } };
-  for (const [apiVersion, kind] of [
-    ['v1', 'Service'],
-    ['discovery.k8s.io/v1', 'EndpointSlice'],
-  ]) {
-    t.deepEqual(identify({ apiVersion, kind, metadata: other }), {
-      outcome: 'skipped',
-      reason: `a ${kind} with the label ${label} is left to the proxy that it names`,
-    });
-  }
-  t.is(identify({ apiVersion: 'v1', kind: 'Pod', metadata: other }).outcome, 'identified');
+  const metadata = { name: 'hello', namespace: 'demo', labels: { [label]: '' } };
+  t.deepEqual(identify({ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata }), {
+    outcome: 'skipped',
+    reason: `an EndpointSlice with the label ${label} is left to the proxy that it names`,
+  });
+  t.is(identify({ apiVersion: 'v1', kind: 'Pod', metadata }).outcome, 'identified');
+  const { tell, snapshots } = scene();
+  tell(service('hello'), slice({ name: 'hello-a', service: 'hello', addresses: ['10.1.0.1'] }));
+  const spec = { clusterIP: '10.96.0.1', ports: [{ port: 80 }] };
+  tell({ type: 'upsert', object: { apiVersion: 'v1', kind: 'Service', metadata, spec } });
+  t.deepEqual(names(snapshots.current), ['demo/hello']);
+  t.deepEqual(message(snapshots.current, 'demo/hello'), {
+    namespace: 'demo',
+    name: 'hello',
+    type: 'SERVICE_TYPE_OTHER',
+    internalTrafficPolicy: 'INTERNAL_TRAFFIC_POLICY_CLUSTER',
+  });
+  tell(service('hello'));
+  t.deepEqual(names(snapshots.current), ['demo/hello', 'demo/hello/hello-a']);
 });
 
 test('a bad Pod and a bad Node keep what was good of them, and reject nothing else', (t) => {

@@ -2,7 +2,7 @@ import type { Address, IpFamily } from './address.ts';
 import { parseAddress } from './address.ts';
 import { Field, Problems, shown } from './field.ts';
 import { checkIdentity, dnsLabel, isDnsSubdomain } from './name.ts';
-import type { Identity } from './object.ts';
+import { hasOtherProxy, type Identity } from './object.ts';
 import type { Parsed } from './parsed.ts';
 import { parsed } from './parsed.ts';
 import type { Protocol } from './protocol.ts';
@@ -26,7 +26,8 @@ export interface Service {
   readonly internalTrafficPolicy: InternalTrafficPolicy;
 }
 
-export type ServiceType = 'cluster-ip' | 'headless' | 'external-name';
+/** `other`: another proxy's, of which no more is known than that it exists. */
+export type ServiceType = 'cluster-ip' | 'headless' | 'external-name' | 'other';
 export type TrafficDistribution = 'cluster-wide' | 'prefer-same-zone' | 'prefer-same-node';
 export type InternalTrafficPolicy = 'cluster' | 'local';
 
@@ -63,6 +64,7 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
   const warnings = new Problems();
   const root = new Field(object, '', problems);
   checkIdentity(root, identity);
+  if (hasOtherProxy(object)) return parsed(ofOtherProxy(identity), problems, warnings);
   const spec = root.at('spec');
   if (!spec.isPresent) spec.reject('describe the Service here');
   const addressing = parseAddressing(spec);
@@ -78,6 +80,21 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
       .choice<InternalTrafficPolicy>({ Cluster: 'cluster', Local: 'local' }),
   };
   return parsed(service, problems, warnings);
+}
+
+function ofOtherProxy({ namespace, name }: Identity<'Service'>): Service {
+  return {
+    namespace,
+    name,
+    type: 'other',
+    clusterIps: [],
+    ipFamilies: [],
+    externalName: '',
+    ports: [],
+    affinityTimeoutSeconds: undefined,
+    trafficDistribution: 'cluster-wide',
+    internalTrafficPolicy: 'cluster',
+  };
 }
 
 type Addressing = Pick<Service, 'type' | 'clusterIps' | 'ipFamilies' | 'externalName'>;

@@ -66,6 +66,7 @@ const all: readonly Change[] = [
   service('v6', { type: 'headless', clusterIps: [], ipFamilies: ['ipv6'] }),
   service('elsewhere', { type: 'external-name', clusterIps: [], externalName: 'db.Example.com', ports: [] }),
   service('address', { type: 'external-name', clusterIps: [], externalName: '10.1.2.3', ports: [] }),
+  service('proxied', { type: 'other', clusterIps: [], ipFamilies: [], ports: [] }),
   service('sctp', { clusterIps: ['10.96.0.3'], ports: [] }),
   service('file', { clusterIps: [] }),
   slice('pods', [
@@ -211,6 +212,12 @@ test('what others know better is theirs', (t) => {
     t.is(ask(name, type).kind, 'forward');
   t.is(answer({ labels: name.split('.'), type: TYPE.A, class: 3 }, current).kind, 'forward');
   t.is(ask('_web._sctp.hello.demo.svc.cluster.local', TYPE.SRV).kind, 'forward');
+});
+
+test('names of a Service of another proxy are for others', (t) => {
+  for (const name of ['proxied', '_web._tcp.proxied', 'pod-0.proxied']) {
+    t.is(ask(`${name}.demo.svc.cluster.local`).kind, 'forward');
+  }
 });
 
 test('a Service from a file that has no address is there', (t) => {

@@ -91,6 +91,7 @@ function answerService(question: Question, meaning: ServiceMeaning, knowledge: K
   if (isDoubtful(meaning.key, trust)) return FORWARD;
   const service = table.services.get(meaning.key)?.service;
   if (service === undefined) return absent(knowledge);
+  if (service.type === 'other') return FORWARD;
   if (service.type === 'external-name') return answerAlias(question, meaning, { service, knowledge });
   if (!isProvable(question, meaning)) return FORWARD;
   return service.type === 'headless' || meaning.kind === 'endpoint'

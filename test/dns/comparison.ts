@@ -102,6 +102,11 @@ endpoints: [{ addresses: [10.3.0.1], hostname: only }]
 ---
 apiVersion: v1
 kind: Service
+metadata: { name: proxied, namespace: demo, labels: { service.kubernetes.io/service-proxy-name: another } }
+spec: { ports: [{ name: http, port: 80 }] }
+---
+apiVersion: v1
+kind: Service
 metadata: { name: early, namespace: demo }
 spec: { clusterIP: None, publishNotReadyAddresses: true, ports: [{ name: http, port: 80 }] }
 ---
@@ -181,6 +186,8 @@ const KNOWN_ELSEWHERE = [
   'example.com.svc.cluster.local',
 ];
 const OTHERS = [
+  `proxied.${ZONE}`,
+  `_http._tcp.proxied.${ZONE}`,
   'www.example.com',
   'no.example.com',
   'cluster.local',
