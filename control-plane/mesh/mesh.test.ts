@@ -355,6 +355,19 @@ test('a bad update keeps the last good state, is told once, and stands until it 
   t.is(message(snapshots.current, 'demo/hello'), undefined);
 });
 
+test('of a Service that was never good it is told that there is one, if by its name there can be', (t) => {
+  const { mesh, tell, snapshots } = scene();
+  const slices = slice({ name: 'hello-a', service: 'hello', addresses: ['10.1.0.1'] });
+  tell(service('hello', 'ports: [{port: 70000}]'), service('Not_A_Name'), slices);
+  t.is(mesh.rejections.length, 2);
+  t.deepEqual(names(snapshots.current), ['demo/hello']);
+  t.like(message(snapshots.current, 'demo/hello'), { type: 'SERVICE_TYPE_OTHER' });
+  tell(service('hello'));
+  t.deepEqual(names(snapshots.current), ['demo/hello', 'demo/hello/hello-a']);
+  tell(gone('Service', 'hello'), service('hello', 'ports: [{port: 70000}]'), gone('Service', 'hello'));
+  t.deepEqual(names(snapshots.current), []);
+});
+
 test('what an object enters without stands as a warning until it is mended', (t) => {
   const { mesh, tell, warnings } = scene();
   const partly = service('hello', 'ports: [{name: a, port: 80}, {name: b, port: 81, protocol: SCTP}]');

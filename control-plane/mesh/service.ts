@@ -26,7 +26,7 @@ export interface Service {
   readonly internalTrafficPolicy: InternalTrafficPolicy;
 }
 
-/** `other`: another proxy's, of which no more is known than that it exists. */
+/** `other`: another proxy's, or one that cannot be read. No more is known of it than that it exists. */
 export type ServiceType = 'cluster-ip' | 'headless' | 'external-name' | 'other';
 export type TrafficDistribution = 'cluster-wide' | 'prefer-same-zone' | 'prefer-same-node';
 export type InternalTrafficPolicy = 'cluster' | 'local';
@@ -64,7 +64,7 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
   const warnings = new Problems();
   const root = new Field(object, '', problems);
   checkIdentity(root, identity);
-  if (hasOtherProxy(object)) return parsed(ofOtherProxy(identity), problems, warnings);
+  if (hasOtherProxy(object)) return parsed(otherService(identity), problems, warnings);
   const spec = root.at('spec');
   if (!spec.isPresent) spec.reject('describe the Service here');
   const addressing = parseAddressing(spec);
@@ -82,7 +82,8 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
   return parsed(service, problems, warnings);
 }
 
-function ofOtherProxy({ namespace, name }: Identity<'Service'>): Service {
+/** Of which others know more. */
+export function otherService({ namespace, name }: Identity<'Service'>): Service {
   return {
     namespace,
     name,

@@ -101,7 +101,7 @@ function unknown(key: ServiceKey): string {
 }
 
 function otherService(key: ServiceKey): string {
-  return `Service ${key} is not in the mesh: its label service.kubernetes.io/service-proxy-name leaves it to another proxy.`;
+  return `Service ${key} is not in the mesh: its label service.kubernetes.io/service-proxy-name leaves it to another proxy, or the control plane rejected it, whose log then says why.`;
 }
 
 function externalName({ key, externalName: alias }: Service): string {

@@ -129,7 +129,7 @@ function unknownService(key: ServiceKey): string {
 }
 
 function otherService(key: ServiceKey): string {
-  return `Service ${key} is not in the mesh, because its label service.kubernetes.io/service-proxy-name leaves it to another proxy: connect to its address, or remove the label.`;
+  return `Service ${key} is not in the mesh: its label service.kubernetes.io/service-proxy-name leaves it to another proxy, or the control plane rejected it, whose log then says why. Connect to its address.`;
 }
 
 function externalName(service: Service): string {

@@ -9,7 +9,7 @@ export interface Service {
   readonly key: ServiceKey;
   readonly namespace: string;
   readonly name: string;
-  /** `other`: another proxy's, of which no more is known than that it exists. */
+  /** `other`: another proxy's, or one that cannot be read. No more is known of it than that it exists. */
   readonly type: 'cluster-ip' | 'headless' | 'external-name' | 'other';
   /** Virtual addresses, the primary family's first. */
   readonly clusterIps: readonly string[];

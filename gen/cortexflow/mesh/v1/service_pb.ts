@@ -176,8 +176,8 @@ export const ServiceType = {
   EXTERNAL_NAME: 3,
 
   /**
-   * Another proxy's, by its label service.kubernetes.io/service-proxy-name. There is such a Service, and nothing more is
-   * told of it: no ports, no addresses, no Endpoints.
+   * Another proxy's, by its label service.kubernetes.io/service-proxy-name, or one that the control plane cannot read.
+   * There is such a Service, and nothing more is told of it: no ports, no addresses, no Endpoints.
    *
    * @generated from enum value: SERVICE_TYPE_OTHER = 4;
    */
