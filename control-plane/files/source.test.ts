@@ -427,7 +427,7 @@ folderTest('what is legible and wrong or twice there holds nothing up', async (t
   await folder.write('a.yaml', [service('a'), service('a'), service('b', 70_000)].join('---\n'));
   await folder.write('lost+found/c.yaml', 'c: [');
   await folder.openAndSync();
-  t.deepEqual(folder.services, ['default/a:80']);
+  t.deepEqual(folder.services, ['default/a:80', 'default/b:'], 'of the wrong one, that there is one');
   t.deepEqual(folder.source?.obstacles(), []);
 });
 

@@ -19,9 +19,13 @@ export interface FollowedKind {
 export const KINDS: readonly FollowedKind[] = [
   {
     kind: 'Service',
-    labelSelector: `!${OTHER_PROXY_LABEL}`,
     path: '/api/v1/services',
-    strip: ({ metadata, spec }) => ({ apiVersion: 'v1', kind: 'Service', metadata: named(metadata), spec }),
+    strip: ({ metadata, spec }) => ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: labelled(metadata),
+      spec,
+    }),
   },
   {
     kind: 'EndpointSlice',

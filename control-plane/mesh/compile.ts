@@ -39,6 +39,7 @@ const SERVICE_TYPE = {
   'cluster-ip': serviceProto.ServiceType.CLUSTER_IP,
   headless: serviceProto.ServiceType.HEADLESS,
   'external-name': serviceProto.ServiceType.EXTERNAL_NAME,
+  other: serviceProto.ServiceType.OTHER,
 } as const;
 
 const TRAFFIC_DISTRIBUTION = {
@@ -90,7 +91,8 @@ function compileNamedEndpoints(state: MeshState, name: string): Uint8Array | und
   const key = serviceOfEndpoints(name);
   const service = state.services.get(key);
   const slice = state.slices.get(key)?.get(name.slice(key.length + 1));
-  if (service === undefined || service.type === 'external-name' || slice === undefined) return undefined;
+  if (service === undefined || slice === undefined) return undefined;
+  if (service.type === 'external-name' || service.type === 'other') return undefined;
   return compileEndpoints(service, slice, state.pods);
 }
 
@@ -101,21 +103,15 @@ function compileEndpoints(service: Service, slice: EndpointSlice, pods: MeshStat
     slice: slice.name,
     ipFamily: IP_FAMILY[slice.family],
     ports: slice.ports.map((port) => ({ ...port, protocol: PROTOCOL[port.protocol] })),
-    endpoints: slice.endpoints.map((endpoint) =>
-      compileEndpoint(endpoint, podBehind(slice, endpoint, pods), service.publishNotReadyAddresses),
-    ),
+    endpoints: slice.endpoints.map((endpoint) => compileEndpoint(endpoint, podBehind(slice, endpoint, pods))),
   });
   return toBinary(endpointsProto.EndpointsSchema, message);
 }
 
-function compileEndpoint(
-  endpoint: Endpoint,
-  pod: Pod | undefined,
-  isReadyAnyway: boolean,
-): endpointsProto.Endpoint {
+function compileEndpoint(endpoint: Endpoint, pod: Pod | undefined): endpointsProto.Endpoint {
   return create(endpointsProto.EndpointSchema, {
     address: endpoint.address,
-    health: isReadyAnyway ? endpointsProto.Health.READY : HEALTH[endpoint.health],
+    health: HEALTH[endpoint.health],
     hostname: endpoint.hostname,
     node: endpoint.node,
     zone: endpoint.zone,

@@ -2,12 +2,13 @@ import { endpointsName, serviceName } from '../../wire/resource-kinds.ts';
 import { emptyMap } from '../xds/persistent-map.ts';
 import type { Conversion, Next } from './conversion.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
+import { isDnsLabel } from './name.ts';
 import type { Node } from './node.ts';
 import type { Identity } from './object.ts';
 import { objectLabel } from './object.ts';
 import { type Pod, samePod } from './pod.ts';
 import type { Rejection } from './rejection.ts';
-import type { Service } from './service.ts';
+import { otherService, type Service } from './service.ts';
 import { withSlice } from './slices-by-pod.ts';
 import type { Applied, MeshState } from './state.ts';
 
@@ -27,6 +28,7 @@ export class Draft {
   enter(conversion: Conversion): void {
     this.#report(conversion);
     if (conversion.outcome !== 'rejected') this.#set(conversion.next);
+    else if (conversion.identity.kind === 'Service') this.#setUnreadable(conversion.identity);
   }
 
   finish(): Applied {
@@ -69,12 +71,21 @@ export class Draft {
     }
   }
 
+  /** The last good state stands. Where there is none, sidecars must not take the Service for one that does not exist. */
+  #setUnreadable(identity: Identity<'Service'>): void {
+    const { namespace, name } = identity;
+    const isKnown = this.#state.services.has(serviceName(namespace, name));
+    if (isKnown || !isDnsLabel(namespace) || !isDnsLabel(name)) return;
+    this.#setService(identity, otherService(identity));
+  }
+
   #setService({ namespace, name }: Identity<'Service'>, next: Service | undefined): void {
     const key = serviceName(namespace, name);
     const { services } = this.#state;
     const previous = services.get(key);
     this.#services.add(key);
-    if (changesItsEndpoints(previous, next)) {
+    // That decides anew about resources that are compiled from its slices.
+    if (previous?.type !== next?.type) {
       for (const slice of this.#state.slices.get(key)?.keys() ?? []) {
         this.#endpoints.add(endpointsName(key, slice));
       }
@@ -132,11 +143,4 @@ export class Draft {
     this.#nodes.add(name);
     this.#state = { ...this.#state, nodes: next === undefined ? nodes.delete(name) : nodes.set(name, next) };
   }
-}
-
-/** Whether what a Service is decides anew about resources that are compiled from its slices. */
-function changesItsEndpoints(previous: Service | undefined, next: Service | undefined): boolean {
-  return (
-    previous?.type !== next?.type || previous?.publishNotReadyAddresses !== next?.publishNotReadyAddresses
-  );
 }

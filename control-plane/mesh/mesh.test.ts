@@ -270,18 +270,22 @@ test('a Service that becomes an ExternalName loses its endpoints', (t) => {
   t.deepEqual(names(snapshots.current), ['demo/hello']);
 });
 
-test('publishNotReadyAddresses makes every endpoint ready, and ceasing to do so undoes it', (t) => {
-  const { tell, snapshots } = scene();
-  const notReady = upsert(`{
+function endpointWith(conditions: string): MeshEvent {
+  return upsert(`{
     apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4,
     metadata: {name: hello-a, namespace: demo, labels: {kubernetes.io/service-name: hello}},
-    endpoints: [{addresses: [10.1.0.1], conditions: {ready: false}}]}`);
-  tell(notReady, service('hello'));
+    endpoints: [{addresses: [10.1.0.1], conditions: ${conditions}}]}`);
+}
+
+test('an endpoint is ready where its slice says so, as the slice controller does for publishNotReadyAddresses', (t) => {
+  const { tell, snapshots } = scene();
+  tell(
+    endpointWith('{ready: false}'),
+    service('hello', 'publishNotReadyAddresses: true, ports: [{port: 80}]'),
+  );
   t.like(message(snapshots.current, 'demo/hello/hello-a'), { endpoints: [{ health: 'HEALTH_NOT_READY' }] });
-  tell(service('hello', 'publishNotReadyAddresses: true, ports: [{port: 80}]'));
+  tell(endpointWith('{ready: true, serving: false, terminating: true}'));
   t.like(message(snapshots.current, 'demo/hello/hello-a'), { endpoints: [{ health: 'HEALTH_READY' }] });
-  tell(service('hello'));
-  t.like(message(snapshots.current, 'demo/hello/hello-a'), { endpoints: [{ health: 'HEALTH_NOT_READY' }] });
 });
 
 test('a slice follows its label to another Service, and to none', (t) => {
@@ -349,6 +353,19 @@ test('a bad update keeps the last good state, is told once, and stands until it 
   tell(gone('Service', 'hello'));
   t.deepEqual(mesh.rejections, []);
   t.is(message(snapshots.current, 'demo/hello'), undefined);
+});
+
+test('of a Service that was never good it is told that there is one, if by its name there can be', (t) => {
+  const { mesh, tell, snapshots } = scene();
+  const slices = slice({ name: 'hello-a', service: 'hello', addresses: ['10.1.0.1'] });
+  tell(service('hello', 'ports: [{port: 70000}]'), service('Not_A_Name'), slices);
+  t.is(mesh.rejections.length, 2);
+  t.deepEqual(names(snapshots.current), ['demo/hello']);
+  t.like(message(snapshots.current, 'demo/hello'), { type: 'SERVICE_TYPE_OTHER' });
+  tell(service('hello'));
+  t.deepEqual(names(snapshots.current), ['demo/hello', 'demo/hello/hello-a']);
+  tell(gone('Service', 'hello'), service('hello', 'ports: [{port: 70000}]'), gone('Service', 'hello'));
+  t.deepEqual(names(snapshots.current), []);
 });
 
 test('what an object enters without stands as a warning until it is mended', (t) => {
@@ -457,19 +474,27 @@ test('a pod is behind an endpoint only at an address of its own, whatever the sl
   t.deepEqual(podsBehind(snapshots.current, 'demo/hello/s'), [['a', true, 'web'], others]);
 });
 
-test('what has the label of another proxy is not of the mesh', (t) => {
+test('of what has the label of another proxy it is told that there is such a Service', (t) => {
   const label = 'service.kubernetes.io/service-proxy-name';
-  const other = { name: 'hello', namespace: 'demo', labels: { [label]: '' } };
-  for (const [apiVersion, kind] of [
-    ['v1', 'Service'],
-    ['discovery.k8s.io/v1', 'EndpointSlice'],
-  ]) {
-    t.deepEqual(identify({ apiVersion, kind, metadata: other }), {
-      outcome: 'skipped',
-      reason: `a ${kind} with the label ${label} is left to the proxy that it names`,
-    });
-  }
-  t.is(identify({ apiVersion: 'v1', kind: 'Pod', metadata: other }).outcome, 'identified');
+  const metadata = { name: 'hello', namespace: 'demo', labels: { [label]: '' } };
+  t.deepEqual(identify({ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata }), {
+    outcome: 'skipped',
+    reason: `an EndpointSlice with the label ${label} is left to the proxy that it names`,
+  });
+  t.is(identify({ apiVersion: 'v1', kind: 'Pod', metadata }).outcome, 'identified');
+  const { tell, snapshots } = scene();
+  tell(service('hello'), slice({ name: 'hello-a', service: 'hello', addresses: ['10.1.0.1'] }));
+  const spec = { clusterIP: '10.96.0.1', ports: [{ port: 80 }] };
+  tell({ type: 'upsert', object: { apiVersion: 'v1', kind: 'Service', metadata, spec } });
+  t.deepEqual(names(snapshots.current), ['demo/hello']);
+  t.deepEqual(message(snapshots.current, 'demo/hello'), {
+    namespace: 'demo',
+    name: 'hello',
+    type: 'SERVICE_TYPE_OTHER',
+    internalTrafficPolicy: 'INTERNAL_TRAFFIC_POLICY_CLUSTER',
+  });
+  tell(service('hello'));
+  t.deepEqual(names(snapshots.current), ['demo/hello', 'demo/hello/hello-a']);
 });
 
 test('a bad Pod and a bad Node keep what was good of them, and reject nothing else', (t) => {
@@ -621,7 +646,7 @@ const anyEvent: fc.Arbitrary<MeshEvent> = fc.oneof(
       namespace: fc.constantFrom('north', 'south'),
       spec: fc.constantFrom(
         'ports: [{port: 80}]',
-        'ports: [{port: 81}], publishNotReadyAddresses: true',
+        'ports: [{port: 81}]',
         'clusterIP: None',
         'type: ExternalName, externalName: example.com',
       ),

@@ -9,7 +9,7 @@ const SUBDOMAIN_LENGTH = 253;
 /** A DNS label (RFC 1123): what namespaces, Services and ports are named by. Absent is the empty string. */
 export function dnsLabel(field: Field): string {
   const text = field.text();
-  if (text !== '' && !LABEL.test(text)) {
+  if (text !== '' && !isDnsLabel(text)) {
     field.reject('use up to 63 lower-case letters, digits and dashes, with a letter or digit at both ends');
   }
   return text;
@@ -32,6 +32,11 @@ export function checkIdentity(root: Field, { kind }: ObjectIdentity): void {
   else if (!namespace.isBlank) namespace.reject('leave it out: a Node belongs to no namespace');
   if (kind === 'Service') dnsLabel(metadata.at('name'));
   else dnsSubdomain(metadata.at('name'));
+}
+
+/** Not empty. */
+export function isDnsLabel(text: string): boolean {
+  return LABEL.test(text);
 }
 
 /** A DNS name of one or more labels (RFC 1123), not empty. */

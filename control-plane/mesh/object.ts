@@ -76,7 +76,9 @@ function identifyTyped(object: Readonly<Record<string, unknown>>): Identified {
   const namespace = metadata.at('namespace').text() || 'default';
   if (!problems.isEmpty) return { outcome: 'unidentified', problems: problems.sentences };
   if (kind === 'Node') return { outcome: 'identified', identity: { kind, name } };
-  return ofOtherProxy(kind, object) ?? { outcome: 'identified', identity: { kind, namespace, name } };
+  if (kind === 'EndpointSlice' && hasOtherProxy(object))
+    return { outcome: 'skipped', reason: OF_OTHER_PROXY };
+  return { outcome: 'identified', identity: { kind, namespace, name } };
 }
 
 /** The objects in a `v1 List`, or in the list of one kind, whose items need not repeat the kind; else the object itself. */
@@ -90,12 +92,13 @@ export function unpackList(object: unknown): readonly unknown[] {
   return object['items'].map((item: unknown) => (isObject(item) ? { ...typed, ...item } : item));
 }
 
-function ofOtherProxy(kind: Kind, { metadata }: Readonly<Record<string, unknown>>): Identified | undefined {
+const OF_OTHER_PROXY = `an EndpointSlice with the label ${OTHER_PROXY_LABEL} is left to the proxy that it names`;
+
+/** Whether a Service or its slice is to be served by another proxy. */
+export function hasOtherProxy(object: unknown): boolean {
+  const metadata = isObject(object) ? object['metadata'] : undefined;
   const labels = isObject(metadata) ? metadata['labels'] : undefined;
-  const isProxied = kind === 'Service' || kind === 'EndpointSlice';
-  if (!isProxied || !isObject(labels) || !Object.hasOwn(labels, OTHER_PROXY_LABEL)) return undefined;
-  const reason = `a ${kind} with the label ${OTHER_PROXY_LABEL} is left to the proxy that it names`;
-  return { outcome: 'skipped', reason };
+  return isObject(labels) && Object.hasOwn(labels, OTHER_PROXY_LABEL);
 }
 
 function isKind(kind: string): kind is Kind {

@@ -30,7 +30,6 @@ const PLAIN: Service = {
   affinityTimeoutSeconds: undefined,
   trafficDistribution: 'cluster-wide',
   internalTrafficPolicy: 'cluster',
-  publishNotReadyAddresses: false,
 };
 
 const MEANINGS: Readonly<Record<string, { spec: string; means: Partial<Service>; warns?: string[] }>> = {
@@ -110,9 +109,9 @@ const MEANINGS: Readonly<Record<string, { spec: string; means: Partial<Service>;
       'spec.trafficDistribution is "PreferSamePlanet": use PreferSameZone or PreferSameNode; traffic is spread over all zones',
     ],
   },
-  'internalTrafficPolicy and publishNotReadyAddresses': {
-    spec: '{internalTrafficPolicy: Local, publishNotReadyAddresses: true, ports: [{port: 80}]}',
-    means: { internalTrafficPolicy: 'local', publishNotReadyAddresses: true },
+  internalTrafficPolicy: {
+    spec: '{internalTrafficPolicy: Local, ports: [{port: 80}]}',
+    means: { internalTrafficPolicy: 'local' },
   },
   'the empty string is absent where a word is expected': {
     spec: '{type: "", clusterIP: "", sessionAffinity: "", internalTrafficPolicy: "", trafficDistribution: "", ports: [{port: 80, protocol: ""}]}',

@@ -2,7 +2,7 @@ import type { Address, IpFamily } from './address.ts';
 import { parseAddress } from './address.ts';
 import { Field, Problems, shown } from './field.ts';
 import { checkIdentity, dnsLabel, isDnsSubdomain } from './name.ts';
-import type { Identity } from './object.ts';
+import { hasOtherProxy, type Identity } from './object.ts';
 import type { Parsed } from './parsed.ts';
 import { parsed } from './parsed.ts';
 import type { Protocol } from './protocol.ts';
@@ -24,11 +24,10 @@ export interface Service {
   readonly affinityTimeoutSeconds: number | undefined;
   readonly trafficDistribution: TrafficDistribution;
   readonly internalTrafficPolicy: InternalTrafficPolicy;
-  /** Every endpoint counts as ready, whatever its slice says. */
-  readonly publishNotReadyAddresses: boolean;
 }
 
-export type ServiceType = 'cluster-ip' | 'headless' | 'external-name';
+/** `other`: another proxy's, or one that cannot be read. No more is known of it than that it exists. */
+export type ServiceType = 'cluster-ip' | 'headless' | 'external-name' | 'other';
 export type TrafficDistribution = 'cluster-wide' | 'prefer-same-zone' | 'prefer-same-node';
 export type InternalTrafficPolicy = 'cluster' | 'local';
 
@@ -65,6 +64,7 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
   const warnings = new Problems();
   const root = new Field(object, '', problems);
   checkIdentity(root, identity);
+  if (hasOtherProxy(object)) return parsed(otherService(identity), problems, warnings);
   const spec = root.at('spec');
   if (!spec.isPresent) spec.reject('describe the Service here');
   const addressing = parseAddressing(spec);
@@ -78,9 +78,24 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
     internalTrafficPolicy: spec
       .at('internalTrafficPolicy')
       .choice<InternalTrafficPolicy>({ Cluster: 'cluster', Local: 'local' }),
-    publishNotReadyAddresses: spec.at('publishNotReadyAddresses').flag(false),
   };
   return parsed(service, problems, warnings);
+}
+
+/** Of which others know more. */
+export function otherService({ namespace, name }: Identity<'Service'>): Service {
+  return {
+    namespace,
+    name,
+    type: 'other',
+    clusterIps: [],
+    ipFamilies: [],
+    externalName: '',
+    ports: [],
+    affinityTimeoutSeconds: undefined,
+    trafficDistribution: 'cluster-wide',
+    internalTrafficPolicy: 'cluster',
+  };
 }
 
 type Addressing = Pick<Service, 'type' | 'clusterIps' | 'ipFamilies' | 'externalName'>;

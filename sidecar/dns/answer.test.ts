@@ -6,8 +6,6 @@ import { answer, type Answer, type Knowledge } from './answer.ts';
 import { TYPE } from './protocol.ts';
 
 const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
-const MX = 15;
-const ANY = 255;
 
 function service(name: string, fields: Partial<Service> = {}): Change {
   return {
@@ -67,6 +65,8 @@ const all: readonly Change[] = [
   service('unasked', { type: 'headless', clusterIps: [] }),
   service('v6', { type: 'headless', clusterIps: [], ipFamilies: ['ipv6'] }),
   service('elsewhere', { type: 'external-name', clusterIps: [], externalName: 'db.Example.com', ports: [] }),
+  service('address', { type: 'external-name', clusterIps: [], externalName: '10.1.2.3', ports: [] }),
+  service('proxied', { type: 'other', clusterIps: [], ipFamilies: [], ports: [] }),
   service('sctp', { clusterIps: ['10.96.0.3'], ports: [] }),
   service('file', { clusterIps: [] }),
   slice('pods', [
@@ -81,7 +81,7 @@ const all: readonly Change[] = [
 
 const current: Knowledge = {
   table: withChanges(emptyTable({ zone: '', node: '' }), all),
-  trust: { isCurrent: true, isLost: () => false, isRejected: () => false },
+  trust: { hasAllServices: true, hasAllEndpoints: () => true, isLost: () => false, isRejected: () => false },
   domain: ['cluster', 'local'],
 };
 
@@ -106,14 +106,14 @@ test('a Service with an address of its own', (t) => {
   const name = 'hello.demo.svc.cluster.local';
   t.deepEqual(records(name), [`A ${name} 10.96.0.1`]);
   t.deepEqual(records(name, TYPE.AAAA), [`AAAA ${name} fd00::1`]);
-  t.is(ask(name, MX).kind, 'no-data');
+  t.is(ask(name, TYPE.MX).kind, 'no-data');
   t.is(ask(name, TYPE.CNAME).kind, 'no-data');
 });
 
 test('a Service whose ports are all of a protocol that the table has not', (t) => {
   const name = 'sctp.demo.svc.cluster.local';
   t.deepEqual(records(name), [`A ${name} 10.96.0.3`]);
-  t.is(ask(name, MX).kind, 'no-data');
+  t.is(ask(name, TYPE.MX).kind, 'no-data');
   t.is(ask(`_web._tcp.${name}`, TYPE.SRV).kind, 'no-name');
   t.is(ask(`_web._sctp.${name}`, TYPE.SRV).kind, 'forward');
 });
@@ -160,7 +160,13 @@ test('an ExternalName is an alias', (t) => {
   for (const type of [TYPE.A, TYPE.AAAA, TYPE.CNAME]) {
     t.deepEqual(ask(name, type), { kind: 'alias', target: 'db.example.com' });
   }
-  t.is(ask(name, MX).kind, 'forward');
+  t.is(ask(name, TYPE.MX).kind, 'forward');
+});
+
+test('an ExternalName that is an address leads nowhere', (t) => {
+  const name = 'address.demo.svc.cluster.local';
+  for (const type of [TYPE.A, TYPE.AAAA, TYPE.CNAME]) t.is(ask(name, type).kind, 'no-name');
+  t.is(ask(name, TYPE.MX).kind, 'forward');
 });
 
 test('reverse lookups of Services', (t) => {
@@ -183,7 +189,7 @@ test('what the search list makes of names is known not to exist', (t) => {
     'a.b.c.d.hello.demo.svc.cluster.local',
   ]) {
     t.is(ask(name).kind, 'no-name', name);
-    t.is(ask(name, MX).kind, 'no-name', name);
+    t.is(ask(name, TYPE.MX).kind, 'no-name', name);
   }
 });
 
@@ -202,9 +208,16 @@ test('what others know better is theirs', (t) => {
     t.is(ask(name).kind, 'forward', name);
   }
   const name = 'hello.demo.svc.cluster.local';
-  for (const type of [ANY, TYPE.AXFR, TYPE.NS, TYPE.SOA, TYPE.SRV]) t.is(ask(name, type).kind, 'forward');
+  for (const type of [TYPE.ANY, TYPE.AXFR, TYPE.NS, TYPE.SOA, TYPE.SRV])
+    t.is(ask(name, type).kind, 'forward');
   t.is(answer({ labels: name.split('.'), type: TYPE.A, class: 3 }, current).kind, 'forward');
   t.is(ask('_web._sctp.hello.demo.svc.cluster.local', TYPE.SRV).kind, 'forward');
+});
+
+test('names of a Service of another proxy are for others', (t) => {
+  for (const name of ['proxied', '_web._tcp.proxied', 'pod-0.proxied']) {
+    t.is(ask(`${name}.demo.svc.cluster.local`).kind, 'forward');
+  }
 });
 
 test('a Service from a file that has no address is there', (t) => {
@@ -223,10 +236,26 @@ test('of what was told and could not be taken nothing is proved', (t) => {
   t.is(ask('empty.demo.svc.cluster.local', TYPE.A, lacking).kind, 'no-name');
 });
 
+test('an endpoint that is not there exists elsewhere as long as not all of the Service are told', (t) => {
+  const lacking: Knowledge = {
+    ...current,
+    trust: { ...current.trust, hasAllEndpoints: (key) => key !== 'demo/pods' },
+  };
+  t.is(ask('pod-9.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'forward');
+  t.is(ask('pod-0.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'records');
+  t.is(ask('empty.demo.svc.cluster.local', TYPE.A, lacking).kind, 'no-name');
+  t.is(ask('_none._tcp.hello.demo.svc.cluster.local', TYPE.SRV, lacking).kind, 'no-name');
+});
+
 test('without a control plane nothing is said not to exist, and nothing of what is in doubt', (t) => {
   const away: Knowledge = {
     ...current,
-    trust: { isCurrent: false, isLost: (key) => key === 'demo/pods', isRejected: () => false },
+    trust: {
+      hasAllServices: false,
+      hasAllEndpoints: () => false,
+      isLost: (key) => key === 'demo/pods',
+      isRejected: () => false,
+    },
   };
   t.is(ask('gone.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');
   t.is(ask('empty.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');

@@ -1,5 +1,7 @@
+import { isIP } from 'node:net';
 import type { EndpointSlice, IpFamily, Service, ServiceKey } from '../services/service.ts';
 import type { Table } from '../services/table.ts';
+import type { Trust } from '../services/trust.ts';
 import { CLASS_IN, FIRST_META_TYPE, LAST_META_TYPE, TYPE } from './protocol.ts';
 import type { ResourceRecord } from './record.ts';
 import { type Meaning, meaningOf } from './zone.ts';
@@ -10,13 +12,7 @@ export const TABLE_TTL = 5;
 /** What the table says, and how far it can be relied on. */
 export interface Knowledge {
   readonly table: Table;
-  readonly trust: {
-    /** Whether a control plane answers. */
-    readonly isCurrent: boolean;
-    isLost(service: ServiceKey): boolean;
-    /** Whether the newest that was told of a Service is not in the table. */
-    isRejected(service: ServiceKey): boolean;
-  };
+  readonly trust: Pick<Trust, 'isLost' | 'isRejected' | 'hasAllServices' | 'hasAllEndpoints'>;
   /** Labels of the cluster's domain. */
   readonly domain: readonly string[];
 }
@@ -71,7 +67,7 @@ function isForOthers(type: number): boolean {
 
 /** That something does not exist is known only to who knows all that does. */
 function absent({ table, trust }: Knowledge): Answer {
-  return table.servicesKnown && trust.isCurrent ? NO_NAME : FORWARD;
+  return table.servicesKnown && trust.hasAllServices ? NO_NAME : FORWARD;
 }
 
 /** Whether others know better of a Service than the table. */
@@ -95,20 +91,25 @@ function answerService(question: Question, meaning: ServiceMeaning, knowledge: K
   if (isDoubtful(meaning.key, trust)) return FORWARD;
   const service = table.services.get(meaning.key)?.service;
   if (service === undefined) return absent(knowledge);
-  if (service.type === 'external-name') return answerAlias(question, meaning, service);
+  if (service.type === 'other') return FORWARD;
+  if (service.type === 'external-name') return answerAlias(question, meaning, { service, knowledge });
   if (!isProvable(question, meaning)) return FORWARD;
-  const places =
-    service.type === 'headless' || meaning.kind === 'endpoint'
-      ? placesOfEndpoints(meaning, knowledge)
-      : placesOfService(service, meaning, knowledge);
-  if (!Array.isArray(places)) return places;
-  return places.length === 0 ? absent(knowledge) : recordsOf(question, places);
+  return service.type === 'headless' || meaning.kind === 'endpoint'
+    ? answerEndpoints(question, meaning, knowledge)
+    : answerOwn(question, meaning, { service, knowledge });
 }
 
-function answerAlias({ type }: Question, meaning: ServiceMeaning, { externalName }: Service): Answer {
-  if (meaning.kind !== 'service' || externalName === undefined) return FORWARD;
+interface Subject {
+  readonly service: Service;
+  readonly knowledge: Knowledge;
+}
+
+function answerAlias({ type }: Question, meaning: ServiceMeaning, { service, knowledge }: Subject): Answer {
+  const { externalName } = service;
   const hasTarget = type === TYPE.A || type === TYPE.AAAA || type === TYPE.CNAME;
-  return hasTarget ? { kind: 'alias', target: externalName.toLowerCase() } : FORWARD;
+  if (meaning.kind !== 'service' || externalName === undefined || !hasTarget) return FORWARD;
+  // An address is no name: CoreDNS has nothing that it could be an alias of.
+  return isIP(externalName) === 0 ? { kind: 'alias', target: externalName.toLowerCase() } : absent(knowledge);
 }
 
 /** The table has no ports but those of TCP and UDP: of all ports, and of others, it cannot tell. */
@@ -125,27 +126,28 @@ interface Place {
   readonly name: string;
 }
 
-function placesOfService(
-  service: Service,
-  meaning: ServiceMeaning,
-  { domain }: Knowledge,
-): Place[] | Extract<Answer, { kind: 'no-data' }> {
+/** With the addresses of the Service itself. */
+function answerOwn(question: Question, meaning: ServiceMeaning, { service, knowledge }: Subject): Answer {
   const ports = portsAskedFor(service.ports, meaning);
-  const name = nameOf(service.key, domain);
-  // From a file: it is there, and has no address of its own.
-  if (service.clusterIps.length === 0 && ports.length > 0) return NO_DATA as { kind: 'no-data' };
-  return ports.flatMap(({ port }) =>
+  if (ports.length === 0) return absent(knowledge);
+  const name = nameOf(service.key, knowledge.domain);
+  const places = ports.flatMap(({ port }) =>
     service.clusterIps.map((address) => ({ family: familyOf(address), address, port, name })),
   );
+  // From a file: it is there, and has no address of its own.
+  return places.length === 0 ? NO_DATA : recordsOf(question, places);
 }
 
-function placesOfEndpoints(meaning: ServiceMeaning, { table, domain }: Knowledge): Place[] | Answer {
+function answerEndpoints(question: Question, meaning: ServiceMeaning, knowledge: Knowledge): Answer {
+  const { table, trust, domain } = knowledge;
   const endpoints = table.endpoints.get(meaning.key);
   if (endpoints === undefined) {
     return table.overdue.has(meaning.key) ? FORWARD : { kind: 'load', service: meaning.key };
   }
   const name = nameOf(meaning.key, domain);
-  return [...endpoints.slices.values()].flatMap(({ slice }) => placesOfSlice(slice, meaning, name));
+  const places = [...endpoints.slices.values()].flatMap(({ slice }) => placesOfSlice(slice, meaning, name));
+  if (places.length > 0) return recordsOf(question, places);
+  return trust.hasAllEndpoints(meaning.key) ? absent(knowledge) : FORWARD;
 }
 
 function placesOfSlice(slice: EndpointSlice, meaning: ServiceMeaning, service: string): Place[] {

@@ -44,3 +44,11 @@ test('what is not whole yet stays', (t) => {
   t.deepEqual([...(splitter.next() ?? [])], [7, 8]);
   t.is(splitter.length, 1);
 });
+
+test('what is sliced of a message is a copy of its bytes, as of any Uint8Array', (t) => {
+  const splitter = new MessageSplitter();
+  splitter.add(withLength(Uint8Array.of(7, 8)));
+  const message = splitter.next() ?? new Uint8Array(0);
+  message.slice().fill(0);
+  t.deepEqual([...message], [7, 8]);
+});

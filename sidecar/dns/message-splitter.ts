@@ -31,7 +31,9 @@ export class MessageSplitter {
     if (this.length < 2) return undefined;
     const end = this.#start + 2 + this.#bytes.readUInt16BE(this.#start);
     if (this.#end < end) return undefined;
-    const message = this.#bytes.subarray(this.#start + 2, end);
+    // No Buffer, whose `slice` is no copy.
+    const { buffer, byteOffset } = this.#bytes;
+    const message = new Uint8Array(buffer, byteOffset + this.#start + 2, end - this.#start - 2);
     this.#start = end;
     if (this.length === 0) this.clear();
     return message;

@@ -12,11 +12,20 @@ export const TYPE = {
   CNAME: 5,
   SOA: 6,
   PTR: 12,
+  MX: 15,
+  TXT: 16,
   AAAA: 28,
   SRV: 33,
+  NAPTR: 35,
   OPT: 41,
+  DS: 43,
+  DNSKEY: 48,
+  SVCB: 64,
+  HTTPS: 65,
   IXFR: 251,
   AXFR: 252,
+  ANY: 255,
+  CAA: 257,
 } as const;
 
 /** From here on types are questions and no records (RFC 6895): transfers, ANY, keys. */
@@ -25,7 +34,16 @@ export const LAST_META_TYPE = 255;
 
 export const CLASS_IN = 1;
 
-export const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
+export const RCODE = {
+  NOERROR: 0,
+  FORMERR: 1,
+  SERVFAIL: 2,
+  NXDOMAIN: 3,
+  NOTIMP: 4,
+  REFUSED: 5,
+  BADVERS: 16,
+  BADCOOKIE: 23,
+} as const;
 
 /** The second 16 bits of a message. */
 export const FLAG = {
@@ -42,28 +60,12 @@ export const FLAG = {
 /** What an answer repeats of its question. */
 export const REPEATED_FLAGS = FLAG.RECURSION_DESIRED | FLAG.CHECKING_DISABLED;
 
-const TYPE_NAMES: ReadonlyMap<number, string> = new Map([
-  [1, 'A'],
-  [2, 'NS'],
-  [5, 'CNAME'],
-  [6, 'SOA'],
-  [12, 'PTR'],
-  [15, 'MX'],
-  [16, 'TXT'],
-  [28, 'AAAA'],
-  [33, 'SRV'],
-  [35, 'NAPTR'],
-  [43, 'DS'],
-  [48, 'DNSKEY'],
-  [64, 'SVCB'],
-  [65, 'HTTPS'],
-  [251, 'IXFR'],
-  [252, 'AXFR'],
-  [255, 'ANY'],
-  [257, 'CAA'],
-]);
+const TYPE_NAMES = namesOf(TYPE);
+const RCODE_NAMES = namesOf(RCODE);
 
-const RCODE_NAMES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
+function namesOf(numbers: Readonly<Record<string, number>>): ReadonlyMap<number, string> {
+  return new Map(Object.entries(numbers).map(([name, number]) => [number, name]));
+}
 
 /** For people and metrics; `other` for what is rarely asked, so that nobody can make any number of series. */
 export function typeName(type: number): string {
@@ -71,7 +73,7 @@ export function typeName(type: number): string {
 }
 
 export function rcodeName(rcode: number): string {
-  return RCODE_NAMES[rcode] ?? 'other';
+  return RCODE_NAMES.get(rcode) ?? 'other';
 }
 
 export function uint16(data: Uint8Array, at: number): number {

@@ -59,6 +59,18 @@ test('the table answers, by UDP and TCP, as the name was written', async (t) => 
   t.is(servers[0]?.asked.length, 0);
 });
 
+test('who comes first, and by TCP, is answered as he wrote, and as the server did', async (t) => {
+  const { port } = await start(t, (query) => [addressAnswer(query, { flags: 0x8580 })]);
+  const byTcp = (name: string) => ask(port, { name, transport: 'tcp' });
+  t.deepEqual((await byTcp('Hello.Demo.svc.cluster.local')).answer, [
+    'Hello.Demo.svc.cluster.local A 10.96.0.1',
+  ]);
+  const { answer, flags } = await byTcp('WWW.example.com');
+  t.deepEqual(answer, ['WWW.example.com A 192.0.2.1']);
+  t.true(flags.includes('aa'));
+  t.false((await byTcp('www.example.com')).flags.includes('aa'), 'from the cache');
+});
+
 test('endpoints are waited for, and are in another order each time', async (t) => {
   const { port } = await start(t, answering);
   const orders = new Set<string>();
@@ -315,6 +327,48 @@ test('one name that is never answered makes no server be down', async (t) => {
   t.is(proxy.counters.retries, 3);
   if (server !== undefined) server.behave = answering;
   t.notDeepEqual((await askAgain()).ttls, [30], 'the server is asked, and no old answer is given');
+});
+
+/** A name that begins with n. */
+function isOther(query: Buffer): boolean {
+  return query[13] === 0x6e;
+}
+
+test('however many other names are not answered, a server that answers this one is waited for', async (t) => {
+  const { port, servers } = await start(t, (query) => [addressAnswer(query, { ttl: 1 })]);
+  const askAgain = () => ask(port, 'www.example.com');
+  t.is((await askAgain()).status, 'NOERROR');
+  const [server] = servers;
+  if (server !== undefined) {
+    server.behave = (query) => (isOther(query) ? [] : [addressAnswer(query, { ttl: 1, count: 2 })]);
+  }
+  const unanswered = Array.from({ length: 5 }, (_, index) =>
+    ask(port, { name: `never-${index}.example.com`, timeoutMs: 8_000 }),
+  );
+  await until(
+    async () => server?.asked.filter(isOther).length,
+    (count) => count === 10,
+  );
+  t.is((await askAgain()).answer.length, 2, 'as it is now');
+  for (const { status } of await Promise.all(unanswered)) t.is(status, 'SERVFAIL');
+});
+
+test('once a server answers anything again, no old answer is given at once', async (t) => {
+  const { port, servers, proxy } = await start(t, (query) => [addressAnswer(query, { ttl: 1 })]);
+  const askAgain = () => ask(port, 'www.example.com');
+  t.is((await askAgain()).status, 'NOERROR');
+  await delay(1_050);
+  const [server] = servers;
+  if (server !== undefined) server.behave = silent;
+  t.deepEqual((await askAgain()).ttls, [30]);
+  // Until nothing is under way any more that could be answered.
+  await until(
+    async () => proxy.forwarder.flightCount,
+    (count) => count === 0,
+  );
+  if (server !== undefined) server.behave = (query) => [addressAnswer(query, { ttl: 1, count: 2 })];
+  t.is((await ask(port, 'other.example.com')).status, 'NOERROR');
+  t.is((await askAgain()).answer.length, 2);
 });
 
 test('forged answers are not taken', async (t) => {

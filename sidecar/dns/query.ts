@@ -82,6 +82,27 @@ export class QueryReader {
     return hash >>> 2;
   }
 
+  /** The question and what follows it until `end`, with the name in lower case: what it is known by, to be kept. */
+  key(end: number): Uint8Array {
+    const key = new Uint8Array(this.data.subarray(this.nameStart, end));
+    for (let at = 0; at < this.nameEnd - this.nameStart; at++) key[at] = lowerCase(key[at] ?? 0);
+    return key;
+  }
+
+  /** Whether that is the key of what was read. */
+  hasKey(key: Uint8Array, end: number): boolean {
+    const { data, nameStart, nameEnd } = this;
+    if (key.length !== end - nameStart) return false;
+    let at = nameStart;
+    for (; at < nameEnd; at++) {
+      if (key[at - nameStart] !== lowerCase(data[at] ?? 0)) return false;
+    }
+    for (; at < end; at++) {
+      if (key[at - nameStart] !== data[at]) return false;
+    }
+    return true;
+  }
+
   /** Of the same bytes, to be kept; and what it is. */
   copy(): { readonly query: QueryReader; readonly kind: Kind } {
     const query = new QueryReader(this.#seed);

@@ -7,7 +7,8 @@ import { labelsOf } from './name.ts';
 import { FLAG, LONGEST_MESSAGE, RCODE, TYPE, uint16 } from './protocol.ts';
 import { type Kind, OPT_BYTES, QueryReader } from './query.ts';
 import type { ResourceRecord } from './record.ts';
-import { askedIn, type PreparedAnswer, type TableAnswers } from './table-answers.ts';
+import type { PreparedAnswer } from './prepared-answer.ts';
+import { askedIn, type TableAnswers } from './table-answers.ts';
 import type { Forwarder } from './upstream/forwarder.ts';
 import { addressTo, type AnswerWriter, type AskedQuestion, emptyAnswer, withOpt } from './writer.ts';
 
@@ -178,12 +179,4 @@ export class Resolver {
     });
     return promise;
   }
-}
-
-/** Longer ones would come in pieces, or not at all, where the asker is not on this machine. */
-const LONGEST_DATAGRAM = 4_096;
-
-/** How long an answer by UDP may be: as long as the asker takes, within reason. */
-export function udpLimit({ limit }: QueryReader): number {
-  return Math.min(limit, LONGEST_DATAGRAM);
 }

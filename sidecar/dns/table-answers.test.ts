@@ -1,88 +1,94 @@
 import test from 'ava';
-import { addressesIn, queryFor } from './alias.ts';
-import { TABLE_TTL } from './answer.ts';
+import type { Change, Origin } from '../services/change.ts';
+import { emptyTable, withChanges } from '../services/table.ts';
+import { queryFor } from './alias.ts';
 import { DnsCounters } from './counters.ts';
-import { FLAG, PLAIN_LIMIT, TYPE, uint16 } from './protocol.ts';
-import { EDNS, type Edns, OPT_BYTES, QueryReader, writeOpt } from './query.ts';
-import type { ResourceRecord } from './record.ts';
-import { askedIn, PreparedAnswer } from './table-answers.ts';
-import { AnswerWriter, OUR_LIMIT } from './writer.ts';
+import { TYPE, uint16 } from './protocol.ts';
+import { QueryReader } from './query.ts';
+import { TableAnswers } from './table-answers.ts';
+import { AnswerWriter } from './writer.ts';
 
-const NAME = 'web.demo.svc.cluster.local';
-const WHOLE = 65_535;
+const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
+const ROOM_BYTES = 4 * 1024 * 1024;
+const ENDPOINTS = 1_000;
 
-function queryOf(type: number, edns: Edns): QueryReader {
-  const question = queryFor(NAME.split('.'), type);
-  const bytes = new Uint8Array(question.length + (edns === EDNS.NONE ? 0 : OPT_BYTES));
-  bytes.set(question);
-  if (edns !== EDNS.NONE) {
-    bytes[11] = 1;
-    writeOpt(bytes, question.length, edns, OUR_LIMIT);
-  }
-  const query = new QueryReader(7);
-  query.read(bytes, 0, bytes.length);
-  return query;
+function headless(name: string): Change[] {
+  const key = `demo/${name}`;
+  const ports = [{ name: 'web', port: 80, protocol: 'tcp' }] as const;
+  const endpoints = Array.from({ length: ENDPOINTS }, (_, index) => ({
+    address: `10.0.${index >> 8}.${index & 0xff}`,
+    health: 'ready' as const,
+    hostname: '',
+    node: '',
+    zone: '',
+    zoneHints: [],
+    nodeHints: [],
+    pod: '',
+    serviceAccount: '',
+    inMesh: false,
+  }));
+  return [
+    {
+      kind: 'service',
+      origin,
+      service: {
+        key,
+        namespace: 'demo',
+        name,
+        type: 'headless',
+        clusterIps: [],
+        ipFamilies: ['ipv4'],
+        externalName: undefined,
+        ports: ports.map((port) => ({ ...port, appProtocol: '' })),
+        affinityTimeoutMs: undefined,
+        trafficDistribution: 'cluster-wide',
+        internalTrafficPolicy: 'cluster',
+      },
+    },
+    { kind: 'slice', origin, slice: { key: `${key}/1`, service: key, family: 'ipv4', ports, endpoints } },
+  ];
 }
 
-function prepared(query: QueryReader, answers: readonly ResourceRecord[]): PreparedAnswer {
-  const count = new DnsCounters().of(query.type, 'table', 0);
-  const reply = { rcode: 0, isAuthoritative: true, answers, additional: [] };
-  return new PreparedAnswer(askedIn(query), reply, { writer: new AnswerWriter(), count });
-}
-
-function addresses(type: 'A' | 'AAAA', count: number): ResourceRecord[] {
-  const prefix = type === 'A' ? '10.0.0.' : 'fd00::1:';
-  return Array.from({ length: count }, (_, index) => {
-    return { type, name: NAME, ttl: TABLE_TTL, address: `${prefix}${index}` };
+function started(changes: readonly Change[]) {
+  const table = withChanges(emptyTable({ zone: '', node: '' }), [{ kind: 'services-known' }, ...changes]);
+  const trust = {
+    hasAllServices: true,
+    hasAllEndpoints: () => true,
+    isLost: () => false,
+    isRejected: () => false,
+  };
+  const knowledge = { table, trust, domain: ['cluster', 'local'] };
+  return new TableAnswers({
+    source: { knowledge, table, version: 0 },
+    writer: new AnswerWriter(),
+    counters: new DnsCounters(),
+    now: Date.now,
   });
 }
 
-function addressesOf(message: Uint8Array): string[] {
-  return addressesIn(message).map((record) => ('address' in record ? record.address : record.type));
-}
-
-function hasOptAtItsEnd(message: Uint8Array): boolean {
-  const at = message.length - OPT_BYTES;
-  return uint16(message, 10) === 1 && message[at] === 0 && uint16(message, at + 1) === TYPE.OPT;
-}
-
-for (const type of ['A', 'AAAA'] as const) {
-  for (const [kind, edns] of Object.entries(EDNS)) {
-    test(`each of 200 ${type} records is the first in turn, whole and cut, with EDNS ${kind}`, (t) => {
-      const query = queryOf(TYPE[type], edns);
-      const answer = prepared(query, addresses(type, 200));
-      const first = { cut: new Set<string>(), whole: new Set<string>() };
-      for (let time = 0; time < 200; time++) {
-        // As whoever is told to comes again by TCP.
-        const cut = answer.bytesFor(query, PLAIN_LIMIT);
-        const some = addressesOf(cut);
-        first.cut.add(some[0] ?? '');
-        t.not(uint16(cut, 2) & FLAG.TRUNCATED, 0);
-        t.true(cut.length <= PLAIN_LIMIT && cut.length > PLAIN_LIMIT - 28);
-        t.is(uint16(cut, 6), new Set(some).size);
-        const whole = answer.bytesFor(query, WHOLE);
-        const all = addressesOf(whole);
-        first.whole.add(all[0] ?? '');
-        t.is(uint16(whole, 2) & FLAG.TRUNCATED, 0);
-        t.is(new Set(all).size, 200);
-        t.true(edns === EDNS.NONE || (hasOptAtItsEnd(cut) && hasOptAtItsEnd(whole)));
+test('however many and however long, the answers that are remembered take no more than their room', (t) => {
+  const names = Array.from({ length: 20 }, (_, index) => `pods-${index}`);
+  const answers = started(names.flatMap(headless));
+  const query = new QueryReader(7);
+  let mostBytes = 0;
+  const ask = (name: string, type: number) => {
+    const bytes = queryFor(`${name}.demo.svc.cluster.local`.split('.'), type);
+    query.read(bytes, 0, bytes.length);
+    const found = answers.find(query);
+    mostBytes = Math.max(mostBytes, answers.bytes);
+    return found.kind === 'answer' ? uint16(found.prepared.bytesFor(query, 65_535), 6) : found.kind;
+  };
+  for (let time = 0; time < 2; time++) {
+    for (const name of names) {
+      t.is(ask(name, TYPE.A), ENDPOINTS);
+      for (const port of ['_web._tcp', 'web._tcp', '_web.tcp', 'web.tcp']) {
+        t.is(ask(`${port}.${name}`, TYPE.A), ENDPOINTS);
+        t.true(Number(ask(`${port}.${name}`, TYPE.SRV)) > 0);
       }
-      t.is(first.cut.size, 200);
-      t.is(first.whole.size, 200);
-    });
+    }
   }
-}
-
-test('records of other types, and one alone, stay as they are', (t) => {
-  const targets = ['a', 'longer', 'c'];
-  const query = queryOf(TYPE.SRV, EDNS.PLAIN);
-  const services = prepared(
-    query,
-    targets.map((target) => ({ type: 'SRV', name: NAME, ttl: TABLE_TTL, weight: 33, port: 80, target })),
-  );
-  const before = services.bytesFor(query, WHOLE).slice();
-  t.deepEqual(services.bytesFor(query, WHOLE), before);
-  const one = prepared(query, addresses('A', 1));
-  t.deepEqual(addressesOf(one.bytesFor(query, WHOLE)), ['10.0.0.0']);
-  t.deepEqual(addressesOf(one.bytesFor(query, WHOLE)), ['10.0.0.0']);
+  t.true(mostBytes > ROOM_BYTES / 2, 'some are remembered');
+  t.true(mostBytes <= ROOM_BYTES);
+  for (let index = 0; index < 20_000; index++) ask(`none-${index}`, TYPE.A);
+  t.true(mostBytes <= ROOM_BYTES);
 });

@@ -1,18 +1,16 @@
 import { answer, type Answer, type Knowledge, TABLE_TTL } from './answer.ts';
-import type { Count, DnsCounters } from './counters.ts';
-import { lowerCase, readLabels } from './name.ts';
-import { FLAG, HEADER_BYTES, LONGEST_MESSAGE, RCODE, setUint16, uint16 } from './protocol.ts';
-import { type Edns, EDNS, OPT_BYTES, type QueryReader } from './query.ts';
+import type { DnsCounters } from './counters.ts';
+import { readLabels } from './name.ts';
+import { PreparedAnswer } from './prepared-answer.ts';
+import { RCODE } from './protocol.ts';
+import type { QueryReader } from './query.ts';
 import type { ResourceRecord } from './record.ts';
-import { type AskedQuestion, type AnswerWriter, type Reply, withOpt } from './writer.ts';
+import type { AskedQuestion, AnswerWriter, Reply } from './writer.ts';
 
-/** Whoever asks for names at random must not fill the memory with them. */
-const MOST_QUESTIONS = 8192;
-
-/** Of an address record whose name is a pointer to the question's: the rest of it, before the address, is 10 bytes. */
-const RECORD_BYTES = { A: 2 + 10 + 4, AAAA: 2 + 10 + 16 } as const;
-/** The record that goes from the first place to the last. */
-const moved = new Uint8Array(RECORD_BYTES.AAAA);
+/** Whoever asks for names at random, or for many long answers, must not fill the memory with them. */
+const ROOM_BYTES = 4 * 1024 * 1024;
+/** About what each takes besides the bytes of its question and of what was prepared for it. */
+const OVERHEAD_BYTES = 350;
 
 /** What the table says, and a number that changes with how far it can be relied on. */
 export interface KnowledgeSource {
@@ -27,89 +25,7 @@ export type TableAnswer =
   | { readonly kind: 'answer'; readonly prepared: PreparedAnswer }
   | Extract<Answer, { kind: 'alias' | 'load' | 'forward' }>;
 
-/**
- * Answers that are ready to be sent once they are addressed to somebody. Many programs take the first address only:
- * each time another is the first, until all that fit into a message have been. Other records stay in their order.
- */
-export class PreparedAnswer {
-  readonly count: Count;
-  readonly #question: AskedQuestion;
-  readonly #reply: Reply;
-  readonly #writer: AnswerWriter;
-  /** Where the first address record is, and how long each is; 0 where none has to move. */
-  readonly #recordsAt: number;
-  readonly #recordBytes: number;
-  /** By EDNS. */
-  readonly #whole: (Uint8Array | undefined)[] = [undefined, undefined, undefined];
-  /**
-   * The same, for those who get a part. They ask again by TCP: if both took turns with one message, of an even number
-   * of addresses every other one would never come first.
-   */
-  readonly #toBeCut: (Uint8Array | undefined)[] = [undefined, undefined, undefined];
-
-  constructor(
-    question: AskedQuestion,
-    reply: Reply,
-    { writer, count }: { readonly writer: AnswerWriter; readonly count: Count },
-  ) {
-    this.#question = question;
-    this.#reply = reply;
-    this.#writer = writer;
-    this.#recordsAt = HEADER_BYTES + question.bytes.length;
-    this.#recordBytes = bytesOfEach(reply.answers);
-    this.count = count;
-  }
-
-  /** To be addressed and sent at once: the same bytes serve the next asker. */
-  bytesFor({ edns }: QueryReader, limit: number): Uint8Array {
-    const whole = (this.#whole[edns] ??= this.#write(edns, LONGEST_MESSAGE));
-    if (whole.length <= limit) return this.#turn(whole);
-    if (this.#recordBytes === 0) return this.#write(edns, limit);
-    const toBeCut = (this.#toBeCut[edns] ??= whole.slice());
-    return this.#cut(this.#turn(toBeCut), edns, limit);
-  }
-
-  #write(edns: Edns, limit: number): Uint8Array {
-    return withOpt(this.#writer.write(this.#question, this.#reply, limit - optBytes(edns)), edns);
-  }
-
-  /** The same message, with the first address at the end of the others. */
-  #turn(message: Uint8Array): Uint8Array {
-    const first = this.#recordsAt;
-    const bytes = this.#recordBytes;
-    if (bytes === 0) return message;
-    const last = first + (uint16(message, 6) - 1) * bytes;
-    for (let at = 0; at < bytes; at++) moved[at] = message[first + at] ?? 0;
-    message.copyWithin(first, first + bytes, last + bytes);
-    for (let at = 0; at < bytes; at++) message[last + at] = moved[at] ?? 0;
-    return message;
-  }
-
-  /** A copy with as many addresses as fit, which says that there are more. */
-  #cut(message: Uint8Array, edns: Edns, limit: number): Uint8Array {
-    const room = limit - optBytes(edns) - this.#recordsAt;
-    const fitting = Math.max(0, Math.floor(room / this.#recordBytes));
-    const cut = message.slice(0, this.#recordsAt + fitting * this.#recordBytes);
-    setUint16(cut, 2, uint16(cut, 2) | FLAG.TRUNCATED);
-    setUint16(cut, 6, fitting);
-    // The OPT is behind what was cut off, and comes back.
-    setUint16(cut, 10, 0);
-    return withOpt(cut, edns);
-  }
-}
-
-/** Of address records, which alone take turns. */
-function bytesOfEach(answers: readonly ResourceRecord[]): number {
-  const type = answers[0]?.type;
-  return answers.length > 1 && (type === 'A' || type === 'AAAA') ? RECORD_BYTES[type] : 0;
-}
-
-function optBytes(edns: Edns): number {
-  return edns === EDNS.NONE ? 0 : OPT_BYTES;
-}
-
 interface Remembered {
-  /** The question's bytes, in lower case. */
   readonly question: Uint8Array;
   readonly found: TableAnswer;
 }
@@ -126,6 +42,7 @@ export interface TableAnswersOptions {
 export class TableAnswers {
   readonly #options: TableAnswersOptions;
   readonly #remembered = new Map<number, Remembered>();
+  #bytes = 0;
   #table: object | undefined;
   #version = -1;
   #serial = 0;
@@ -134,12 +51,17 @@ export class TableAnswers {
     this.#options = options;
   }
 
+  /** About what is taken by the answers that are remembered. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Of the question that was read. */
   find(query: QueryReader): TableAnswer {
     const { source } = this.#options;
     if (source.table !== this.#table || source.version !== this.#version) this.#renew();
     const known = this.#remembered.get(query.hash);
-    if (known !== undefined && isSame(known.question, query)) return known.found;
+    if (known !== undefined && query.hasKey(known.question, query.questionEnd)) return known.found;
     return this.#learn(query);
   }
 
@@ -159,7 +81,7 @@ export class TableAnswers {
 
   #renew(): void {
     const { source, now } = this.#options;
-    this.#remembered.clear();
+    this.#forget();
     this.#table = source.table;
     this.#version = source.version;
     this.#serial = Math.floor(now() / 1000);
@@ -169,9 +91,17 @@ export class TableAnswers {
     const found = this.#decide(query, askedIn(query));
     // Whether it is known by now is asked each time.
     if (found.kind === 'load') return found;
-    if (this.#remembered.size >= MOST_QUESTIONS) this.#remembered.clear();
-    this.#remembered.set(query.hash, { question: lowered(query), found });
+    const question = query.key(query.questionEnd);
+    const bytes = OVERHEAD_BYTES + question.length + (found.kind === 'answer' ? found.prepared.bytes : 0);
+    if (this.#bytes + bytes > ROOM_BYTES) this.#forget();
+    this.#bytes += bytes;
+    this.#remembered.set(query.hash, { question, found });
     return found;
+  }
+
+  #forget(): void {
+    this.#remembered.clear();
+    this.#bytes = 0;
   }
 
   #decide(query: QueryReader, question: AskedQuestion): TableAnswer {
@@ -208,22 +138,4 @@ export class TableAnswers {
 export function askedIn({ data, start, nameStart, questionEnd }: QueryReader): AskedQuestion {
   const labels = readLabels(data, nameStart, { message: start, end: questionEnd }) ?? [];
   return { bytes: data.slice(nameStart, questionEnd), labels };
-}
-
-function lowered({ data, nameStart, nameEnd, questionEnd }: QueryReader): Uint8Array {
-  const question = data.slice(nameStart, questionEnd);
-  for (let at = 0; at < nameEnd - nameStart; at++) question[at] = lowerCase(question[at] ?? 0);
-  return question;
-}
-
-function isSame(question: Uint8Array, { data, nameStart, nameEnd, questionEnd }: QueryReader): boolean {
-  if (question.length !== questionEnd - nameStart) return false;
-  let at = nameStart;
-  for (; at < nameEnd; at++) {
-    if (question[at - nameStart] !== lowerCase(data[at] ?? 0)) return false;
-  }
-  for (; at < questionEnd; at++) {
-    if (question[at - nameStart] !== data[at]) return false;
-  }
-  return true;
 }

@@ -2,7 +2,10 @@ import type { Datagrams, DatagramReceiver, DatagramSocket } from '../datagram/so
 import type { Asker } from './asker.ts';
 import type { Count, DnsCounters } from './counters.ts';
 import { type Kind, QueryReader } from './query.ts';
-import { type Resolver, udpLimit } from './resolver.ts';
+import type { Resolver } from './resolver.ts';
+
+/** Longer ones would come in pieces, or not at all, where the asker is not on this machine. */
+const LONGEST_DATAGRAM = 4_096;
 
 /** Answers what comes as datagrams. */
 export class UdpServer implements DatagramReceiver {
@@ -36,7 +39,7 @@ export class UdpServer implements DatagramReceiver {
 
   #replyNow(kind: Kind, index: number, socket: DatagramSocket): boolean {
     const query = this.#query;
-    const now = this.#resolver.now(query, kind, udpLimit(query));
+    const now = this.#resolver.now(query, kind, limitOf(query));
     if (now === undefined) return false;
     now.count.value++;
     socket.reply(index, now.bytes);
@@ -51,7 +54,7 @@ export class UdpServer implements DatagramReceiver {
       isQuestion: kind === 'question',
       source: datagrams.peerKey(index),
       transport: 'udp',
-      limit: udpLimit(query),
+      limit: limitOf(query),
       aliases: 0,
       isWaiting: true,
       reply: (answer: Uint8Array, count: Count | undefined) => {
@@ -68,4 +71,9 @@ interface Received {
   readonly datagrams: Datagrams;
   readonly index: number;
   readonly socket: DatagramSocket;
+}
+
+/** How long an answer may be: as long as the asker takes, within reason. */
+function limitOf({ limit }: QueryReader): number {
+  return Math.min(limit, LONGEST_DATAGRAM);
 }

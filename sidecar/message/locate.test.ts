@@ -113,6 +113,7 @@ test('nowhere, each for its own reason', (t) => {
     failure(table(service({ type: 'external-name', externalName: 'a.test' }))),
     /^external-name: .* a\.test/u,
   );
+  t.regex(failure(table(service({ type: 'other' }))), /^unknown-service: .* another proxy/u);
   t.is(failure(table(service())), 'not-told');
   t.is(failure(emptyTable({ zone: '', node: '' })), 'not-told');
   const overdue: Change = { kind: 'endpoints-overdue', service: KEY };

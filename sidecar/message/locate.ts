@@ -43,7 +43,8 @@ export class Locator {
   locate(table: Table, key: ServiceKey, own: ReadonlySet<string>): Place {
     const service = table.services.get(key)?.service;
     if (service === undefined && table.servicesKnown) return nowhere('unknown-service', unknown(key));
-    if (service?.type === 'external-name') return nowhere('external-name', externalName(service));
+    const outside = service === undefined ? undefined : outsideOf(service);
+    if (outside !== undefined) return outside;
     const entry = table.endpoints.get(key);
     if (service === undefined || entry === undefined) {
       return isTold(table, key) ? nowhere('not-ready', notTold(key)) : { at: 'not-told' };
@@ -95,8 +96,24 @@ function nowhere(outcome: Parameters<typeof failed>[0], detail: string): Place {
   return { at: 'nowhere', answer: failed(outcome, detail) };
 }
 
+/** Undefined for a Service that has endpoints of its own. */
+function outsideOf(service: Service): Place | undefined {
+  switch (service.type) {
+    case 'external-name':
+      return nowhere('external-name', externalName(service));
+    case 'other':
+      return nowhere('unknown-service', otherService(service.key));
+    default:
+      return undefined;
+  }
+}
+
 function unknown(key: ServiceKey): string {
   return `Service ${key} is not in the mesh: check its name and namespace.`;
+}
+
+function otherService(key: ServiceKey): string {
+  return `Service ${key} is not in the mesh: its label service.kubernetes.io/service-proxy-name leaves it to another proxy, or the control plane rejected it, whose log then says why.`;
 }
 
 function externalName({ key, externalName: alias }: Service): string {

@@ -282,6 +282,10 @@ test('unknown, without the port, without endpoints, and elsewhere are four diffe
     refusal(decide(table(alias), toHello)),
     /^external-name: .*db\.example\.com.*connect to that name/u,
   );
+  const other = table(service({ type: 'other', clusterIps: [], ports: [] }));
+  t.regex(refusal(decide(other, toHello)), /^unknown-service: .* another proxy/u);
+  const toItsAddress = { kind: 'address', address: '10.96.0.1', port: 80, protocol: 'tcp' } as const;
+  t.is(decide(other, toItsAddress).action, 'pass-through');
 });
 
 test('an address that is no cluster IP goes where it was going', (t) => {

@@ -29,6 +29,9 @@ function decideService(table: Table, destination: ServiceDestination): Decision 
   if (service === undefined) {
     return table.servicesKnown ? refuse('unknown-service', unknownService(key)) : untold(table, key);
   }
+  if (service.type === 'other') {
+    return refuse('unknown-service', otherService(key));
+  }
   if (service.type === 'external-name') {
     return refuse('external-name', externalName(service));
   }
@@ -123,6 +126,10 @@ function refuse(reason: RefusalReason, detail: string, service?: ServiceKey): De
 
 function unknownService(key: ServiceKey): string {
   return `Service ${key} is not in the mesh: check its name and namespace, or whether it was deleted.`;
+}
+
+function otherService(key: ServiceKey): string {
+  return `Service ${key} is not in the mesh: its label service.kubernetes.io/service-proxy-name leaves it to another proxy, or the control plane rejected it, whose log then says why. Connect to its address.`;
 }
 
 function externalName(service: Service): string {

@@ -8,7 +8,7 @@ import type { ServiceKey } from './service.ts';
 import { ServicesWait } from './services-wait.ts';
 import type { Table } from './table.ts';
 import { emptyTable, isTold, withChanges } from './table.ts';
-import { type Rejections, Trust, withTrust } from './trust.ts';
+import { type Told, Trust, withTrust } from './trust.ts';
 
 export interface DirectoryOptions {
   readonly locality: Locality;
@@ -20,8 +20,8 @@ export interface DirectoryOptions {
   readonly waitMs: number;
   /** Services whose endpoints are held from the start and for good. */
   readonly pinned: Iterable<ServiceKey>;
-  /** None where it is left out. */
-  readonly rejections?: Rejections;
+  /** All that there is, where it is left out. */
+  readonly told?: Told;
 }
 
 /**
@@ -41,12 +41,12 @@ export class Directory implements Routes {
   readonly #listeners = new Set<(table: Table) => void>();
   #table: Table;
 
-  constructor({ locality, source, schedule, endpointsIdleMs, waitMs, pinned, rejections }: DirectoryOptions) {
+  constructor({ locality, source, schedule, endpointsIdleMs, waitMs, pinned, told }: DirectoryOptions) {
     this.waitMs = waitMs;
     this.#table = emptyTable(locality);
     this.#servicesWait = new ServicesWait(schedule, waitMs);
     this.#pinned = new Set(pinned);
-    this.#trust = new Trust(schedule, rejections);
+    this.#trust = new Trust(schedule, told);
     this.#interest = new Interest({
       source: {
         subscribe: (service) => {
@@ -73,7 +73,7 @@ export class Directory implements Routes {
   }
 
   /** How far the table can be relied on. */
-  get trust(): Pick<Trust, 'isCurrent' | 'version' | 'isLost' | 'isRejected'> {
+  get trust(): Pick<Trust, 'version' | 'isLost' | 'isRejected' | 'hasAllServices' | 'hasAllEndpoints'> {
     return this.#trust;
   }
 

@@ -9,7 +9,8 @@ export interface Service {
   readonly key: ServiceKey;
   readonly namespace: string;
   readonly name: string;
-  readonly type: 'cluster-ip' | 'headless' | 'external-name';
+  /** `other`: another proxy's, or one that cannot be read. No more is known of it than that it exists. */
+  readonly type: 'cluster-ip' | 'headless' | 'external-name' | 'other';
   /** Virtual addresses, the primary family's first. */
   readonly clusterIps: readonly string[];
   /** The primary family first. */

@@ -152,12 +152,17 @@ test('whatever changes how far the table is relied on is another version', (t) =
     timers.push(run);
     return () => {};
   });
+  t.true(trust.hasAllServices);
   const before = trust.version;
   const versions = [before];
   trust.sourceAnswers(true);
   t.is(trust.version, before);
   for (const change of [
-    () => trust.sourceAnswers(false),
+    () => {
+      trust.sourceAnswers(false);
+      t.false(trust.hasAllServices);
+      t.false(trust.hasAllEndpoints('demo/web'));
+    },
     () => trust.doubt('demo/web'),
     () => timers[0]?.(),
     () => trust.sourceAnswers(true),

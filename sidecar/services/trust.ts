@@ -8,14 +8,24 @@ import type { ServiceKey } from './service.ts';
  */
 const BELIEVED_MS = 300_000;
 
-/** What was told and could not be taken, so that the table lacks it or has what it was before. */
-export interface Rejections {
+/** How far what the control plane has told reaches. */
+export interface Told {
+  /** Whether something was told of it that could not be taken, so that the table lacks it or has what it was before. */
   isRejected(service: ServiceKey): boolean;
-  /** Another number whenever that may have changed. */
-  readonly rejectionsVersion: number;
+  /** Whether all Services there are have been told: on the present stream, since others come and go between two. */
+  readonly hasAllServices: boolean;
+  /** The same of the endpoints of a Service. */
+  hasAllEndpoints(service: ServiceKey): boolean;
+  /** Another number whenever any of this may have changed. */
+  readonly toldVersion: number;
 }
 
-const NO_REJECTIONS: Rejections = { isRejected: () => false, rejectionsVersion: 0 };
+const ALL_TOLD: Told = {
+  isRejected: () => false,
+  hasAllServices: true,
+  hasAllEndpoints: () => true,
+  toldVersion: 0,
+};
 
 /**
  * How far the table can be relied on where there is another way: a connection to the cluster IP of a Service finds
@@ -24,7 +34,7 @@ const NO_REJECTIONS: Rejections = { isRejected: () => false, rejectionsVersion: 
  */
 export class Trust {
   readonly #schedule: Schedule;
-  readonly #rejections: Rejections;
+  readonly #told: Told;
   readonly #doubted = new Set<ServiceKey>();
   /** Of an empty table nothing can be wrong; whoever begins with one from disk says so. */
   #isCurrent = true;
@@ -32,9 +42,9 @@ export class Trust {
   #version = 0;
   #cancel: (() => void) | undefined;
 
-  constructor(schedule: Schedule, rejections = NO_REJECTIONS) {
+  constructor(schedule: Schedule, told = ALL_TOLD) {
     this.#schedule = schedule;
-    this.#rejections = rejections;
+    this.#told = told;
   }
 
   /** Whether a control plane answers, so that nothing better is known than what the table says. */
@@ -44,7 +54,7 @@ export class Trust {
 
   /** Another number whenever anything of this may have changed. */
   get version(): number {
-    return this.#version + this.#rejections.rejectionsVersion;
+    return this.#version + this.#told.toldVersion;
   }
 
   /** Whether connections to this Service are better left to find their way without the mesh. */
@@ -54,7 +64,17 @@ export class Trust {
 
   /** Whether the table lacks this Service or its newest state, so that what it says may serve, and proves nothing. */
   isRejected(service: ServiceKey): boolean {
-    return this.#rejections.isRejected(service);
+    return this.#told.isRejected(service);
+  }
+
+  /** Whether a Service that the table lacks does not exist. */
+  get hasAllServices(): boolean {
+    return this.#isCurrent && this.#told.hasAllServices;
+  }
+
+  /** Whether an endpoint that the table lacks of this Service does not exist. */
+  hasAllEndpoints(service: ServiceKey): boolean {
+    return this.#isCurrent && this.#told.hasAllEndpoints(service);
   }
 
   /** What the table says of a Service turned out wrong. Nothing follows from that while a control plane answers. */

@@ -160,6 +160,14 @@ test('what a newer control plane says is understood as far as is safe', (t) => {
   t.true(decodeService('demo/hello', withUnknownField).ok);
 });
 
+test('of a Service of another proxy it is told that there is one', (t) => {
+  const bytes = toBinary(
+    ServiceSchema,
+    create(ServiceSchema, { namespace: 'demo', name: 'hello', type: ServiceType.OTHER }),
+  );
+  t.like(decodeService('demo/hello', bytes), { value: { type: 'other', clusterIps: [], ports: [] } });
+});
+
 test('what cannot be acted on is rejected with the reason', (t) => {
   t.is(reason(service({ name: 'other' })), 'has the content of demo/other');
   t.is(reason(service({ type: future })), 'has the type 99, which this sidecar does not know');

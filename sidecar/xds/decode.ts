@@ -202,6 +202,7 @@ const SERVICE_TYPES: Readonly<Record<number, Service['type']>> = {
   [ServiceType.CLUSTER_IP]: 'cluster-ip',
   [ServiceType.HEADLESS]: 'headless',
   [ServiceType.EXTERNAL_NAME]: 'external-name',
+  [ServiceType.OTHER]: 'other',
 };
 
 const IP_FAMILIES: Readonly<Record<number, IpFamily>> = {

@@ -23,6 +23,7 @@ import { grpcMethod, messageCodec, rawCodec } from '../../wire/grpc-service.ts';
 import { ENDPOINTS_TYPE_URL, NODE_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import type { DiscoveryOptions } from './discovery.ts';
 import { Discovery } from './discovery.ts';
+import { DIFFERENCE } from './settling.ts';
 
 const HELLO = toBinary(
   ServiceSchema,
@@ -294,7 +295,11 @@ test('a first answer that is cut off is not the whole mesh, however long the res
   await until(() => sendRest !== undefined);
   t.true(discovery.directory.table.services.has('demo/hello'));
   t.false(discovery.directory.table.servicesKnown);
-  t.deepEqual([...pending], [BELIEVED_MS, 15_000], 'only the first word of the new stream is waited for');
+  t.true(pending.has(BELIEVED_MS));
+  t.true(
+    [...pending].every((delayMs) => delayMs >= DIFFERENCE.quietMs),
+    'the rest of a first answer is not waited for',
+  );
   sendRest?.();
   await until(() => discovery.directory.table.servicesKnown);
 });
@@ -481,6 +486,51 @@ test('while no control plane answers nobody waits, and once one does all is well
   t.is(directory.decide(toClusterIp).action, 'balance');
 });
 
+test('nothing is taken for gone before a stream that resumes has told what is different', async (t) => {
+  const timers = new Map<object, { readonly delayMs: number; readonly run: () => void }>();
+  const { quietMs } = DIFFERENCE;
+  let second: Stream | undefined;
+  const server = startServer(t, (request, stream, streams) => {
+    if (request.node === undefined) return;
+    if (streams === 2) {
+      second = stream;
+      stream.write(bytesOf(SERVICE_TYPE_URL, {}, { removed: ['demo/none'] }));
+      return;
+    }
+    stream.write(bytesOf(SERVICE_TYPE_URL, { 'demo/hello': HELLO, 'demo/bad': HELLO }));
+    stream.end();
+  });
+  const { discovery } = newDiscovery(t, {
+    addresses: [await server.listen()],
+    world: {
+      now: Date.now,
+      random: () => 0,
+      schedule: (delayMs, run) => {
+        // This one runs when the test says so.
+        const timer = delayMs === quietMs ? undefined : setTimeout(run, delayMs);
+        const key = {};
+        timers.set(key, { delayMs, run });
+        return () => {
+          timers.delete(key);
+          clearTimeout(timer);
+        };
+      },
+    },
+  });
+  const { trust } = discovery.directory;
+  await discovery.start();
+  await until(() => discovery.counters.responses === 2 && discovery.directory.table.servicesKnown);
+  t.deepEqual([trust.hasAllServices, trust.isRejected('demo/bad')], [false, true]);
+  second?.write(bytesOf(SERVICE_TYPE_URL, { 'demo/other': HELLO }));
+  await until(() => discovery.counters.responses === 3);
+  t.deepEqual([trust.hasAllServices, trust.isRejected('demo/other')], [false, true]);
+  const quiet = [...timers.values()].filter(({ delayMs }) => delayMs === quietMs);
+  t.is(quiet.length, 1);
+  quiet[0]?.run();
+  t.true(trust.hasAllServices);
+  t.deepEqual([trust.isRejected('demo/bad'), trust.isRejected('demo/other')], [false, true]);
+});
+
 /** Endpoints did not answer while no control plane did: connections to the cluster IP go around the mesh. */
 async function inDoubt(t: ExecutionContext, { hurry }: { readonly hurry: number }) {
   const first = startServer(t);
@@ -551,8 +601,8 @@ test('a server that answers and then fails is asked less and less often', async 
       now: Date.now,
       random: () => 0.5,
       schedule: (delayMs, run) => {
-        const isRetry =
-          discovery.status.connection.state !== 'connecting' && delayMs >= 500 && delayMs < BELIEVED_MS;
+        const isOther = delayMs === BELIEVED_MS || delayMs === DIFFERENCE.quietMs;
+        const isRetry = discovery.status.connection.state !== 'connecting' && delayMs >= 500 && !isOther;
         if (isRetry) {
           delays.push(delayMs);
         }

@@ -19,7 +19,7 @@ import { RejectionLog } from './rejection-log.ts';
 import { resourceKinds } from './resource-kind.ts';
 import type { Received } from './session.ts';
 import { Session } from './session.ts';
-import { Settling } from './settling.ts';
+import { DIFFERENCE, FIRST_ANSWER, Settling } from './settling.ts';
 
 /** What the world outside supplies, so that a test can. */
 export interface World {
@@ -69,6 +69,7 @@ export class Discovery {
   readonly #client: ControlPlaneClient;
   readonly #lastGood: LastGoodWriter | undefined;
   readonly #settling: Settling;
+  readonly #confirming: Settling;
   readonly #rejections: RejectionLog;
   #stopped = false;
   #responses = 0;
@@ -94,8 +95,11 @@ export class Discovery {
             now: world.now,
             log,
           });
-    this.#settling = new Settling(world, () => {
+    this.#settling = new Settling(world, FIRST_ANSWER, () => {
       this.#apply(this.#session.settle());
+    });
+    this.#confirming = new Settling(world, DIFFERENCE, () => {
+      this.#session.confirm();
     });
     this.directory = this.#newDirectory();
     this.#client = this.#newClient();
@@ -126,6 +130,7 @@ export class Discovery {
     this.#stopped = true;
     this.#client.stop();
     this.#settling.cancel();
+    this.#confirming.cancel();
     this.directory.close();
     await this.#lastGood?.close();
   }
@@ -160,7 +165,7 @@ export class Discovery {
       endpointsIdleMs,
       waitMs,
       pinned,
-      rejections: this.#session,
+      told: this.#session,
     });
   }
 
@@ -179,9 +184,12 @@ export class Discovery {
         this.directory.sourceAnswers(true);
       },
       onConnection: ({ state }) => {
-        if (state !== 'connected') {
-          // What was missing of a first answer comes on another stream, if at all.
+        if (state === 'connected') {
+          this.#confirming.heard();
+        } else {
+          // What was missing of an answer comes on another stream, if at all.
           this.#settling.cancel();
+          this.#confirming.cancel();
         }
         // While it is being tried again after a failure, nothing is known anew; connected, it has yet to answer.
         if (state === 'waiting' || state === 'stopped') {
@@ -235,6 +243,9 @@ export class Discovery {
   #take({ changes, rejections, unsettled }: Received): void {
     this.#responses += 1;
     this.#apply(changes);
+    if (this.#confirming.isRunning) {
+      this.#confirming.heard();
+    }
     if (this.directory.table.servicesKnown) {
       this.#settling.cancel();
     } else if (unsettled || this.#settling.isRunning) {

@@ -3,8 +3,9 @@ const MOST_NAMES = 1000;
 
 /** Resources of one type whose newest state was rejected: what is held of them, if anything, is not what they are. */
 export class RejectedNames {
-  readonly #names = new Set<string>();
-  #areMore = false;
+  /** Whether it was on the present stream. */
+  readonly #names = new Map<string, boolean>();
+  #areMore: 'no' | 'earlier' | 'now' = 'no';
   #version = 0;
 
   /** Another number whenever anything of this has changed. */
@@ -14,13 +15,12 @@ export class RejectedNames {
 
   /** Whether one of these names is among them, as far as can be told. */
   hasAny(isSought: (name: string) => boolean): boolean {
-    return this.#areMore || this.#names.values().some(isSought);
+    return this.#areMore !== 'no' || this.#names.keys().some(isSought);
   }
 
   add(name: string): void {
-    if (this.#areMore || this.#names.has(name)) return;
-    if (this.#names.size < MOST_NAMES) this.#names.add(name);
-    else this.#areMore = true;
+    if (this.#names.has(name) || this.#names.size < MOST_NAMES) this.#names.set(name, true);
+    else this.#areMore = 'now';
     this.#version++;
   }
 
@@ -29,13 +29,19 @@ export class RejectedNames {
   }
 
   deleteAll(isGone: (name: string) => boolean): void {
-    for (const name of [...this.#names].filter(isGone)) this.delete(name);
+    for (const name of [...this.#names.keys()].filter(isGone)) this.delete(name);
   }
 
-  clear(): void {
-    if (this.#names.size === 0 && !this.#areMore) return;
-    this.#names.clear();
-    this.#areMore = false;
+  beginStream(): void {
+    for (const name of this.#names.keys()) this.#names.set(name, false);
+    if (this.#areMore === 'now') this.#areMore = 'earlier';
+  }
+
+  /** What was rejected on earlier streams only. */
+  deleteEarlier(): void {
+    this.deleteAll((name) => this.#names.get(name) === false);
+    if (this.#areMore !== 'earlier') return;
+    this.#areMore = 'no';
     this.#version++;
   }
 }

@@ -195,7 +195,7 @@ test('a bad resource rejects only itself, by name, and what was held of it stays
   t.deepEqual(session.open()[0]?.initialResourceVersions, { 'demo/bad': 'good', 'demo/fine': '1' });
 });
 
-test('of which Services the newest was rejected is known until it is taken, removed, given up or told anew', (t) => {
+test('of which Services the newest was rejected is known until it is taken, removed or given up', (t) => {
   const session = newSession();
   const bad = new Uint8Array([0xff]);
   const isRejected = (): boolean => session.isRejected('demo/hello');
@@ -207,12 +207,12 @@ test('of which Services the newest was rejected is known until it is taken, remo
   const slice = { name: 'demo/hello/s1' };
   session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
 
-  const versions = [session.rejectionsVersion];
+  const versions = [session.toldVersion];
   t.true(receive(SERVICE_TYPE_URL, [{ ...service, value: bad }]));
-  versions.push(session.rejectionsVersion);
+  versions.push(session.toldVersion);
   t.false(session.isRejected('demo/other'));
   t.false(receive(SERVICE_TYPE_URL, [service]));
-  versions.push(session.rejectionsVersion);
+  versions.push(session.toldVersion);
   t.deepEqual(versions, [...new Set(versions)]);
   t.true(receive(SERVICE_TYPE_URL, [{ ...service, version: '2', value: bad }]));
   t.false(receive(SERVICE_TYPE_URL, [service]), 'as it was before');
@@ -226,10 +226,58 @@ test('of which Services the newest was rejected is known until it is taken, remo
   t.true(receive(ENDPOINTS_TYPE_URL, [{ ...slice, value: bad }]));
   session.unsubscribe(ENDPOINTS_TYPE_URL, COLLECTION);
   t.false(isRejected());
+});
 
-  t.true(receive(SERVICE_TYPE_URL, [{ ...service, value: bad }]));
+test('what an earlier stream rejected stays rejected until this one has told all', (t) => {
+  const session = newSession();
+  const bad = new Uint8Array([0xff]);
+  const rejected = () => ['demo/a', 'demo/b', 'demo/c'].filter((name) => session.isRejected(name));
+  const sent = ['demo/a', 'demo/b', 'demo/c'].map((name) => ({ name, value: bad }));
   session.open();
-  t.false(isRejected());
+  session.receive(response(SERVICE_TYPE_URL, sent), WHEN);
+  session.settle();
+  session.open();
+  t.deepEqual(rejected(), ['demo/a', 'demo/b', 'demo/c']);
+  session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/a' }], ['demo/none']), WHEN);
+  t.deepEqual(rejected(), ['demo/b', 'demo/c']);
+  session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/b', value: bad }]), WHEN);
+  session.confirm();
+  t.deepEqual(rejected(), ['demo/b'], 'there is no other by now');
+});
+
+test('what is not told on this stream may exist, until all is told', (t) => {
+  const session = newSession();
+  const version = '00000000000000aa';
+  const told = () => [session.hasAllServices, session.hasAllEndpoints('demo/hello')];
+  const versions: number[] = [];
+  const expectTold = (...expected: readonly boolean[]) => {
+    t.deepEqual(told(), expected);
+    versions.push(session.toldVersion);
+  };
+  session.open();
+  session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/hello', version }]), WHEN);
+  session.settle();
+  expectTold(false, false);
+  session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+  session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s1' }]), WHEN);
+  expectTold(false, true);
+  session.confirm();
+  expectTold(true, true);
+
+  session.open();
+  expectTold(false, false);
+  session.receive(response(SERVICE_TYPE_URL, [], ['demo/none']), WHEN);
+  session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s2' }]), WHEN);
+  t.deepEqual(told(), [false, false], 'more may be on its way');
+  const whole = response(SERVICE_TYPE_URL, []);
+  whole.systemVersionInfo = version;
+  session.receive(whole, WHEN);
+  expectTold(true, false);
+  session.receive(response(ENDPOINTS_TYPE_URL, [], [COLLECTION]), WHEN);
+  expectTold(true, true);
+  session.unsubscribe(ENDPOINTS_TYPE_URL, COLLECTION);
+  t.deepEqual(told(), [true, false]);
+  t.is(new Set(versions).size, versions.length);
 });
 
 test('of very many Services that were rejected only that there are such is known', (t) => {
@@ -244,6 +292,8 @@ test('of very many Services that were rejected only that there are such is known
   t.true(session.isRejected('demo/s0'));
   t.true(session.isRejected('demo/other'));
   session.open();
+  t.true(session.isRejected('demo/other'));
+  session.confirm();
   t.false(session.isRejected('demo/other'));
 });
 

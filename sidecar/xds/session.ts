@@ -9,11 +9,13 @@ import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v
 import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
 import type { ServiceKey } from '../services/service.ts';
+import type { Told } from '../services/trust.ts';
+import { ENDPOINTS_TYPE_URL, endpointsCollection, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import { type Ceiling, ceilingWithin, OVERHEAD_BYTES } from './ceiling.ts';
 import type { HeldResources } from './held.ts';
 import type { Rejection } from './rejection.ts';
 import { rejectionStatus } from './rejection.ts';
-import type { ResourceKind } from './resource-kind.ts';
+import { type ResourceKind, WILDCARD } from './resource-kind.ts';
 import type { Restored } from './type-state.ts';
 import { TypeState } from './type-state.ts';
 import { namesGivenTwice } from './well-formed.ts';
@@ -42,7 +44,7 @@ const NOTHING_RESTORED: Restored = { changes: [], unusable: 0 };
  * The state of a delta ADS client: what it subscribed to and what it holds, which outlive a stream, and
  * what it has said on the present one. Reads no clock and no socket.
  */
-export class Session {
+export class Session implements Told {
   readonly #types: ReadonlyMap<string, TypeState>;
   readonly #node: Node;
   readonly #ceiling: Ceiling;
@@ -59,12 +61,19 @@ export class Session {
     return this.#types.values().some(({ subscribed, answered }) => subscribed.size > answered.size);
   }
 
-  /** Another number whenever `isRejected` may have changed. */
-  get rejectionsVersion(): number {
-    return this.#types.values().reduce((sum, { rejected }) => sum + rejected.version, 0);
+  get toldVersion(): number {
+    return this.#types.values().reduce((sum, { toldVersion }) => sum + toldVersion, 0);
   }
 
-  /** Whether the newest that this stream told of a Service, or of its endpoints, could not be taken. */
+  get hasAllServices(): boolean {
+    return this.#types.get(SERVICE_TYPE_URL)?.isConfirmed(WILDCARD) === true;
+  }
+
+  hasAllEndpoints(service: ServiceKey): boolean {
+    return this.#types.get(ENDPOINTS_TYPE_URL)?.isConfirmed(endpointsCollection(service)) === true;
+  }
+
+  /** Whether the newest that was told of a Service, or of its endpoints, could not be taken. */
   isRejected(service: ServiceKey): boolean {
     return this.#types
       .values()
@@ -78,8 +87,9 @@ export class Session {
   open(): DeltaDiscoveryRequest[] {
     this.#nodeSent = false;
     const requests: DeltaDiscoveryRequest[] = [];
-    for (const { kind, subscribed, held, rejected } of this.#types.values()) {
-      rejected.clear();
+    for (const state of this.#types.values()) {
+      const { kind, subscribed, held } = state;
+      state.beginStream();
       // A first request without names would be a wildcard subscription.
       if (subscribed.size > 0) {
         const initialResourceVersions = Object.fromEntries(
@@ -147,6 +157,11 @@ export class Session {
   /** Takes what was told under a wildcard so far as all that there is. */
   settle(): Change[] {
     return [...this.#types.values()].flatMap((state) => state.settle());
+  }
+
+  /** Takes what is held for all that there is: on this stream, there was time to tell whatever is different. */
+  confirm(): void {
+    for (const state of this.#types.values()) state.confirm();
   }
 
   /** Takes up what an earlier run held; what cannot be used any more is left for the server to send. */

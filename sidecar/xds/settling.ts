@@ -1,22 +1,35 @@
 import type { Schedule } from '../services/interest.ts';
 
-/**
- * A server may split its first answer, and nothing in the protocol marks the end of it: all counts as told
- * once nothing more has come for a moment, and in a mesh that never rests after a longer one.
- */
-const QUIET_MS = 100;
-const AT_MOST_MS = 1000;
+/** All counts as told once nothing more has come for so long, and in a mesh that never rests after a longer time. */
+export interface Patience {
+  readonly quietMs: number;
+  readonly atMostMs: number;
+}
 
-/** Decides when a first answer whose end is not marked is whole. */
+/** A server may split its first answer, and nothing in the protocol marks the end of it: connections wait for it. */
+export const FIRST_ANSWER: Patience = { quietMs: 100, atMostMs: 1_000 };
+/**
+ * On a stream that resumes, a server tells only what is different, which may be nothing at all. Nobody waits for the
+ * end of that: until then, nothing is taken for gone that may have been told yet.
+ */
+export const DIFFERENCE: Patience = { quietMs: 5_000, atMostMs: 30_000 };
+
+/** Decides when an answer whose end is not marked is whole. */
 export class Settling {
   readonly #schedule: Schedule;
   readonly #now: () => number;
+  readonly #patience: Patience;
   readonly #settled: () => void;
   #running: { readonly sinceMs: number; readonly cancel: () => void } | undefined;
 
-  constructor({ schedule, now }: { schedule: Schedule; now: () => number }, settled: () => void) {
+  constructor(
+    { schedule, now }: { schedule: Schedule; now: () => number },
+    patience: Patience,
+    settled: () => void,
+  ) {
     this.#schedule = schedule;
     this.#now = now;
+    this.#patience = patience;
     this.#settled = settled;
   }
 
@@ -26,9 +39,10 @@ export class Settling {
 
   /** Something came that may not have been all. */
   heard(): void {
+    const { quietMs, atMostMs } = this.#patience;
     const sinceMs = this.#running?.sinceMs ?? this.#now();
     this.#running?.cancel();
-    const delayMs = Math.max(0, Math.min(QUIET_MS, sinceMs + AT_MOST_MS - this.#now()));
+    const delayMs = Math.max(0, Math.min(quietMs, sinceMs + atMostMs - this.#now()));
     const cancel = this.#schedule(delayMs, () => {
       this.#running = undefined;
       this.#settled();

@@ -22,6 +22,9 @@ export class TypeState {
   readonly answered = new Set<string>();
   readonly held = new HeldResources();
   readonly rejected = new RejectedNames();
+  /** Subscriptions of which this stream has told all: what is not held under them does not exist. */
+  readonly #confirmed = new Set<string>();
+  #confirmations = 0;
   readonly #isWildcard: boolean;
   readonly #keepsBytes: boolean;
 
@@ -42,6 +45,29 @@ export class TypeState {
     return this.subscribed.has(this.kind.subscriptionOf(name));
   }
 
+  /** Another number whenever what `rejected` and `isConfirmed` say may have changed. */
+  get toldVersion(): number {
+    return this.rejected.version + this.#confirmations;
+  }
+
+  isConfirmed(subscription: string): boolean {
+    return this.#confirmed.has(subscription);
+  }
+
+  /** What earlier streams told stays, but what there is besides is not known any more. */
+  beginStream(): void {
+    this.#confirmed.clear();
+    this.#confirmations++;
+    this.rejected.beginStream();
+  }
+
+  /** Takes what is held and what was rejected on this stream for all that there is. */
+  confirm(): void {
+    for (const subscription of this.answered) this.#confirmed.add(subscription);
+    this.#confirmations++;
+    this.rejected.deleteEarlier();
+  }
+
   /** Takes what was told under a wildcard so far as all that there is. */
   settle(): Change[] {
     return this.#isWildcard ? this.#answer(WILDCARD) : [];
@@ -49,7 +75,10 @@ export class TypeState {
 
   /** Settles if the set of this version is exactly what is held. */
   settleAt(systemVersion: string): Change[] {
-    return this.held.isSetOfVersion(systemVersion) ? this.settle() : [];
+    if (!this.#isWildcard || !this.held.isSetOfVersion(systemVersion)) return [];
+    const changes = this.settle();
+    if (!this.#confirmed.has(WILDCARD)) this.confirm();
+    return changes;
   }
 
   /** The changes that a resource brings, or why it is rejected. */
@@ -71,8 +100,7 @@ export class TypeState {
     // A copy, because these bytes are a window on the whole response.
     this.#hold(name, version, this.#keepsBytes ? bytes.slice() : bytes);
     this.rejected.delete(name);
-    const answered = this.#isWildcard ? [] : this.#answer(this.kind.subscriptionOf(name));
-    return [...answered, decoded.value];
+    return [...this.#answerByName(this.kind.subscriptionOf(name)), decoded.value];
   }
 
   remove(name: string): Change[] {
@@ -80,6 +108,8 @@ export class TypeState {
     if (!this.#isWildcard && this.subscribed.has(name)) {
       this.#drop(name);
       this.answered.add(name);
+      this.#confirmed.add(name);
+      this.#confirmations++;
       return [this.kind.answered(name)];
     }
     this.rejected.delete(name);
@@ -89,6 +119,7 @@ export class TypeState {
   /** Lets go of a subscription and all that came under it; false if there was none. */
   unsubscribe(subscription: string): boolean {
     this.answered.delete(subscription);
+    this.#confirmed.delete(subscription);
     this.#drop(subscription);
     return this.subscribed.delete(subscription);
   }
@@ -150,6 +181,16 @@ export class TypeState {
     }
     this.answered.add(subscription);
     return [this.kind.answered(subscription)];
+  }
+
+  /** What is asked for on a stream for the first time is answered there as a whole. */
+  #answerByName(subscription: string): Change[] {
+    const changes = this.#isWildcard ? [] : this.#answer(subscription);
+    if (changes.length > 0) {
+      this.#confirmed.add(subscription);
+      this.#confirmations++;
+    }
+    return changes;
   }
 
   #drop(subscription: string): void {

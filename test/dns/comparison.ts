@@ -63,6 +63,11 @@ kind: Service
 metadata: { name: missing, namespace: demo }
 spec: { type: ExternalName, externalName: missing.example.com }
 ---
+apiVersion: v1
+kind: Service
+metadata: { name: address, namespace: demo }
+spec: { type: ExternalName, externalName: 10.1.2.3 }
+---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: web-1, namespace: demo, labels: { kubernetes.io/service-name: web } }
@@ -95,6 +100,25 @@ metadata: { name: portless-1, namespace: demo, labels: { kubernetes.io/service-n
 addressType: IPv4
 endpoints: [{ addresses: [10.3.0.1], hostname: only }]
 ---
+apiVersion: v1
+kind: Service
+metadata: { name: proxied, namespace: demo, labels: { service.kubernetes.io/service-proxy-name: another } }
+spec: { ports: [{ name: http, port: 80 }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: early, namespace: demo }
+spec: { clusterIP: None, publishNotReadyAddresses: true, ports: [{ name: http, port: 80 }] }
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: { name: early-1, namespace: demo, labels: { kubernetes.io/service-name: early } }
+addressType: IPv4
+ports: [{ name: http, port: 8080 }]
+endpoints:
+  - { addresses: [10.4.0.1], hostname: late, conditions: { ready: false } }
+  - { addresses: [10.4.0.2], hostname: soon, conditions: { ready: true, serving: false } }
+---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
 metadata: { name: six-1, namespace: demo, labels: { kubernetes.io/service-name: six } }
@@ -123,6 +147,8 @@ const KNOWN = [
   'twice',
   'outside',
   'missing',
+  'address',
+  'early',
   '_http._tcp.web',
   '_HTTP._TCP.web',
   'http.tcp.web',
@@ -146,6 +172,8 @@ const KNOWN = [
   'fd00-0-0-5--0.pods',
   'fd00--6.six',
   'only.portless',
+  'late.early',
+  'soon.early',
   'fd00--1.pods',
   'a.b.c.web',
   'web.demo.svc.cluster.local',
@@ -158,6 +186,8 @@ const KNOWN_ELSEWHERE = [
   'example.com.svc.cluster.local',
 ];
 const OTHERS = [
+  `proxied.${ZONE}`,
+  `_http._tcp.proxied.${ZONE}`,
   'www.example.com',
   'no.example.com',
   'cluster.local',

@@ -143,7 +143,7 @@ class Client {
 }
 
 /** The API server has a Service of its own. */
-const ALL = 'default/kubernetes demo/hello demo/hello/hello-1 node-a';
+const ALL = 'default/kubernetes demo/hello demo/hello/hello-1 demo/of-another node-a';
 const SLICE = 'demo/hello/hello-1';
 
 async function startAll(t: ExecutionContext, replicas: number) {
@@ -169,7 +169,7 @@ testWithServer(
     t.deepEqual(one.held, other.held);
     for (const { controlPlane } of replicas) {
       t.is(await page(controlPlane, '/readyz'), 'ready\n');
-      t.is(await metric(controlPlane, 'cortexflow_kubernetes_objects'), 5);
+      t.is(await metric(controlPlane, 'cortexflow_kubernetes_objects'), 6);
       t.is(await metric(controlPlane, 'cortexflow_kubernetes_errors_total'), 0);
       t.is(await metric(controlPlane, 'cortexflow_rejected_objects'), 0);
     }
@@ -238,7 +238,7 @@ testWithServer('what vanished while nobody looked is taken away, and only that',
   await server.startServer();
   await client.until(() => !client.held.has('node-a'));
   t.is(client.names, ALL.replace(' node-a', ''));
-  t.is(await metric(controlPlane, 'cortexflow_kubernetes_objects'), 4);
+  t.is(await metric(controlPlane, 'cortexflow_kubernetes_objects'), 5);
 });
 
 interface Rule {

@@ -47,7 +47,14 @@ test('an answer lives as long as its shortest record, and counts down', (t) => {
   clock.ms = 60_000;
   t.is(cache.find(query), undefined);
   t.deepEqual([...(cache.findStale(query)?.bytes.subarray(-10, -6) ?? [])], [0, 0, 0, 30]);
-  clock.ms = 60_000 + 86_400_000;
+  cache.store(query, positive(query, 10));
+  t.deepEqual(
+    [...(cache.findStale(query)?.bytes.subarray(-10, -6) ?? [])],
+    [0, 0, 0, 10],
+    'not past its time',
+  );
+  clock.ms = 70_000;
+  clock.ms += 86_400_000;
   t.is(cache.findStale(query), undefined);
   t.is(cache.bytes, 0);
 });
@@ -91,30 +98,59 @@ test('errors, what was cut, what lives no time, and what cannot be read are not 
 });
 
 test('however much is kept, it takes no more than its room, and what is asked for stays', (t) => {
-  const { cache } = started(20_000);
+  const { cache } = started(40_000);
   const hot = queryOf('hot', 'example', 'com');
   cache.store(hot, positive(hot, 60));
   for (let index = 0; index < 1_000; index++) {
     const query = queryOf(`n${index}`, 'example', 'com');
     cache.store(query, positive(query, 60));
     t.not(cache.find(hot), undefined);
-    t.true(cache.bytes <= 20_000);
+    t.true(cache.bytes <= 40_000);
   }
   t.true(cache.size > 20);
   const large = queryOf('large', 'example', 'com');
-  cache.store(large, addressAnswer(Buffer.from(large.data), { count: 200 }));
+  cache.store(large, addressAnswer(Buffer.from(large.data), { count: 320 }));
   t.is(cache.find(large), undefined);
 });
 
-test('what is asked for often is to be fetched once in the last tenth of its time', (t) => {
+test('that servers do not answer is known for a while, until one does', (t) => {
+  const { clock, cache } = started();
+  const query = queryOf('www', 'example', 'com');
+  cache.failed(query);
+  t.false(cache.hasFailed(query, -Infinity), 'nothing is kept');
+  cache.store(query, positive(query, 60));
+  t.false(cache.hasFailed(query, -Infinity));
+  clock.ms = 61_000;
+  cache.failed(query);
+  t.true(cache.hasFailed(query, 60_999));
+  t.false(cache.hasFailed(query, 61_000), 'something was answered since');
+  clock.ms += 29_999;
+  t.true(cache.hasFailed(query, -Infinity));
+  clock.ms += 1;
+  t.false(cache.hasFailed(query, -Infinity));
+  cache.failed(query);
+  cache.store(query, positive(query, 60));
+  t.false(cache.hasFailed(query, -Infinity));
+});
+
+test('what is asked for often is to be fetched in the last tenth of its time, some times if need be', (t) => {
   const { clock, cache } = started();
   const query = queryOf('www', 'example', 'com');
   cache.store(query, positive(query, 60));
   const isToBeFetched = () => cache.find(query)?.isToBeFetched;
   for (let time = 0; time < 5; time++) t.false(isToBeFetched());
-  clock.ms = 55_000;
-  t.true(isToBeFetched());
-  t.false(isToBeFetched());
+  const fetched = Array.from({ length: 600 }, (_, index) => {
+    clock.ms = 54_000 + 10 * index;
+    return isToBeFetched();
+  });
+  t.deepEqual(
+    fetched.flatMap((isFetched, index) => (isFetched ? [index] : [])),
+    [0, 120, 240, 360, 480],
+  );
+  cache.store(query, positive(query, 9));
+  clock.ms += 8_900;
+  for (let time = 0; time < 5; time++) t.false(isToBeFetched(), 'it lives too short for that');
+  clock.ms = 100_000;
   const rare = queryOf('rare', 'example', 'com');
   cache.store(rare, positive(rare, 60));
   clock.ms += 55_000;
@@ -134,7 +170,10 @@ test('no answer makes it throw', (t) => {
   fc.assert(
     fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 300 })), (bytes) => {
       const lifetime = lifetimeOf(bytes);
-      t.true(lifetime === undefined || lifetime.ttls.every(({ at }) => at + 4 <= bytes.length));
+      t.true(
+        lifetime === undefined ||
+          lifetime.ttls.every((at, index) => index % 2 === 1 || at + 4 <= bytes.length),
+      );
       for (const { name } of addressesIn(bytes)) t.notRegex(name, /^$|\.\.|^\.|\.$/u);
     }),
     { numRuns: 5_000 },

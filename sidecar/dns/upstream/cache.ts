@@ -1,5 +1,4 @@
 import type { Count, DnsCounters } from '../counters.ts';
-import { lowerCase } from '../name.ts';
 import { FLAG, setUint32, uint16 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import { addressTo } from '../writer.ts';
@@ -10,18 +9,23 @@ const STALE_MS = 86_400_000;
 /** What a stale answer says of how long it lives (RFC 8767, 4). */
 const STALE_TTL = 30;
 /** About what an entry takes besides its bytes. */
-const OVERHEAD_BYTES = 400;
+const OVERHEAD_BYTES = 900;
 /** One answer takes no more than this part of the room. */
 const LARGEST_PART = 8;
 /** What was asked this often is fetched again in the last tenth of its time. */
 const HOT_HITS = 3;
 const LAST_PART = 0.1;
 const SHORTEST_PREFETCHED_SECONDS = 10;
+/** Nobody says how it ended: it is fetched so often at most, with the same time between. */
+const MOST_PREFETCHES = 5;
+/** For so long after servers did not answer a question, its next asker is not kept waiting (RFC 8767, 5). */
+const FAILED_MS = 30_000;
 
 interface Entry {
   readonly hash: number;
-  /** What was asked: flags, question and EDNS, the name in lower case. */
+  /** What was asked, from the question to the end. */
   readonly key: Uint8Array;
+  readonly flags: number;
   readonly answer: Uint8Array;
   readonly lifetime: Lifetime;
   readonly storedMs: number;
@@ -32,7 +36,9 @@ interface Entry {
   elapsed: number;
   hits: number;
   isUsed: boolean;
-  isFetched: boolean;
+  /** From when on it may be fetched before its time is over. */
+  fetchedFromMs: number;
+  failedMs: number;
 }
 
 /** What was found: to be sent at once, because the same bytes serve the next asker. */
@@ -76,20 +82,33 @@ export class AnswerCache {
     entry.hits++;
     entry.isUsed = true;
     addressTo(entry.answer, query);
-    const isToBeFetched = !entry.isFetched && isHot(entry, now);
-    entry.isFetched ||= isToBeFetched;
+    const isToBeFetched = entry.hits > HOT_HITS && now >= entry.fetchedFromMs;
+    if (isToBeFetched) entry.fetchedFromMs = now + lastPartMs(entry) / MOST_PREFETCHES;
     return { bytes: entry.answer, count: entry.count, isToBeFetched };
   }
 
-  /** An answer whose time is over, for when nobody has a better one. */
+  /** An answer whose time is over, for when nobody has a better one; or one within its time, if it came meanwhile. */
   findStale(query: QueryReader): Cached | undefined {
     const entry = this.#entryOf(query);
     if (entry === undefined) return undefined;
+    if (this.#now() < entry.expiresMs) return this.find(query);
     entry.elapsed = -1;
-    for (const { at } of entry.lifetime.ttls) setUint32(entry.answer, at, STALE_TTL);
+    setTtls(entry, () => STALE_TTL);
     entry.isUsed = true;
     addressTo(entry.answer, query);
     return { bytes: entry.answer, count: entry.staleCount, isToBeFetched: false };
+  }
+
+  /** Notes that servers do not answer this. */
+  failed(query: QueryReader): void {
+    const entry = this.#entryOf(query);
+    if (entry !== undefined) entry.failedMs = this.#now();
+  }
+
+  /** Whether there is an answer to this that servers, asked again, did not give a moment ago: later than `sinceMs`. */
+  hasFailed(query: QueryReader, sinceMs: number): boolean {
+    const entry = this.#entryOf(query);
+    return entry !== undefined && entry.failedMs > Math.max(sinceMs, this.#now() - FAILED_MS);
   }
 
   /** Keeps a copy of the answer to this question where it may be kept. */
@@ -100,12 +119,13 @@ export class AnswerCache {
     this.#remove(this.#entries.get(hash));
     const now = this.#now();
     const rcode = uint16(received, 2) & FLAG.RCODE;
-    const answer = received.slice();
+    const answer = new Uint8Array(received);
     // What comes from here is no longer said by who has authority.
     answer[2] = (answer[2] ?? 0) & ~(FLAG.AUTHORITATIVE >> 8);
     const entry: Entry = {
       hash,
-      key: keyOf(query),
+      key: query.key(query.end),
+      flags: query.flags,
       answer,
       lifetime,
       storedMs: now,
@@ -115,8 +135,11 @@ export class AnswerCache {
       elapsed: 0,
       hits: 0,
       isUsed: false,
-      isFetched: false,
+      fetchedFromMs: Infinity,
+      failedMs: -Infinity,
     };
+    if (lifetime.seconds >= SHORTEST_PREFETCHED_SECONDS)
+      entry.fetchedFromMs = entry.expiresMs - lastPartMs(entry);
     this.#entries.set(hash, entry);
     this.#bytes += sizeOf(entry);
     this.#makeRoom();
@@ -124,7 +147,7 @@ export class AnswerCache {
 
   #entryOf(query: QueryReader): Entry | undefined {
     const entry = this.#entries.get(query.hashWithRest());
-    if (entry === undefined || !isSame(entry.key, query)) return undefined;
+    if (entry?.flags !== query.flags || !query.hasKey(entry.key, query.end)) return undefined;
     if (this.#now() < entry.expiresMs + STALE_MS) return entry;
     this.#remove(entry);
     return undefined;
@@ -152,40 +175,19 @@ export class AnswerCache {
 }
 
 function sizeOf({ key, answer, lifetime }: Entry): number {
-  return OVERHEAD_BYTES + key.length + answer.length + 32 * lifetime.ttls.length;
+  return OVERHEAD_BYTES + key.length + answer.length + lifetime.ttls.byteLength;
 }
 
-function isHot({ hits, lifetime, expiresMs }: Entry, now: number): boolean {
-  const { seconds } = lifetime;
-  return (
-    hits > HOT_HITS && seconds >= SHORTEST_PREFETCHED_SECONDS && expiresMs - now <= seconds * LAST_PART * 1000
-  );
+function lastPartMs({ lifetime }: Entry): number {
+  return lifetime.seconds * LAST_PART * 1000;
 }
 
 function countDown(entry: Entry, elapsed: number): void {
   entry.elapsed = elapsed;
-  for (const { at, seconds } of entry.lifetime.ttls)
-    setUint32(entry.answer, at, Math.max(0, seconds - elapsed));
+  setTtls(entry, (seconds) => Math.max(0, seconds - elapsed));
 }
 
-/** The flags, and all that stands behind the header. */
-function keyOf({ data, start, nameStart, nameEnd, end }: QueryReader): Uint8Array {
-  const key = new Uint8Array(2 + end - nameStart);
-  key.set(data.subarray(start + 2, start + 4));
-  key.set(data.subarray(nameStart, end), 2);
-  for (let at = 2; at < 2 + nameEnd - nameStart; at++) key[at] = lowerCase(key[at] ?? 0);
-  return key;
-}
-
-function isSame(key: Uint8Array, { data, start, nameStart, nameEnd, end }: QueryReader): boolean {
-  if (key.length !== 2 + end - nameStart || key[0] !== data[start + 2] || key[1] !== data[start + 3])
-    return false;
-  let at = nameStart;
-  for (; at < nameEnd; at++) {
-    if (key[2 + at - nameStart] !== lowerCase(data[at] ?? 0)) return false;
-  }
-  for (; at < end; at++) {
-    if (key[2 + at - nameStart] !== data[at]) return false;
-  }
-  return true;
+function setTtls({ answer, lifetime: { ttls } }: Entry, ttlOf: (seconds: number) => number): void {
+  for (let index = 0; index < ttls.length; index += 2)
+    setUint32(answer, ttls[index] ?? 0, ttlOf(ttls[index + 1] ?? 0));
 }

@@ -28,6 +28,8 @@ export class Forwarder implements AttemptOwner {
   readonly #waiting = new Waiting();
   readonly #replies: Replies;
   readonly #streams: StreamForwarder;
+  /** When any server answered last. */
+  #answeredMs = -Infinity;
   #sweep: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -70,7 +72,7 @@ export class Forwarder implements AttemptOwner {
     if (this.#isTooMuch(asker)) return this.#replies.refuse(asker);
     this.#makeRoom();
     const isSharing = isQuestion && isShared(query);
-    const isStale = isSharing && this.#around.servers.areDown && this.#replies.stale([asker]);
+    const isStale = isSharing && this.#isInVain(query) && this.#replies.stale([asker]);
     const flight = isSharing ? this.#sharedFlight(query) : undefined;
     if (flight === undefined) this.#launch(query, isQuestion, isStale ? undefined : asker);
     else if (!isStale) this.#join(flight, asker);
@@ -82,9 +84,10 @@ export class Forwarder implements AttemptOwner {
   }
 
   answered(attempt: Attempt, answer: Uint8Array): void {
-    const { cache, counters } = this.#around;
+    const { cache, counters, now } = this.#around;
     const { flight, server } = attempt;
     server.answered();
+    this.#answeredMs = now();
     if (isRefusal(answer)) {
       // Another has been asked since, and may know better.
       if (attempt !== flight.latest) return;
@@ -129,6 +132,11 @@ export class Forwarder implements AttemptOwner {
       this.#around.counters.refused += flight.askers.length;
       this.#fail(flight);
     }
+  }
+
+  /** Whether this was asked a moment ago, and nothing has been answered since, this or other. */
+  #isInVain(query: QueryReader): boolean {
+    return this.#around.cache.hasFailed(query, this.#answeredMs);
   }
 
   #sharedFlight(query: QueryReader): Flight | undefined {
@@ -181,6 +189,7 @@ export class Forwarder implements AttemptOwner {
       const { latest } = flight;
       if (latest === undefined || nowMs - latest.sinceMs < ATTEMPT_MS) break;
       this.#blame(latest, nowMs);
+      if (flight.isShared) this.#around.cache.failed(flight.query);
       this.#endStale(flight);
       this.#attempt(flight);
     }

@@ -4,20 +4,14 @@ import { FLAG, HEADER_BYTES, RCODE, TYPE, uint16, uint32 } from '../protocol.ts'
 /** For how long an answer may be kept, and where that is written in it. */
 export interface Lifetime {
   readonly seconds: number;
-  readonly ttls: readonly Ttl[];
-}
-
-export interface Ttl {
-  readonly at: number;
-  readonly seconds: number;
+  /** By twos: where a record's time to live is, and its seconds. There are many of them. */
+  readonly ttls: Uint32Array;
 }
 
 /** Nothing is kept longer, whatever it says (RFC 8767, 4). */
 const LONGEST_SECONDS = 86_400;
 /** A time to live with the highest bit set counts as none (RFC 2181, 8). */
 const HIGHEST_TTL = 0x7fff_ffff;
-/** The type that asks for all types. */
-const ANY = 255;
 
 /**
  * How long this answer to one question lives; undefined where it must not be kept: errors, what was cut, what cannot
@@ -30,16 +24,17 @@ export function lifetimeOf(answer: Uint8Array): Lifetime | undefined {
   const isNegative = rcode === RCODE.NXDOMAIN || !hasAsked(answer, records);
   const soa = records.find(({ section, type }) => section === 1 && type === TYPE.SOA);
   if (isNegative && soa === undefined) return undefined;
-  const own = records.filter(({ section }) => section < 2).map(({ ttl }) => ttl.seconds);
+  const own = records.filter(({ section }) => section < 2).map(({ ttl }) => ttl);
   const minimum = soa === undefined ? [] : [uint32(answer, soa.end - 4)];
   const seconds = Math.min(LONGEST_SECONDS, ...own, ...minimum);
-  return seconds <= 0 ? undefined : { seconds, ttls: records.map(({ ttl }) => ttl) };
+  if (seconds <= 0) return undefined;
+  return { seconds, ttls: Uint32Array.from(records.flatMap(({ ttlAt, ttl }) => [ttlAt, ttl])) };
 }
 
 /** Aliases that lead to nothing of what was asked say that nothing is there (RFC 2308, 2.2). */
 function hasAsked(answer: Uint8Array, records: readonly PlacedRecord[]): boolean {
   const asked = uint16(answer, skipName(answer, HEADER_BYTES, { end: answer.length, mayPoint: false }));
-  return records.some(({ section, type }) => section === 0 && (asked === ANY || type === asked));
+  return records.some(({ section, type }) => section === 0 && (asked === TYPE.ANY || type === asked));
 }
 
 function isWhole(answer: Uint8Array): boolean {
@@ -50,7 +45,9 @@ interface PlacedRecord {
   /** 0 the answer, 1 the authority, 2 what is additional. */
   readonly section: number;
   readonly type: number;
-  readonly ttl: Ttl;
+  readonly ttlAt: number;
+  /** In seconds. */
+  readonly ttl: number;
   readonly end: number;
 }
 
@@ -67,7 +64,7 @@ function readRecords(answer: Uint8Array): PlacedRecord[] | undefined {
       if (record === undefined) return undefined;
       if (record.type !== TYPE.OPT) records.push(record);
       // The upper bits of the rcode (RFC 6891, 6.1.3).
-      else if (answer[record.ttl.at] !== 0) return undefined;
+      else if (answer[record.ttlAt] !== 0) return undefined;
       at = record.end;
     }
   }
@@ -79,6 +76,6 @@ function readRecord(answer: Uint8Array, at: number, section: number): PlacedReco
   if (name < 0 || name + 10 > answer.length) return undefined;
   const end = name + 10 + uint16(answer, name + 8);
   const written = uint32(answer, name + 4);
-  const ttl = { at: name + 4, seconds: written > HIGHEST_TTL ? 0 : written };
-  return end > answer.length ? undefined : { section, type: uint16(answer, name), ttl, end };
+  const ttl = written > HIGHEST_TTL ? 0 : written;
+  return end > answer.length ? undefined : { section, type: uint16(answer, name), ttlAt: name + 4, ttl, end };
 }

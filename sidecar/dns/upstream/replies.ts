@@ -3,6 +3,7 @@ import type { Count, DnsCounters } from '../counters.ts';
 import { FLAG, HEADER_BYTES, RCODE, setUint16, uint16 } from '../protocol.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache } from './cache.ts';
+import { extendedRcode } from './extended-rcode.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What askers are answered for whom no server has an answer. */
@@ -60,5 +61,5 @@ export function typeOf({ query, isQuestion }: Pick<Asker, 'query' | 'isQuestion'
 }
 
 export function rcodeOf(answer: Uint8Array): number {
-  return uint16(answer, 2) & FLAG.RCODE;
+  return (extendedRcode(answer) << 4) | (uint16(answer, 2) & FLAG.RCODE);
 }

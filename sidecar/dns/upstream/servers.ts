@@ -49,11 +49,6 @@ export class Servers {
     this.all = all;
   }
 
-  /** Where nobody is believed to answer. */
-  get areDown(): boolean {
-    return this.all.every(({ isDown }) => isDown);
-  }
-
   /** Whom to ask, best one that has not been asked yet; undefined where there is no server at all. */
   next(asked: readonly Server[], nowMs: number): Server | undefined {
     const fresh = this.all.filter((server) => !asked.includes(server));
