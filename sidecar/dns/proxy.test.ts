@@ -317,6 +317,19 @@ test('where nobody answers, an old answer is better than none', async (t) => {
   t.is(proxy.counters.retries, retries, 'at once');
 });
 
+test('no old answer is given where another server has a new one', async (t) => {
+  const { port, servers } = await start(
+    t,
+    (query) => [addressAnswer(query, { ttl: 1 })],
+    (query) => [addressAnswer(query, { count: 2 })],
+  );
+  t.is((await ask(port, 'www.example.com')).answer.length, 1);
+  await delay(1_100);
+  const [first] = servers;
+  if (first !== undefined) first.behave = silent;
+  t.is((await ask(port, 'www.example.com')).answer.length, 2);
+});
+
 test('one name that is never answered makes no server be down', async (t) => {
   const { port, servers, proxy } = await start(t, (query) => [addressAnswer(query, { ttl: 1 })]);
   const askAgain = () => ask(port, 'www.example.com');

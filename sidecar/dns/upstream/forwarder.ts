@@ -12,6 +12,8 @@ const ATTEMPT_MS = 1_000;
 /** Within what resolvers wait, which is 5 s as a rule. */
 const MOST_ATTEMPTS = 4;
 const SWEEP_MS = 50;
+/** What a server's socket holds as a rule (`net.core.rmem_default`): more at once pushes out what others ask. */
+const RETRIES_A_SWEEP = 256;
 
 /** Those that nobody waits for count as well. */
 const MOST_FLIGHTS = 8_192;
@@ -185,17 +187,23 @@ export class Forwarder implements AttemptOwner {
   #retryOverdue(): void {
     const { now } = this.#around;
     const nowMs = now();
+    let left = RETRIES_A_SWEEP;
     for (const flight of this.#flights) {
       const { latest } = flight;
-      if (latest === undefined || nowMs - latest.sinceMs < ATTEMPT_MS) break;
+      if (latest === undefined || nowMs - latest.sinceMs < ATTEMPT_MS || left-- === 0) break;
       this.#blame(latest, nowMs);
-      if (flight.isShared) this.#around.cache.failed(flight.query);
-      this.#endStale(flight);
+      if (!this.#mayAskAnother(flight)) this.#endInVain(flight);
       this.#attempt(flight);
     }
     if (this.#flights.size > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;
+  }
+
+  /** Nobody waits for it any more who can have an old answer, and whoever asks the same in a moment has it at once. */
+  #endInVain(flight: Flight): void {
+    if (flight.isShared) this.#around.cache.failed(flight.query);
+    this.#endStale(flight);
   }
 
   /** Once for each question: one that nobody can answer makes no server be down. */
