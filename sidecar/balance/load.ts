@@ -29,7 +29,7 @@ export class EndpointLoad {
     this.id = id;
   }
 
-  /** One of `connectSucceeded`, `connectFailed` and `connectAbandoned` follows. */
+  /** One of `connectSucceeded`, `connectedUnheard`, `connectFailed` and `connectAbandoned` follows. */
   connectStarted(): void {
     this.active++;
     this.#connecting++;
@@ -41,6 +41,11 @@ export class EndpointLoad {
     this.#failures = 0;
     this.#avoidUntilMs = Number.NEGATIVE_INFINITY;
     this.#observe(durationMs, nowMs);
+  }
+
+  /** It is open, and nobody will tell whether the endpoint is there: others need not wait for that. */
+  connectedUnheard(): void {
+    this.#connecting--;
   }
 
   /** Takes back the connection that `connectStarted` announced. */

@@ -140,6 +140,11 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     this.#leave(backend, 'refused');
   }
 
+  /** Called now and then. */
+  tick(nowMs: number): void {
+    this.#backend?.tick(nowMs);
+  }
+
   /** For good. Nothing is said to either side: UDP has no word for it. */
   end(ending: FlowEnding): void {
     if (this.#hasEnded) return;

@@ -184,9 +184,9 @@ export class FlowForwarder implements FlowSurroundings {
   }
 
   #tick(): void {
-    for (const flow of this.#flows.quietSince(performance.now() - this.#limits.flowIdleTimeoutMs)) {
-      flow.end('idle');
-    }
+    const nowMs = performance.now();
+    for (const flow of this.#flows.quietSince(nowMs - this.#limits.flowIdleTimeoutMs)) flow.end('idle');
+    for (const flow of this.#flows) flow.tick(nowMs);
     for (const service of this.#services.values()) if (service.open === 0) service.release();
   }
 }
