@@ -196,22 +196,19 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
   }
 
   #connectToOneOf(group: EndpointGroup): Backend | Loss {
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const contender = this.#pick(group);
-      if (contender === undefined) break;
+    let contender = this.#pickForeign(group);
+    if (contender === undefined && this.exclude !== NONE) {
+      // Once all have refused it is from the beginning: one of them may be there again.
+      this.exclude = NONE;
+      contender = this.#pickForeign(group);
+    }
+    for (let attempt = 1; contender !== undefined; attempt++) {
       const { candidate, load } = contender;
       const backend = this.#connect(candidate.id, candidate, load);
-      if (backend !== 'no-endpoint') return backend;
+      if (backend !== 'no-endpoint' || attempt === MOST_ATTEMPTS) return backend;
+      contender = this.#pickForeign(group);
     }
     return 'no-endpoint';
-  }
-
-  /** Once all have refused it is from the beginning: one of them may be there again. */
-  #pick(group: EndpointGroup): Contender | undefined {
-    const contender = this.#pickForeign(group);
-    if (contender !== undefined || this.exclude === NONE) return contender;
-    this.exclude = NONE;
-    return this.#pickForeign(group);
   }
 
   #pickForeign(group: EndpointGroup): Contender | undefined {
@@ -272,7 +269,9 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
     await service.lease(this.#around.routes).known;
     this.#isLoading = false;
     if (this.#hasEnded) return;
-    const backend = this.#follow(this.#around.routes.decide(destination));
+    const decision = this.#around.routes.decide(destination);
+    // Waiting is over, one way or the other: the next datagram may begin it anew.
+    const backend = decision.action === 'load' ? 'waiting' : this.#follow(decision);
     if (typeof backend === 'string') this.#lost(backend, this.#waiting.take().length);
   }
 

@@ -95,8 +95,11 @@ test('an endpoint to which there is no way is passed over, and avoided', async (
   t.true(isAvoidedNow(load!));
   t.is(load!.active, 0);
   mesh.setCandidates([unreachable]);
-  (await socketAt(t)).send('anybody?', mesh.port, '127.0.0.1');
-  while (mesh.counters.dropped['no-endpoint'] !== 1) await delay(5);
+  const client = await socketAt(t);
+  for (let lost = 1; lost <= 3; lost++) {
+    client.send('anybody?', mesh.port, '127.0.0.1');
+    while (mesh.counters.dropped['no-endpoint'] !== lost) await delay(5);
+  }
 });
 
 test('without endpoints datagrams are dropped and counted, and flow again once there are some', async (t) => {
@@ -253,6 +256,17 @@ test('what waited and could not be sent is counted', async (t) => {
   known.resolve();
   while (mesh.counters.receivedDatagrams !== 1) await delay(5);
   t.is(mesh.counters.dropped['send-failed'], 1);
+});
+
+test('a wait for endpoints that ends without word of them costs what waited, and nothing else', async (t) => {
+  const mesh = await start(t, { endpoints: 1 });
+  const [there] = mesh.candidates;
+  mesh.decide({ action: 'load', service: DESTINATION.service });
+  const client = await socketAt(t);
+  client.send('anybody?', mesh.port, '127.0.0.1');
+  while (mesh.counters?.dropped.waiting !== 1) await delay(5);
+  mesh.decide(decisionOf([there!]));
+  t.is(await ask(client, mesh.port, 'who?'), nameOf(there!));
 });
 
 test('while it drains answers still come, and no flow is opened', async (t) => {

@@ -36,6 +36,8 @@ export type FlowsListening =
   | { readonly ok: false; readonly code: string };
 
 const TICK_MS = 1_000;
+/** Among the quietest flows for one that has a socket to give: each datagram may have to, while there are none left. */
+const MOST_LOOKED_AT = 256;
 /** Before the sidecar ends: how long nothing must have come for the answers to be in. */
 const QUIET_MS = 250;
 
@@ -113,7 +115,9 @@ export class FlowForwarder implements FlowSurroundings {
   }
 
   makeRoomFor(flow: Flow): boolean {
+    let left = MOST_LOOKED_AT;
     for (const other of this.#flows) {
+      if (left-- === 0) return false;
       if (other === flow || other.endpoint === '') continue;
       other.end('evicted');
       return true;
