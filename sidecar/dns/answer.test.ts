@@ -239,10 +239,13 @@ test('of what was told and could not be taken nothing is proved', (t) => {
 test('an endpoint that is not there exists elsewhere as long as not all of the Service are told', (t) => {
   const lacking: Knowledge = {
     ...current,
-    trust: { ...current.trust, hasAllEndpoints: (key) => key !== 'demo/pods' },
+    trust: { ...current.trust, hasAllEndpoints: (key) => key === 'demo/empty' },
   };
   t.is(ask('pod-9.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'forward');
   t.is(ask('pod-0.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'records');
+  t.is(ask('pod-0.pods.demo.svc.cluster.local', TYPE.AAAA, lacking).kind, 'forward');
+  t.is(ask('pod-0.pods.demo.svc.cluster.local', TYPE.AAAA).kind, 'no-data');
+  t.is(ask('v6.demo.svc.cluster.local', TYPE.A, lacking).kind, 'no-data');
   t.is(ask('empty.demo.svc.cluster.local', TYPE.A, lacking).kind, 'no-name');
   t.is(ask('_none._tcp.hello.demo.svc.cluster.local', TYPE.SRV, lacking).kind, 'no-name');
 });

@@ -95,7 +95,7 @@ function answerService(question: Question, meaning: ServiceMeaning, knowledge: K
   if (service.type === 'external-name') return answerAlias(question, meaning, { service, knowledge });
   if (!isProvable(question, meaning)) return FORWARD;
   return service.type === 'headless' || meaning.kind === 'endpoint'
-    ? answerEndpoints(question, meaning, knowledge)
+    ? answerEndpoints(question, meaning, { service, knowledge })
     : answerOwn(question, meaning, { service, knowledge });
 }
 
@@ -138,7 +138,11 @@ function answerOwn(question: Question, meaning: ServiceMeaning, { service, knowl
   return places.length === 0 ? NO_DATA : recordsOf(question, places);
 }
 
-function answerEndpoints(question: Question, meaning: ServiceMeaning, knowledge: Knowledge): Answer {
+function answerEndpoints(
+  question: Question,
+  meaning: ServiceMeaning,
+  { service, knowledge }: Subject,
+): Answer {
   const { table, trust, domain } = knowledge;
   const endpoints = table.endpoints.get(meaning.key);
   if (endpoints === undefined) {
@@ -146,8 +150,11 @@ function answerEndpoints(question: Question, meaning: ServiceMeaning, knowledge:
   }
   const name = nameOf(meaning.key, domain);
   const places = [...endpoints.slices.values()].flatMap(({ slice }) => placesOfSlice(slice, meaning, name));
-  if (places.length > 0) return recordsOf(question, places);
-  return trust.hasAllEndpoints(meaning.key) ? absent(knowledge) : FORWARD;
+  const isWhole = trust.hasAllEndpoints(meaning.key);
+  if (places.length === 0) return isWhole ? absent(knowledge) : FORWARD;
+  const found = recordsOf(question, places);
+  // A slice has addresses of one family: where there are two, those of the other may not be told yet.
+  return found === NO_DATA && !isWhole && service.ipFamilies.length > 1 ? FORWARD : found;
 }
 
 function placesOfSlice(slice: EndpointSlice, meaning: ServiceMeaning, service: string): Place[] {

@@ -25,35 +25,41 @@ import type { DiscoveryOptions } from './discovery.ts';
 import { Discovery } from './discovery.ts';
 import { DIFFERENCE } from './settling.ts';
 
-const HELLO = toBinary(
-  ServiceSchema,
-  create(ServiceSchema, {
-    namespace: 'demo',
-    name: 'hello',
-    type: ServiceType.CLUSTER_IP,
-    clusterIps: ['10.96.0.1'],
-    ipFamilies: [IpFamily.IPV4],
-    ports: [{ name: 'web', port: 80, protocol: Protocol.TCP }],
-  }),
-);
-const SLICE = toBinary(
-  EndpointsSchema,
-  create(EndpointsSchema, {
-    namespace: 'demo',
-    service: 'hello',
-    slice: 's1',
-    ipFamily: IpFamily.IPV4,
-    ports: [{ name: 'web', port: 8080, protocol: Protocol.TCP }],
-    endpoints: [
-      { address: '10.0.0.1', health: Health.READY, pod: 'hello-0', serviceAccount: 'web', inMesh: true },
-    ],
-  }),
-);
+const HELLO = serviceNamed('demo/hello', '10.96.0.1');
+const SLICE = sliceNamed('s1');
 /** Another timer that runs while nobody answers: how long the table is believed. */
 const BELIEVED_MS = 300_000;
 const COLLECTION = 'demo/hello/*';
 const toHello = { kind: 'service', service: 'demo/hello', port: 80, protocol: 'tcp' } as const;
 const toClusterIp = { kind: 'address', address: '10.96.0.1', port: 80, protocol: 'tcp' } as const;
+
+function serviceNamed(key: string, clusterIp?: string): Uint8Array {
+  const [namespace = '', name = ''] = key.split('/');
+  const service = create(ServiceSchema, {
+    namespace,
+    name,
+    type: ServiceType.CLUSTER_IP,
+    clusterIps: clusterIp === undefined ? [] : [clusterIp],
+    ipFamilies: [IpFamily.IPV4],
+    ports: [{ name: 'web', port: 80, protocol: Protocol.TCP }],
+  });
+  return toBinary(ServiceSchema, service);
+}
+
+/** Of demo/hello. */
+function sliceNamed(slice: string): Uint8Array {
+  const endpoints = create(EndpointsSchema, {
+    namespace: 'demo',
+    service: 'hello',
+    slice,
+    ipFamily: IpFamily.IPV4,
+    ports: [{ name: 'web', port: 8080, protocol: Protocol.TCP }],
+    endpoints: [
+      { address: '10.0.0.1', health: Health.READY, pod: 'hello-0', serviceAccount: 'web', inMesh: true },
+    ],
+  });
+  return toBinary(EndpointsSchema, endpoints);
+}
 
 function bytesOf(
   typeUrl: string,
@@ -486,9 +492,34 @@ test('while no control plane answers nobody waits, and once one does all is well
   t.is(directory.decide(toClusterIp).action, 'balance');
 });
 
+/** A world in which nothing is over before the test says so. */
+function patientWorld() {
+  const quiet = new Map<object, () => void>();
+  const world: DiscoveryOptions['world'] = {
+    now: Date.now,
+    random: () => 0,
+    schedule: (delayMs, run) => {
+      const key = {};
+      if (delayMs === DIFFERENCE.quietMs) quiet.set(key, run);
+      const timer = quiet.has(key) ? undefined : setTimeout(run, delayMs);
+      return () => {
+        quiet.delete(key);
+        clearTimeout(timer);
+      };
+    },
+  };
+  /** Runs all that waits for quiet, and returns how many did. */
+  const beQuiet = (): number => {
+    const waiting = [...quiet.values()];
+    quiet.clear();
+    for (const run of waiting) run();
+    return waiting.length;
+  };
+  return { world, beQuiet };
+}
+
 test('nothing is taken for gone before a stream that resumes has told what is different', async (t) => {
-  const timers = new Map<object, { readonly delayMs: number; readonly run: () => void }>();
-  const { quietMs } = DIFFERENCE;
+  const { world, beQuiet } = patientWorld();
   let second: Stream | undefined;
   const server = startServer(t, (request, stream, streams) => {
     if (request.node === undefined) return;
@@ -500,23 +531,7 @@ test('nothing is taken for gone before a stream that resumes has told what is di
     stream.write(bytesOf(SERVICE_TYPE_URL, { 'demo/hello': HELLO, 'demo/bad': HELLO }));
     stream.end();
   });
-  const { discovery } = newDiscovery(t, {
-    addresses: [await server.listen()],
-    world: {
-      now: Date.now,
-      random: () => 0,
-      schedule: (delayMs, run) => {
-        // This one runs when the test says so.
-        const timer = delayMs === quietMs ? undefined : setTimeout(run, delayMs);
-        const key = {};
-        timers.set(key, { delayMs, run });
-        return () => {
-          timers.delete(key);
-          clearTimeout(timer);
-        };
-      },
-    },
-  });
+  const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
   const { trust } = discovery.directory;
   await discovery.start();
   await until(() => discovery.counters.responses === 2 && discovery.directory.table.servicesKnown);
@@ -524,11 +539,75 @@ test('nothing is taken for gone before a stream that resumes has told what is di
   second?.write(bytesOf(SERVICE_TYPE_URL, { 'demo/other': HELLO }));
   await until(() => discovery.counters.responses === 3);
   t.deepEqual([trust.hasAllServices, trust.isRejected('demo/other')], [false, true]);
-  const quiet = [...timers.values()].filter(({ delayMs }) => delayMs === quietMs);
-  t.is(quiet.length, 1);
-  quiet[0]?.run();
+  t.is(beQuiet(), 1);
   t.true(trust.hasAllServices);
   t.deepEqual([trust.isRejected('demo/bad'), trust.isRejected('demo/other')], [false, true]);
+});
+
+test('however late a stream begins to tell, it is heard to the end', async (t) => {
+  const { world, beQuiet } = patientWorld();
+  const opened: Stream[] = [];
+  const server = startServer(t, (request, stream) => {
+    if (request.node !== undefined) opened.push(stream);
+  });
+  const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
+  const { trust, table: nothing } = discovery.directory;
+  const connected = async (streams: number): Promise<void> => {
+    await until(() => opened.length === streams && discovery.status.connection.state === 'connected');
+  };
+  const tell = async (name: string): Promise<void> => {
+    const { responses } = discovery.counters;
+    opened.at(-1)?.write(bytesOf(SERVICE_TYPE_URL, { [name]: serviceNamed(name) }));
+    await until(() => discovery.counters.responses > responses);
+  };
+  await discovery.start();
+  await connected(1);
+  t.true(beQuiet() > 0);
+  t.deepEqual([discovery.directory.table, trust.hasAllServices], [nothing, false]);
+  await tell('demo/hello');
+  await until(() => discovery.directory.table.servicesKnown);
+  t.false(trust.hasAllServices);
+  t.is(beQuiet(), 1);
+  t.true(trust.hasAllServices);
+
+  opened.at(-1)?.end();
+  await connected(2);
+  t.true(beQuiet() > 0);
+  t.true(trust.hasAllServices, 'there seemed to be nothing to tell');
+  await tell('demo/late');
+  t.false(trust.hasAllServices);
+  await tell('demo/later');
+  t.false(trust.hasAllServices);
+  t.is(beQuiet(), 1);
+  t.true(trust.hasAllServices);
+});
+
+test('an endpoint is not taken for gone while parts of its collection may follow', async (t) => {
+  const { world, beQuiet } = patientWorld();
+  let sendRest: (() => void) | undefined;
+  const server = startServer(t, (request, stream) => {
+    answer(request, stream);
+    if (request.resourceNamesSubscribe.includes(COLLECTION)) {
+      sendRest = () => stream.write(bytesOf(ENDPOINTS_TYPE_URL, { 'demo/hello/s2': sliceNamed('s2') }));
+    }
+  });
+  const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
+  const { directory } = discovery;
+  await discovery.start();
+  await until(() => directory.ready);
+  beQuiet();
+  t.true(directory.trust.hasAllServices);
+  const { version } = directory.trust;
+  await directory.use('demo/hello').known;
+  t.is(directory.decide(toHello).action, 'balance', 'what is told is used at once');
+  t.false(directory.trust.hasAllEndpoints('demo/hello'));
+  sendRest?.();
+  await until(() => directory.table.endpoints.get('demo/hello')?.slices.size === 2);
+  t.false(directory.trust.hasAllEndpoints('demo/hello'));
+  t.is(beQuiet(), 1);
+  t.true(directory.trust.hasAllEndpoints('demo/hello'));
+  t.not(directory.trust.version, version);
+  t.true(directory.trust.hasAllServices);
 });
 
 /** Endpoints did not answer while no control plane did: connections to the cluster IP go around the mesh. */

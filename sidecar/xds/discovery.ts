@@ -240,10 +240,12 @@ export class Discovery {
     }
   }
 
-  #take({ changes, rejections, unsettled }: Received): void {
+  #take({ changes, rejections, unsettled, begins }: Received): void {
     this.#responses += 1;
     this.#apply(changes);
-    if (this.#confirming.isRunning) {
+    if (this.#session.hasUnconfirmed) {
+      // What just began is not over because something else began long ago.
+      if (begins) this.#confirming.cancel();
       this.#confirming.heard();
     }
     if (this.directory.table.servicesKnown) {

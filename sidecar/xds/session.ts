@@ -26,6 +26,8 @@ export interface Received {
   readonly rejections: readonly Rejection[];
   /** Whether this was of a type whose first answer may have further parts: see `settle`. */
   readonly unsettled: boolean;
+  /** Whether this was the first of an answer, or of what is different, of which more may follow. */
+  readonly begins: boolean;
   /** The ACK or NACK. */
   readonly reply: DeltaDiscoveryRequest;
 }
@@ -71,6 +73,11 @@ export class Session implements Told {
 
   hasAllEndpoints(service: ServiceKey): boolean {
     return this.#types.get(ENDPOINTS_TYPE_URL)?.isConfirmed(endpointsCollection(service)) === true;
+  }
+
+  /** Whether more may be told on this stream, of anything that is subscribed to, than was told so far. */
+  get hasUnconfirmed(): boolean {
+    return this.#types.values().some((state) => state.hasUnconfirmed);
   }
 
   /** Whether the newest that was told of a Service, or of its endpoints, could not be taken. */
@@ -127,6 +134,8 @@ export class Session implements Told {
       const reason = 'is a resource type that this sidecar did not subscribe to';
       return this.#received(response, [], [{ name: response.typeUrl, reason }]);
     }
+    const isFirst = state.beginResponse();
+    const answeredBefore = state.answered.size;
     const changes: Change[] = [];
     const rejections: Rejection[] = [];
     const ambiguous = namesGivenTwice(response);
@@ -151,7 +160,8 @@ export class Session implements Told {
       changes.push(...state.remove(name));
     }
     changes.push(...state.settleAt(response.systemVersionInfo));
-    return this.#received(response, changes, rejections);
+    const begins = isFirst || state.answered.size > answeredBefore;
+    return { ...this.#received(response, changes, rejections), begins };
   }
 
   /** Takes what was told under a wildcard so far as all that there is. */
@@ -207,7 +217,8 @@ export class Session implements Told {
     if (rejections.length > 0) {
       reply.errorDetail = rejectionStatus(rejections);
     }
-    return { changes, rejections, unsettled: this.#types.get(response.typeUrl)?.isUnsettled ?? false, reply };
+    const unsettled = this.#types.get(response.typeUrl)?.isUnsettled ?? false;
+    return { changes, rejections, unsettled, begins: false, reply };
   }
 
   #state(typeUrl: string): TypeState {

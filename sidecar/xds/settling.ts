@@ -9,8 +9,8 @@ export interface Patience {
 /** A server may split its first answer, and nothing in the protocol marks the end of it: connections wait for it. */
 export const FIRST_ANSWER: Patience = { quietMs: 100, atMostMs: 1_000 };
 /**
- * On a stream that resumes, a server tells only what is different, which may be nothing at all. Nobody waits for the
- * end of that: until then, nothing is taken for gone that may have been told yet.
+ * On a stream that resumes, a server tells only what is different, which may be nothing at all; and it may split what it
+ * tells of a collection. Nobody waits for the end of either: until then, what is missing is not taken for gone.
  */
 export const DIFFERENCE: Patience = { quietMs: 5_000, atMostMs: 30_000 };
 

@@ -18,13 +18,14 @@ export interface Restored {
 export class TypeState {
   readonly kind: ResourceKind;
   readonly subscribed: Set<string>;
-  /** Subscriptions answered as a whole, be it with nothing. */
+  /** Subscriptions answered, be it with nothing: a wildcard as a whole, a collection at least in part. */
   readonly answered = new Set<string>();
   readonly held = new HeldResources();
   readonly rejected = new RejectedNames();
   /** Subscriptions of which this stream has told all: what is not held under them does not exist. */
   readonly #confirmed = new Set<string>();
   #confirmations = 0;
+  #hasSpoken = false;
   readonly #isWildcard: boolean;
   readonly #keepsBytes: boolean;
 
@@ -54,11 +55,26 @@ export class TypeState {
     return this.#confirmed.has(subscription);
   }
 
+  get hasUnconfirmed(): boolean {
+    return this.subscribed.size > this.#confirmed.size;
+  }
+
   /** What earlier streams told stays, but what there is besides is not known any more. */
   beginStream(): void {
-    this.#confirmed.clear();
-    this.#confirmations++;
+    this.#hasSpoken = false;
+    this.#withdraw();
     this.rejected.beginStream();
+  }
+
+  /**
+   * A response of this type came: true if it is the first one on this stream. If silence was taken for the end of what
+   * there was to tell, it was none.
+   */
+  beginResponse(): boolean {
+    if (this.#hasSpoken) return false;
+    this.#hasSpoken = true;
+    this.#withdraw();
+    return true;
   }
 
   /** Takes what is held and what was rejected on this stream for all that there is. */
@@ -100,7 +116,9 @@ export class TypeState {
     // A copy, because these bytes are a window on the whole response.
     this.#hold(name, version, this.#keepsBytes ? bytes.slice() : bytes);
     this.rejected.delete(name);
-    return [...this.#answerByName(this.kind.subscriptionOf(name)), decoded.value];
+    // More of a collection may follow in further responses.
+    const answer = this.#isWildcard ? [] : this.#answer(this.kind.subscriptionOf(name));
+    return [...answer, decoded.value];
   }
 
   remove(name: string): Change[] {
@@ -120,6 +138,7 @@ export class TypeState {
   unsubscribe(subscription: string): boolean {
     this.answered.delete(subscription);
     this.#confirmed.delete(subscription);
+    this.#confirmations++;
     this.#drop(subscription);
     return this.subscribed.delete(subscription);
   }
@@ -174,7 +193,7 @@ export class TypeState {
     this.held.set(name, { version, size: bytes.length, bytes: this.#keepsBytes ? bytes : undefined });
   }
 
-  /** The change that comes with the first answer to a subscription, once that is whole. */
+  /** The change that comes with the first answer to a subscription. */
   #answer(subscription: string): Change[] {
     if (this.answered.has(subscription)) {
       return [];
@@ -183,14 +202,9 @@ export class TypeState {
     return [this.kind.answered(subscription)];
   }
 
-  /** What is asked for on a stream for the first time is answered there as a whole. */
-  #answerByName(subscription: string): Change[] {
-    const changes = this.#isWildcard ? [] : this.#answer(subscription);
-    if (changes.length > 0) {
-      this.#confirmed.add(subscription);
-      this.#confirmations++;
-    }
-    return changes;
+  #withdraw(): void {
+    this.#confirmed.clear();
+    this.#confirmations++;
   }
 
   #drop(subscription: string): void {
