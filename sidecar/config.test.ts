@@ -491,6 +491,27 @@ test('messages: who takes them, where, and how many', (t) => {
   });
 });
 
+function clashOf(room: string, host: string, upstream: string): string {
+  return mistakesIn({
+    [room]: { listen: [`${host}:8080`] },
+    upstreams: [{ listen: `${upstream}:8080`, service: 'hello.demo:80' }],
+  });
+}
+
+test('messages and names on [::] leave IPv4 to others', (t) => {
+  for (const room of ['messages', 'dns']) {
+    for (const upstream of ['0.0.0.0', '127.0.0.1']) t.is(clashOf(room, '[::]', upstream), '');
+    for (const [host, upstream] of [
+      ['[::]', '[::]'],
+      ['[::]', '[::1]'],
+      ['0.0.0.0', '[::]'],
+      ['[::1]', '[::]'],
+    ] as const) {
+      t.regex(clashOf(room, host, upstream), /give one of them another port$/u, `${host}, ${upstream}`);
+    }
+  }
+});
+
 test('what messages cannot be given to, and where they cannot be taken', (t) => {
   for (const address of ['7000', '127.0.0.1:7000', 'https://127.0.0.1:7000', '/messages']) {
     t.deepEqual(mistakesOf(load({ CORTEXFLOW_MESSAGES_DELIVER_TO: address })), [

@@ -73,7 +73,7 @@ export async function openDuties(
 }
 
 function withinFileLimit(
-  { limits, interception, upstreams }: SidecarConfig,
+  { limits, interception, upstreams, messages }: SidecarConfig,
   log: Logger,
 ): SidecarConfig['limits'] {
   const descriptors = descriptorLimit();
@@ -81,7 +81,10 @@ function withinFileLimit(
   // Inbound connections are intercepted or there are none.
   const directions = interception === undefined ? 1 : 2;
   const hasFlows = upstreams.some(({ protocol }) => protocol === 'udp');
-  const fitting = connectionsWithin(descriptors, directions + (hasFlows ? 1 : 0));
+  const fitting = connectionsWithin(descriptors, {
+    directions: directions + (hasFlows ? 1 : 0),
+    delivers: messages.deliverTo !== undefined,
+  });
   const maxConnections = Math.min(limits.maxConnections, fitting);
   const maxFlows = Math.min(limits.maxFlows, fitting);
   if (maxConnections < limits.maxConnections) {

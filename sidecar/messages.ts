@@ -3,7 +3,7 @@ import type { Logger } from '../process/log.ts';
 import { PORTS } from '../wire/pod.ts';
 import { Balancer } from './balance/balancer.ts';
 import type { SidecarConfig } from './config.ts';
-import { descriptorLimit, messageConnectionsWithin } from './forward/file-limit.ts';
+import { deliveriesWithin, descriptorLimit, messageConnectionsWithin } from './forward/file-limit.ts';
 import { formatAddress } from './forward/socket-address.ts';
 import type { TcpStream } from './forward/tcp.ts';
 import type { DirectTaker } from './interception.ts';
@@ -39,7 +39,8 @@ export class Messages implements DirectTaker {
   constructor({ messages, interception, node }: SidecarConfig, { directory, log }: MessagesOptions) {
     const { counters } = this;
     const { messagesPerSecond, deliveryTimeoutMs } = messages;
-    const maxConnections = withinFileLimit(messages, log);
+    const descriptors = descriptorLimit() ?? Number.POSITIVE_INFINITY;
+    const maxConnections = withinFileLimit(messages, { descriptors, log });
     const limits = { ...DEFAULT_MESSAGE_LIMITS, maxConnections, messagesPerSecond, deliveryTimeoutMs };
     const memory = new HeldMemory(limits.heldBytes);
     this.#config = messages;
@@ -50,7 +51,7 @@ export class Messages implements DirectTaker {
       maxAllConnections: maxConnections,
       memory,
     });
-    this.#taker = takerOf(messages, { memory, log });
+    this.#taker = takerOf(messages, { concurrency: deliveriesWithin(descriptors), memory, log });
     const delivery = new Delivery({
       directory,
       locator: new Locator(interception?.outbound.port ?? PORTS.outbound),
@@ -110,9 +111,11 @@ export class Messages implements DirectTaker {
   }
 }
 
-function withinFileLimit({ maxConnections }: SidecarConfig['messages'], log: Logger): number {
-  const descriptors = descriptorLimit();
-  const fitting = messageConnectionsWithin(descriptors ?? Number.POSITIVE_INFINITY);
+function withinFileLimit(
+  { maxConnections }: SidecarConfig['messages'],
+  { descriptors, log }: { readonly descriptors: number; readonly log: Logger },
+): number {
+  const fitting = messageConnectionsWithin(descriptors);
   if (fitting >= maxConnections) return maxConnections;
   log.info('Fewer connections for messages fit than allowed: raise the limit of open files (ulimit -n)', {
     maxConnections: fitting,
@@ -124,11 +127,15 @@ function withinFileLimit({ maxConnections }: SidecarConfig['messages'], log: Log
 
 function takerOf(
   { deliverTo, deliveryTimeoutMs }: SidecarConfig['messages'],
-  { memory, log }: { readonly memory: HeldMemory; readonly log: Logger },
+  {
+    concurrency,
+    memory,
+    log,
+  }: { readonly concurrency: number; readonly memory: HeldMemory; readonly log: Logger },
 ): HttpTaker | LogTaker {
   return deliverTo === undefined
     ? new LogTaker(log)
-    : new HttpTaker({ url: deliverTo, timeoutMs: deliveryTimeoutMs, memory });
+    : new HttpTaker({ url: deliverTo, timeoutMs: deliveryTimeoutMs, concurrency, memory });
 }
 
 function cannotListen(address: string, code: string): string {

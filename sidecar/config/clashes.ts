@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import type { Address } from '../../process/environment.ts';
 import type { FieldPath } from './mistakes.ts';
 
@@ -6,10 +7,12 @@ interface Claim {
   readonly field: FieldPath;
   readonly listen: Address;
   readonly protocol: 'tcp' | 'udp';
+  /** `::` does not take IPv4 in. */
+  readonly ipv6Only?: boolean;
   readonly what: string;
 }
 
-type Place = Pick<Claim, 'field' | 'listen' | 'protocol'>;
+type Place = Omit<Claim, 'what'>;
 
 interface Listens {
   readonly upstreams: readonly { readonly listen: Address; readonly protocol: Claim['protocol'] }[];
@@ -54,6 +57,7 @@ function fixed({ admin, interception, dns }: Listens): readonly [Claim, ...Claim
       field: ['dns', 'listen', index],
       listen,
       protocol,
+      ipv6Only: true,
       what: 'the DNS proxy listens',
     })),
   );
@@ -80,6 +84,7 @@ function messagesOf({ messages }: Listens): readonly Claim[] {
     field: ['messages', 'listen', index],
     listen,
     protocol: 'tcp',
+    ipv6Only: true,
     what: 'messages are taken',
   }));
 }
@@ -88,7 +93,15 @@ function meet(one: Place, other: Place): boolean {
   const [a, b] = [one.listen, other.listen];
   // Port 0 asks for a free one.
   if (one.protocol !== other.protocol || a.port !== b.port || a.port === 0) return false;
-  return a.host === b.host || isWildcard(a.host) || isWildcard(b.host);
+  if (a.host === b.host) return true;
+  const families = familiesOf(other);
+  const shareFamily = familiesOf(one).some((family) => families.includes(family));
+  return shareFamily && (isWildcard(a.host) || isWildcard(b.host));
+}
+
+function familiesOf({ listen: { host }, ipv6Only = false }: Place): readonly ('ipv4' | 'ipv6')[] {
+  if (host === '::' && !ipv6Only) return ['ipv4', 'ipv6'];
+  return isIPv6(host) ? ['ipv6'] : ['ipv4'];
 }
 
 function isWildcard(host: string): boolean {

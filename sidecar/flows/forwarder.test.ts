@@ -75,7 +75,7 @@ test('an endpoint that refuses loses the flow to another, and is told of', async
   t.is(mesh.counters.moved, 1);
   const loads = [...mesh.balancer.loads(DESTINATION.service)];
   t.deepEqual(
-    loads.filter(isAvoidedNow).map(({ id }) => `endpoint ${id}`),
+    loads.filter(hasFailed).map(({ id }) => `endpoint ${id}`),
     [first],
     'others stay away from it, though it had answered',
   );
@@ -92,7 +92,7 @@ test('an endpoint to which there is no way is passed over, and avoided', async (
   }
   t.is(mesh.counters.dropped['no-endpoint'], 0);
   const load = [...mesh.balancer.loads(DESTINATION.service)].find(({ id }) => id === 'unreachable');
-  t.true(isAvoidedNow(load!));
+  t.true(hasFailed(load!));
   t.is(load!.active, 0);
   mesh.setCandidates([unreachable]);
   const client = await socketAt(t);
@@ -366,8 +366,9 @@ function passTo({ address, port }: Candidate): Decision {
   return { action: 'pass-through', address, port };
 }
 
-function isAvoidedNow(load: EndpointLoad): boolean {
-  return load.isAvoided(performance.now());
+/** Avoided, or until some time ago: so it does not matter how late a busy machine asks. */
+function hasFailed(load: EndpointLoad): boolean {
+  return load.isAvoided(0);
 }
 
 function candidateOf(port: number): Candidate {

@@ -1,6 +1,7 @@
 import test from 'ava';
 import {
   connectionsWithin,
+  deliveriesWithin,
   descriptorLimit,
   messageConnectionsWithin,
   parseDescriptorLimit,
@@ -23,10 +24,15 @@ test('no limit, or no such text: undefined', (t) => {
 
 test('two descriptors a connection, some for messages, and some for everything else', (t) => {
   t.is(messageConnectionsWithin(1_024), 64);
-  t.is(connectionsWithin(1_024, 1), 416);
-  t.is(connectionsWithin(1_024, 2), 208, 'for each direction');
-  t.is(connectionsWithin(20, 1), 1);
+  t.is(deliveriesWithin(1_024), 64);
+  const delivers = false;
+  t.is(connectionsWithin(1_024, { directions: 1, delivers }), 412);
+  t.is(connectionsWithin(1_024, { directions: 2, delivers }), 206, 'for each direction');
+  t.is(connectionsWithin(1_024, { directions: 2, delivers: true }), 190);
+  t.is(connectionsWithin(20, { directions: 1, delivers }), 1);
   t.is(messageConnectionsWithin(10), 1);
+  t.is(deliveriesWithin(10), 1);
+  t.is(deliveriesWithin(1_000_000), 64);
 });
 
 test('this process has a limit, where the system tells', (t) => {

@@ -6,17 +6,38 @@ const PER_CONNECTION = 2;
 /** What is left for listeners, the control plane, scrapes, files and the runtime itself. */
 const RESERVED = 64;
 
-/** One descriptor in so many takes messages, and one more passes them on. */
+/** One descriptor in so many takes messages, one more passes them on, and one more may be with the workload. */
 const SHARE_OF_MESSAGES = 16;
+
+/** For so many connections that take messages one more can be open, on which all is said (message-api.ts). */
+const PER_LINGERING = 8;
+
+const MOST_DELIVERIES = 64;
 
 /** How many connections can be open for messages with that many descriptors; at least one. */
 export function messageConnectionsWithin(descriptors: number): number {
   return Math.max(1, Math.floor(descriptors / SHARE_OF_MESSAGES));
 }
 
-/** How many connections can be carried in each of so many directions with that many descriptors; at least one. */
-export function connectionsWithin(descriptors: number, directions: number): number {
-  const left = descriptors - RESERVED - 2 * messageConnectionsWithin(descriptors);
+/** How many messages can be with the workload at one time with that many descriptors; at least one. */
+export function deliveriesWithin(descriptors: number): number {
+  return Math.min(MOST_DELIVERIES, messageConnectionsWithin(descriptors));
+}
+
+/** What the connections of a sidecar are for, besides messages that are taken and passed on. */
+export interface Uses {
+  /** In which connections are carried, or flows. */
+  readonly directions: number;
+  /** Messages are given to the workload. */
+  readonly delivers: boolean;
+}
+
+/** How many connections can be carried in each direction with that many descriptors; at least one. */
+export function connectionsWithin(descriptors: number, { directions, delivers }: Uses): number {
+  const messages = messageConnectionsWithin(descriptors);
+  const lingering = Math.ceil(messages / PER_LINGERING);
+  const deliveries = delivers ? deliveriesWithin(descriptors) : 0;
+  const left = descriptors - RESERVED - 2 * messages - lingering - deliveries;
   return Math.max(1, Math.floor(left / PER_CONNECTION / directions));
 }
 

@@ -4,7 +4,7 @@ import type { Contender } from '../balance/contender.ts';
 import { RetryBudget } from '../forward/retry-budget.ts';
 import type { EndpointGroup } from '../services/decision.ts';
 import type { Directory } from '../services/directory.ts';
-import { type Answer, failed, verdictOf } from './answer.ts';
+import { type Answer, failed, type Verdict, verdictOf } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
 import { type Locator, notTold, type Place } from './locate.ts';
 import type { Sent } from './peer-connection.ts';
@@ -97,17 +97,21 @@ export class Delivery {
     const limitMs = deliveryTimeoutMs + (directory.waitMs + MORE_EACH_HOP_MS) * (MOST_HOPS - message.hops);
     const deadlineMs = performance.now() + limitMs;
     const exclude = new Set<string>();
+    let sent: Sent | undefined;
     let answer: Answer | undefined;
     for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
       const nowMs = performance.now();
       const pick = balancer.pick(group, { clientAddress: from, exclude }, nowMs);
       if (pick === undefined) break;
-      if (answer !== undefined) {
-        // What is given away when its time is over would be written and given up at once: nobody would know.
-        if (nowMs >= deadlineMs || !retries.withdraw(nowMs)) break;
+      // What is given away when its time is over would be written and given up at once: nobody would know.
+      if (sent !== undefined && nowMs >= deadlineMs) break;
+      // What this sidecar had no room for has been a burden to nobody: to try another is no retry.
+      if (sent !== undefined && !isOurs(sent)) {
+        if (!retries.withdraw(nowMs)) break;
         counters.retries++;
       }
-      answer = await this.#send(pick, line, deadlineMs);
+      sent = await this.#send(pick, line, deadlineMs);
+      answer = answerOf(sent, pick.candidate.id);
       if (verdictOf(answer) !== 'not-taken') return answer;
       exclude.add(pick.candidate.id);
     }
@@ -134,13 +138,13 @@ export class Delivery {
    * The load of an endpoint is the messages that it has not answered, and its latency how long it takes to have one
    * taken: a sidecar that fails at once is not a fast one.
    */
-  async #send({ candidate, load }: Contender, line: Buffer, deadlineMs: number): Promise<Answer> {
+  async #send({ candidate, load }: Contender, line: Buffer, deadlineMs: number): Promise<Sent> {
     const startedAtMs = performance.now();
     load.connectStarted();
     const sent = await this.#options.peers.send(candidate, line, deadlineMs);
     const nowMs = performance.now();
     const durationMs = nowMs - startedAtMs;
-    switch (sent.kind === 'answered' ? verdictOf(sent.answer) : 'not-taken') {
+    switch (verdictOn(sent)) {
       case 'taken':
         load.connectSucceeded(durationMs, nowMs);
         load.closed();
@@ -152,15 +156,26 @@ export class Delivery {
         load.connectAbandoned();
         break;
     }
-    return answerOf(sent, candidate.id);
+    return sent;
   }
 }
 
+/** What it tells of the endpoint. */
+function verdictOn(sent: Sent): Verdict {
+  if (sent.kind === 'answered') return verdictOf(sent.answer);
+  return sent.isOurs ? 'final' : 'not-taken';
+}
+
+function isOurs(sent: Sent): boolean {
+  return sent.kind !== 'answered' && sent.isOurs;
+}
+
 function answerOf(sent: Sent, id: string): Answer {
-  if (sent.kind === 'not-sent')
-    return failed('unreachable', `the sidecar at ${id} ${sent.why}: the message was not delivered.`);
-  if (sent.kind === 'lost')
-    return failed('lost', `the sidecar at ${id} ${sent.why}: the message may have been delivered.`);
+  if (sent.kind !== 'answered') {
+    return sent.kind === 'not-sent'
+      ? failed('unreachable', `the sidecar at ${id} ${sent.why}: the message was not delivered.`)
+      : failed('lost', `the sidecar at ${id} ${sent.why}: the message may have been delivered.`);
+  }
   if (verdictOf(sent.answer) === 'taken') return sent.answer;
   // What it has explained is not explained again, but whoever reads this sidecar's log is told where.
   return { ...sent.answer, detail: `the sidecar at ${id} says so: its log has the reason.` };

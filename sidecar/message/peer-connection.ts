@@ -7,6 +7,7 @@ import {
   WRITE_FINISHED,
   WRITE_PENDING,
 } from '../forward/tcp.ts';
+import { connectFailureOf } from '../forward/outcome.ts';
 import type { SocketAddress } from '../forward/socket-address.ts';
 import { getSystemErrorName } from 'node:util';
 import type { Answer } from './answer.ts';
@@ -15,12 +16,16 @@ import { LineSplitter } from './lines.ts';
 import { LONGEST_READ, parseReply } from './protocol.ts';
 
 /** What became of a message that was given to another sidecar. */
-export type Sent =
-  | { readonly kind: 'answered'; readonly answer: Answer }
-  /** Not all of it was: nobody has it, and another may be tried. `why` goes after the sidecar's name. */
-  | { readonly kind: 'not-sent'; readonly why: string }
-  /** All of it was, and nobody knows. */
-  | { readonly kind: 'lost'; readonly why: string };
+export type Sent = { readonly kind: 'answered'; readonly answer: Answer } | Unanswered;
+
+export interface Unanswered {
+  /** `not-sent`: not all of it was, so nobody has it, and another may be tried. `lost`: all of it was. */
+  readonly kind: 'not-sent' | 'lost';
+  /** Goes after the other sidecar's name. */
+  readonly why: string;
+  /** This sidecar had no room, or is ending: that tells nothing of the other. */
+  readonly isOurs: boolean;
+}
 
 /** One message for another sidecar. */
 export interface Job {
@@ -38,10 +43,11 @@ export interface PeerOwner {
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   becameIdle(connection: PeerConnection): void;
-  /** @param isReachable false: nobody accepted */
-  closed(connection: PeerConnection, isReachable: boolean): void;
+  /** @param unreached why, where nobody accepted */
+  closed(connection: PeerConnection, unreached: Unanswered | undefined): void;
 }
 
+export const ENDING = 'was given up, as this sidecar is ending';
 const NO_ROOM = 'answers at length, and this sidecar holds as much as it may of all connections';
 
 /** A connection to another sidecar, with one message on it at a time, so that no reply can be mistaken. */
@@ -77,7 +83,7 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   }
 
   connectFailed(code: string): void {
-    this.#end(`did not accept (${code})`);
+    this.#end(`did not accept (${code})`, connectFailureOf(code) === 'local');
   }
 
   /** Only while it is idle. */
@@ -104,7 +110,7 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   }
 
   close(): void {
-    this.#end('was given up, as this sidecar is ending');
+    this.#end(ENDING, true);
   }
 
   read(length: number): undefined {
@@ -112,7 +118,7 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     const line = this.#splitter.next();
     this.#account(this.#splitter.heldBytes);
     if (line === undefined) {
-      if (this.#owner.memory.isOver) this.#end(NO_ROOM);
+      if (this.#owner.memory.isOver) this.#end(NO_ROOM, true);
       return;
     }
     const job = this.#job;
@@ -172,17 +178,17 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
     this.#accountedBytes = heldBytes;
   }
 
-  #end(why: string): void {
+  #end(why: string, isOurs = false): void {
     if (this.#state === 'closed') return;
     const wasOpen = this.#state === 'open';
-    const sent: Sent = { kind: this.#isHandedOver ? 'lost' : 'not-sent', why };
+    const sent = { kind: this.#isHandedOver ? 'lost' : 'not-sent', why, isOurs } as const;
     this.#state = 'closed';
     this.#account(0);
     if (this.#job === undefined && this.#writing === undefined) this.#stream.close();
     else this.#stream.reset();
     const job = this.#job;
     this.#job = undefined;
-    this.#owner.closed(this, wasOpen);
+    this.#owner.closed(this, wasOpen ? undefined : sent);
     job?.done(sent);
   }
 }

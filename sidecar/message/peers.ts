@@ -1,9 +1,18 @@
 import type { SocketAddress } from '../forward/socket-address.ts';
 import { HeldMemory } from './held-memory.ts';
 import { tickMs } from './limits.ts';
-import { type Job, PeerConnection, type PeerOwner, type Sent } from './peer-connection.ts';
+import {
+  ENDING,
+  type Job,
+  PeerConnection,
+  type PeerOwner,
+  type Sent,
+  type Unanswered,
+} from './peer-connection.ts';
 
 const READ_BUFFER_BYTES = 64 * 1024;
+
+const GIVEN_UP: Unanswered = { kind: 'not-sent', why: ENDING, isOurs: true };
 
 export interface PeersOptions {
   readonly connectTimeoutMs: number;
@@ -35,6 +44,7 @@ export class Peers {
   readonly #peers = new Map<string, Peer>();
   /** Only while there are connections. */
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: PeersOptions) {
     this.options = options;
@@ -47,6 +57,7 @@ export class Peers {
 
   /** Never rejects. @param deadlineMs by a monotonic clock */
   send(to: SocketAddress & { readonly id: string }, line: Buffer, deadlineMs: number): Promise<Sent> {
+    if (this.#isClosed) return Promise.resolve(GIVEN_UP);
     let peer = this.#peers.get(to.id);
     if (peer === undefined) this.#peers.set(to.id, (peer = new Peer(to, this)));
     this.#timer ??= this.#startTimer();
@@ -59,7 +70,9 @@ export class Peers {
     return this.#peers.values().some((peer) => peer.closeIdle());
   }
 
+  /** For good: whoever sends afterwards is told. */
   close(): void {
+    this.#isClosed = true;
     this.#stopTimer();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
@@ -118,7 +131,7 @@ class Peer implements PeerOwner {
     else if (this.connections.size < maxConnections && this.#all.hasRoom()) this.#connect(job);
     // Without a connection of its own nobody would ever come to those that wait.
     else if (this.connections.size > 0 && this.#waiting.length < maxWaiting) this.#waiting.push(job);
-    else job.done({ kind: 'not-sent', why: 'cannot be given more: too many messages are on their way' });
+    else job.done(this.#tooMany());
   }
 
   /** The one that has rested for longest; whether there was one. */
@@ -134,31 +147,39 @@ class Peer implements PeerOwner {
     else connection.send(next);
   }
 
-  closed(connection: PeerConnection, isReachable: boolean): void {
+  closed(connection: PeerConnection, unreached: Unanswered | undefined): void {
     this.connections.delete(connection);
     const index = this.#idle.indexOf(connection);
     if (index !== -1) this.#idle.splice(index, 1);
     // Those who wait may still try another sidecar.
-    if (!isReachable && !this.connections.values().some(({ isOpen }) => isOpen))
-      this.#giveUpWaiting(Number.POSITIVE_INFINITY);
+    if (unreached !== undefined && !this.connections.values().some(({ isOpen }) => isOpen))
+      this.#giveUpWaiting(unreached);
     const next = this.#waiting.shift();
     if (next !== undefined) this.#connect(next);
   }
 
   tick(nowMs: number): void {
-    if (this.#waiting.some(({ deadlineMs }) => nowMs >= deadlineMs)) this.#giveUpWaiting(nowMs);
+    if (this.#waiting.some(({ deadlineMs }) => nowMs >= deadlineMs))
+      this.#giveUpWaiting({ kind: 'not-sent', why: 'had no connection free in time', isOurs: true }, nowMs);
     for (const connection of this.connections) connection.tick(nowMs);
   }
 
   close(): void {
-    this.#giveUpWaiting(Number.POSITIVE_INFINITY);
+    this.#giveUpWaiting(GIVEN_UP);
     for (const connection of this.connections) connection.close();
   }
 
-  #giveUpWaiting(nowMs: number): void {
+  /** Ours where the connections are with others; whoever has all that one sidecar may have is slow itself. */
+  #tooMany(): Unanswered {
+    const isOurs = this.connections.size < this.#all.options.maxConnections;
+    return { kind: 'not-sent', why: 'cannot be given more: too many messages are on their way', isOurs };
+  }
+
+  /** @param nowMs spares those that have time left; without it all are given up */
+  #giveUpWaiting(sent: Unanswered, nowMs = Number.POSITIVE_INFINITY): void {
     const over = this.#waiting.filter(({ deadlineMs }) => nowMs >= deadlineMs);
     this.#waiting = this.#waiting.filter(({ deadlineMs }) => nowMs < deadlineMs);
-    for (const { done } of over) done({ kind: 'not-sent', why: 'had no connection free in time' });
+    for (const { done } of over) done(sent);
   }
 
   #connect(job: Job): void {

@@ -11,7 +11,7 @@ import { Delivery, type Taker } from '../../sidecar/message/delivery.ts';
 import { DEFAULT_MESSAGE_LIMITS, type MessageLimits } from '../../sidecar/message/limits.ts';
 import { Locator } from '../../sidecar/message/locate.ts';
 import { type Deliver, MessageApi } from '../../sidecar/message/message-api.ts';
-import { DEFAULT_PEERS, Peers } from '../../sidecar/message/peers.ts';
+import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
 import type { Change, Origin } from '../../sidecar/services/change.ts';
 import { emptyTable, type Table, withChanges } from '../../sidecar/services/table.ts';
 
@@ -208,6 +208,7 @@ export interface SidecarSetup extends ApiSetup {
   /** Where it listens, and all sidecars that it forwards to. */
   readonly port: number;
   readonly taker?: Taker;
+  readonly peers?: Partial<PeersOptions>;
   /** By which those who forward to it wait longer. */
   readonly endpointsWaitMs?: number;
 }
@@ -220,7 +221,8 @@ export interface RunningSidecar extends RunningApi {
 /** Forwards and delivers as the real one. */
 export function startSidecar(t: ExecutionContext, setup: SidecarSetup): RunningSidecar {
   const { table, address, port, taker = ECHO, limits = {}, endpointsWaitMs: waitMs = 0 } = setup;
-  const peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs: limits.connectTimeoutMs ?? 1_000 });
+  const { connectTimeoutMs = DEFAULT_PEERS.connectTimeoutMs } = limits;
+  const peers = new Peers({ ...DEFAULT_PEERS, connectTimeoutMs, ...setup.peers });
   const balancer = new Balancer({ random: Math.random });
   const counters = new MessageCounters();
   const own = new Set([address]);

@@ -50,13 +50,26 @@ function inMs(ms: number): number {
   return performance.now() + ms;
 }
 
+function answers(socket: Socket): void {
+  socket.on('data', () => socket.write(REPLY));
+}
+
+/** So a connection can be opened before time counts, however long that takes on a busy machine. */
+function answersOnce(socket: Socket): void {
+  socket.once('data', () => {
+    socket.write(REPLY);
+    socket.resume();
+  });
+}
+
 function whyOf(sent: Sent): string {
   return sent.kind === 'answered' ? sent.kind : `${sent.kind}: ${sent.why}`;
 }
 
 test('those that wait for a connection are told when their time is over, and others at once', async (t) => {
-  const { to } = await startOther(t, (socket) => socket.resume());
+  const { to } = await startOther(t, answersOnce);
   const peers = peersOf(t, { maxConnections: 1, maxWaiting: 1 });
+  t.is(whyOf(await peers.send(to, LINE, inMs(10_000))), 'answered');
   const sent = await Promise.all([300, 100, 100].map((ms) => peers.send(to, LINE, inMs(ms))));
   t.deepEqual(sent.map(whyOf), [
     'lost: did not answer in time',
@@ -71,19 +84,19 @@ test('those that wait for a sidecar that accepts nobody are told with the first 
   const peers = peersOf(t, { maxConnections: 2 });
   const sent = await Promise.all(Array.from({ length: 6 }, () => peers.send(to, LINE, inMs(10_000))));
   const refused = 'not-sent: did not accept (ECONNREFUSED)';
-  const waited = 'not-sent: had no connection free in time';
-  t.deepEqual(sent.map(whyOf), [refused, refused, waited, waited, waited, waited]);
+  t.deepEqual(
+    sent.map(whyOf),
+    Array.from({ length: 6 }, () => refused),
+  );
 });
 
 test('connections to all sidecars are bounded: one that rests gives way, one in use does not', async (t) => {
-  const others = await Promise.all(
-    [REPLY, REPLY, ''].map((reply) =>
-      startOther(t, (socket) => socket.on('data', () => void (reply !== '' && socket.write(reply)))),
-    ),
-  );
-  const [one, two, silent] = others as [Other, Other, Other];
+  const one = await startOther(t, answers);
+  const two = await startOther(t, answers);
+  const silent = await startOther(t, answersOnce);
   const peers = peersOf(t, { maxAllConnections: 1 });
-  for (const { to } of [one, two, one]) t.is(whyOf(await peers.send(to, LINE, inMs(10_000))), 'answered');
+  for (const { to } of [one, two, one, silent])
+    t.is(whyOf(await peers.send(to, LINE, inMs(10_000))), 'answered');
   t.is(peers.openConnections, 1);
   const waiting = peers.send(silent.to, LINE, inMs(200));
   t.is(
@@ -154,7 +167,13 @@ test('what was not written whole was not sent, however that ended', async (t) =>
   const peers = peersOf(t);
   const { kind } = await peers.send(resets.to, LONG_LINE, inMs(60_000));
   t.is(kind, 'not-sent');
-  const sleeps = await startOther(t, () => {});
+  const sleeps = await startOther(t, (socket) => {
+    socket.once('data', (chunk: Buffer) => {
+      socket.pause();
+      if (chunk.equals(LINE)) socket.write(REPLY);
+    });
+  });
+  t.is(whyOf(await peers.send(sleeps.to, LINE, inMs(10_000))), 'answered');
   const late = peers.send(sleeps.to, LONG_LINE, inMs(200));
   t.is(whyOf(await late), 'not-sent: did not answer in time');
   const ending = peers.send(sleeps.to, LONG_LINE, inMs(60_000));
@@ -196,19 +215,26 @@ test('at the end, who waits for an answer is told that nobody knows', async (t) 
   );
   peers.close();
   t.is(whyOf(await sent), 'lost: was given up, as this sidecar is ending');
+  t.is(
+    whyOf(await peers.send(to, LINE, inMs(60_000))),
+    'not-sent: was given up, as this sidecar is ending',
+    'nor is one opened for who comes later',
+  );
+  t.is(peers.openConnections, 0);
 });
 
 test('what other sidecars have begun to answer is counted, and given up where there is no room for it', async (t) => {
   const memory = new HeldMemory(300_000);
   const { to } = await startOther(t, (socket) => socket.write('x'.repeat(100_000)));
   const peers = peersOf(t, { memory });
-  const sent = Array.from({ length: 8 }, () => peers.send(to, LINE, inMs(1_000)));
+  const sent = Array.from({ length: 8 }, () => peers.send(to, LINE, inMs(10_000)));
   const first = await Promise.race(sent);
   t.is(whyOf(first), 'lost: answers at length, and this sidecar holds as much as it may of all connections');
   await until(
     async () => memory.bytes,
     (bytes) => bytes >= 100_000,
   );
+  peers.close();
   await Promise.all(sent);
   t.is(memory.bytes, 0);
 });

@@ -16,7 +16,7 @@ test('a limit of open files that is too low for the connections allowed: one lin
   const saying = (text: string): string[] => stderr.split('\n').filter((line) => line.includes(text));
   const lines = saying('Fewer connections fit');
   t.is(lines.length, 1, stderr);
-  t.like(JSON.parse(lines[0] ?? ''), { maxConnections: 84, allowed: 10_000, openFiles: 264 });
+  t.like(JSON.parse(lines[0] ?? ''), { maxConnections: 83, allowed: 10_000, openFiles: 264 });
   const ofMessages = saying('Fewer connections for messages fit');
   t.is(ofMessages.length, 1, stderr);
   t.like(JSON.parse(ofMessages[0] ?? ''), { maxConnections: 16, allowed: 1_000, openFiles: 264 });

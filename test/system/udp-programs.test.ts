@@ -108,7 +108,7 @@ testThatNeeds(noIperf, test)('iperf3 loses nothing, and nothing comes out of ord
   const { port: upstream } = await startMesh(t, [port]);
   // It speaks TCP with its server about the test: on the same port, and so through the other upstream.
   // So slow that the kernel has room for what comes while a busy machine gives iperf3 or the sidecar no turn.
-  const args = ['-c', '127.0.0.1', '-p', String(upstream), '-u', '-b', '4M', '-l', '1200', '-t', '3', '-J'];
+  const args = ['-c', '127.0.0.1', '-p', String(upstream), '-u', '-b', '1M', '-l', '1200', '-t', '5', '-J'];
   const ask = () => run('iperf3', args, { maxBuffer: 1 << 26 }).catch(() => undefined);
   const { stdout = '' } = (await until(ask, (answer) => answer !== undefined)) ?? {};
   const { end } = JSON.parse(stdout) as {
@@ -117,7 +117,7 @@ testThatNeeds(noIperf, test)('iperf3 loses nothing, and nothing comes out of ord
       streams: { udp: { out_of_order: number } }[];
     };
   };
-  t.true(end.sum.packets > 1_000, stdout);
+  t.true(end.sum.packets >= 400, stdout);
   t.is(end.sum.lost_packets, 0);
   t.deepEqual(
     end.streams.map(({ udp }) => udp.out_of_order),
@@ -127,7 +127,8 @@ testThatNeeds(noIperf, test)('iperf3 loses nothing, and nothing comes out of ord
 
 const STREAMS = 20;
 const PACKETS = 150;
-const PERIOD_MS = 20;
+/** Of each stream on their way: as many as one socket holds of all, whoever a busy machine gives no turn. */
+const WINDOW = 4;
 
 test('streams of numbered packets arrive whole, each once, in order and at one endpoint', async (t) => {
   const backends = await Promise.all([receiver(t), receiver(t), receiver(t)]);
@@ -136,17 +137,18 @@ test('streams of numbered packets arrive whole, each once, in order and at one e
     backends.map(({ port }) => port),
   );
   const senders = await Promise.all(Array.from({ length: STREAMS }, () => socket(t)));
-  const echoed = senders.map((sender) => {
+  const echoed = senders.map((sender, stream) => {
     const numbers: number[] = [];
-    sender.on('message', (bytes) => numbers.push(bytes.readUInt32BE(4)));
+    const send = (number: number): void => {
+      if (number < PACKETS) sender.send(packet(stream, number), upstream, '127.0.0.1');
+    };
+    sender.on('message', (bytes) => {
+      numbers.push(bytes.readUInt32BE(4));
+      send(numbers.length - 1 + WINDOW);
+    });
+    for (let number = 0; number < WINDOW; number++) send(number);
     return numbers;
   });
-  const startMs = performance.now();
-  for (let number = 0; number < PACKETS; number++) {
-    const due = startMs + number * PERIOD_MS;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
-    senders.forEach((sender, stream) => sender.send(packet(stream, number), upstream, '127.0.0.1'));
-  }
   await until(
     () => Promise.resolve(echoed.reduce((sum, numbers) => sum + numbers.length, 0)),
     (count) => count >= STREAMS * PACKETS,

@@ -94,12 +94,12 @@ test('that fewer flows fit, and that datagrams go one at a time, is said once an
   const { admin } = await sidecar.serving();
   t.deepEqual(await view(admin), {
     datagrams: 'one at a time',
-    maxFlows: 42,
+    maxFlows: 41,
     services: { 'demo/echo': { openFlows: 0, endpoints: {} } },
   });
   const said = (begins: string) => sidecar.log.filter(({ message }) => message.startsWith(begins));
   t.is(said('Datagrams are received and sent one at a time').length, 1);
-  t.like(said('Fewer flows fit than allowed'), [{ maxFlows: 42, allowed: 10_000, openFiles: 264 }]);
+  t.like(said('Fewer flows fit than allowed'), [{ maxFlows: 41, allowed: 10_000, openFiles: 264 }]);
 });
 
 test('where no file descriptor is left the quietest flow makes room; without one it is a shortage', async (t) => {
