@@ -1,6 +1,6 @@
 import type { StreamReader, TcpStream } from '../forward/tcp.ts';
 import { type Answer, type Failure, failed, withoutAnswer } from './answer.ts';
-import type { HeldMemory } from './held-memory.ts';
+import type { HeldMemory, SpareHolder } from './held-memory.ts';
 import type { MessageLimits } from './limits.ts';
 import { LineSplitter, TOO_LONG } from './lines.ts';
 import { type Mistake, unreadable } from './mistake.ts';
@@ -16,8 +16,6 @@ export interface SessionSurroundings {
   readonly readBuffer: Uint8Array;
   readonly memory: HeldMemory;
   readonly round: Round;
-  /** Whether there is room for so many bytes more, once lines that have only begun are dropped for want of it. */
-  makeRoom(bytes: number): boolean;
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
@@ -29,7 +27,7 @@ export interface SessionSurroundings {
  * One connection on which messages come: replies leave in the order of their requests. Where there are lines that
  * wait to be taken, its limit of messages on their way is reached, or a reply cannot be written, nothing more is read.
  */
-export class Session implements StreamReader, ReplyOwner, LineTaker {
+export class Session implements StreamReader, ReplyOwner, LineTaker, SpareHolder {
   readonly #stream: TcpStream;
   readonly #around: SessionSurroundings;
   readonly #splitter = new LineSplitter(LONGEST_READ);
@@ -65,7 +63,12 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     return this.#replies.isEmpty ? this.#activeAtMs : Number.POSITIVE_INFINITY;
   }
 
-  /** Held for a line that has begun and not ended. */
+  /** Not while lines wait to be taken: more of one that has begun is awaited. */
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** Held for a line that has begun and was not taken. */
   get begunBytes(): number {
     return this.#splitter.begunBytes;
   }
@@ -82,8 +85,8 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     this.#flush();
   }
 
-  /** For want of room. */
-  dropLine(): void {
+  /** The line that has begun, for want of room. */
+  drop(): void {
     this.#skip('overloaded', TOO_MUCH);
   }
 
@@ -116,6 +119,8 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     this.#activeAtMs = performance.now();
     this.#splitter.push(this.#around.readBuffer.subarray(0, length));
     this.#pump();
+    this.#splitter.keep();
+    this.#account();
   }
 
   readEnded(): void {
@@ -195,7 +200,7 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     const { message } = parsed;
     const slot = this.#replies.add(line.length);
     this.#account();
-    if (!this.#around.makeRoom(0)) {
+    if (!this.#around.memory.makeRoom(0)) {
       this.#settle(slot, message, failed('overloaded', TOO_MUCH));
       return;
     }
@@ -220,7 +225,7 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
-    return payload.length <= SHORT_PAYLOAD || this.#around.makeRoom(payload.length - slot.bytes);
+    return payload.length <= SHORT_PAYLOAD || this.#around.memory.makeRoom(payload.length - slot.bytes);
   }
 
   #flush(): void {
@@ -244,7 +249,7 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
       return;
     }
     this.#account();
-    if (this.#splitter.isWithinLine) this.#around.makeRoom(0);
+    if (this.#splitter.isWithinLine) this.#around.memory.makeRoom(0);
     // Not where it was this one that had to go.
     if (this.#splitter.isWithinLine) this.#lineSinceMs ??= performance.now();
     else this.#lineSinceMs = undefined;
