@@ -35,8 +35,9 @@ export class Session implements StreamReader, ReplyOwner, LineTaker, SpareHolder
   readonly #rate: Rate;
   #from: string | undefined;
   #activeAtMs = performance.now();
-  /** Since when a line that has begun is waited for. */
+  /** Since when a line that has begun is waited for, moved on by the time in which nothing was read. */
   #lineSinceMs: number | undefined;
+  #pausedAtMs = this.#activeAtMs;
   #accountedBytes = 0;
   #isReading = false;
   /** Until it may send on, as it had sent too much. */
@@ -58,9 +59,10 @@ export class Session implements StreamReader, ReplyOwner, LineTaker, SpareHolder
     return (this.#from ??= this.#stream.remoteAddress()?.address ?? '');
   }
 
-  /** Since when nothing has come; positive infinity while a message is under way. */
+  /** Since when nothing has come; now while lines wait to be taken, positive infinity while a message is under way. */
   get restsSinceMs(): number {
-    return this.#replies.isEmpty ? this.#activeAtMs : Number.POSITIVE_INFINITY;
+    if (!this.#replies.isEmpty) return Number.POSITIVE_INFINITY;
+    return this.#isReading ? this.#activeAtMs : performance.now();
   }
 
   /** Not while lines wait to be taken: more of one that has begun is awaited. */
@@ -108,9 +110,9 @@ export class Session implements StreamReader, ReplyOwner, LineTaker, SpareHolder
     const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.#around.limits;
     if (this.#replies.areUnread(nowMs, unreadTimeoutMs)) {
       this.abort();
-    } else if (this.#replies.isEmpty && nowMs - this.#activeAtMs >= idleTimeoutMs) {
+    } else if (nowMs - this.restsSinceMs >= idleTimeoutMs) {
       this.finish();
-    } else if (this.#lineSinceMs !== undefined && nowMs - this.#lineSinceMs >= lineTimeoutMs) {
+    } else if (this.#isReading && nowMs - (this.#lineSinceMs ?? nowMs) >= lineTimeoutMs) {
       this.#skip('too-slow', `the line took longer than ${lineTimeoutMs} ms to come.`);
     }
   }
@@ -250,24 +252,25 @@ export class Session implements StreamReader, ReplyOwner, LineTaker, SpareHolder
     }
     this.#account();
     if (this.#splitter.isWithinLine) this.#around.memory.makeRoom(0);
+    this.#resume();
     // Not where it was this one that had to go.
     if (this.#splitter.isWithinLine) this.#lineSinceMs ??= performance.now();
     else this.#lineSinceMs = undefined;
-    this.#resume();
   }
 
   #resume(): void {
     if (this.#isReading || this.#state !== 'open' || this.#hasEnded) return;
     this.#isReading = true;
+    this.#activeAtMs = performance.now();
     // While nothing was read, it was not the sender who was slow.
-    if (this.#lineSinceMs !== undefined) this.#lineSinceMs = performance.now();
+    if (this.#lineSinceMs !== undefined) this.#lineSinceMs += this.#activeAtMs - this.#pausedAtMs;
     this.#stream.startReading();
   }
 
   #pause(): void {
     if (!this.#isReading) return;
     this.#isReading = false;
-    this.#lineSinceMs = undefined;
+    this.#pausedAtMs = performance.now();
     this.#stream.stopReading();
   }
 

@@ -74,6 +74,18 @@ test('a connection whose line has only begun makes room, one whose message is un
   for (const one of [waiting!, modest]) t.is(textOf(await one.reply()), '{"status":"received"}');
 });
 
+test('one whose lines wait to be taken makes room only where none rests', async (t) => {
+  const api = startApi(t, { limits: { maxConnections: 2, messagesPerSecond: 1 } });
+  const [waiting, resting] = await connectAll(api, GREEDY, 2);
+  waiting!.send(request('at once'), request('waits'));
+  await waiting!.reply();
+  await resting!.ask(request('at once'));
+  for (const one of [resting, waiting]) {
+    api.client(one === resting ? MODEST : '127.0.0.4');
+    t.regex(failureOf(await one!.reply()), /made room/u);
+  }
+});
+
 test('who has most is not made room for', async (t) => {
   const api = startApi(t, { limits: { maxConnections: 4 } });
   const greedy = await connectAll(api, GREEDY, 3);
