@@ -227,6 +227,8 @@ export class Session implements StreamReader, ReplyOwner, LineTaker, SpareHolder
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
+    // Who has left is sent nothing.
+    if (this.#state === 'closed') return true;
     return payload.length <= SHORT_PAYLOAD || this.#around.memory.makeRoom(payload.length - slot.bytes);
   }
 
