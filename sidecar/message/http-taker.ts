@@ -175,7 +175,8 @@ async function bodyOf(response: IncomingMessage, memory: HeldMemory): Promise<Bu
     for await (const chunk of response as AsyncIterable<Buffer>) {
       length += chunk.length;
       memory.bytes += chunk.length;
-      if (memory.isOver) return 'finds no room: this sidecar holds as much as it may of all connections';
+      if (!memory.makeRoom(0))
+        return 'finds no room: this sidecar holds as much as it may of all connections';
       if (length > LONGEST_ANSWER) return `is longer than ${LONGEST_ANSWER} bytes`;
       chunks.push(chunk);
     }

@@ -68,12 +68,18 @@ test('a line that is skipped is none, up to its end', (t) => {
   t.deepEqual(linesOf(splitter, 'o', 'o\nthree\n'), ['three']);
 });
 
-test('what is pushed may be written over afterwards', (t) => {
+test('what is kept may be written over afterwards, and counts until all of it is taken', (t) => {
   const splitter = new LineSplitter(LONGEST);
-  const shared = Buffer.from('one\ntwo');
+  const shared = Buffer.from('none\none\ntwo');
   splitter.push(shared);
+  t.is(splitter.next(), 'none');
+  splitter.keep();
   shared.fill('x');
-  t.deepEqual(drain(splitter), ['one']);
+  t.is(splitter.heldBytes, 'one\ntwo'.length);
+  t.is(splitter.next(), 'one');
+  t.is(splitter.heldBytes, 'one\ntwo'.length);
+  t.deepEqual(drain(splitter), []);
+  t.is(splitter.heldBytes, splitter.begunBytes);
   splitter.push(Buffer.from('\n'));
   t.deepEqual(drain(splitter), ['two']);
 });

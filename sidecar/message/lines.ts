@@ -6,13 +6,15 @@ const EMPTY = Buffer.alloc(0);
 export const TOO_LONG = Symbol('too long');
 
 /**
- * Cuts a stream of bytes into lines. What was pushed is held until it has been taken: push again once `next` has
- * answered undefined. Holds one unfinished line of at most the longest, and what was last pushed.
+ * Cuts a stream of bytes into lines. What was pushed is used until it has been taken: push again once `next` has
+ * answered undefined. Holds one unfinished line of at most the longest, and what was last pushed and kept.
  */
 export class LineSplitter {
   readonly #longest: number;
   /** Pushed and not looked at. */
   #rest: Buffer = EMPTY;
+  /** Held for it, where that is a copy: as long as any of it is left, all of it. */
+  #keptBytes = 0;
   /** The beginning of a line, in the first bytes. */
   #begun: Buffer = EMPTY;
   #begunLength = 0;
@@ -33,12 +35,22 @@ export class LineSplitter {
   }
 
   get heldBytes(): number {
-    return this.begunBytes + this.#rest.length;
+    return this.begunBytes + this.#keptBytes;
   }
 
-  /** @param bytes are copied: the caller may use their memory again */
+  /** @param bytes stay as they are until `next` has answered undefined, or `keep` was called */
   push(bytes: Uint8Array): void {
-    this.#rest = Buffer.from(bytes);
+    this.#rest = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
+
+  /** Copies what was pushed and not taken, so that its memory may be used again. Called once for each push. */
+  keep(): void {
+    if (this.#rest.length === 0) return;
+    // Not from the pool: a short line that waits would hold on to much that is not counted.
+    const copy = Buffer.allocUnsafeSlow(this.#rest.length);
+    copy.set(this.#rest);
+    this.#rest = copy;
+    this.#keptBytes = copy.length;
   }
 
   /** The next line as text, without its end; undefined where there is no whole one. */
@@ -48,7 +60,7 @@ export class LineSplitter {
       if (end === -1) return this.#begin();
       const piece = this.#rest.subarray(0, end);
       this.#rest = this.#rest.subarray(end + 1);
-      if (this.#rest.length === 0) this.#rest = EMPTY;
+      if (this.#rest.length === 0) this.#forget();
       if (this.#isSkipping) {
         this.#isSkipping = false;
       } else if (this.#begunLength + piece.length > this.#longest) {
@@ -69,7 +81,7 @@ export class LineSplitter {
 
   /** Drops all that was pushed. */
   clear(): void {
-    this.#rest = EMPTY;
+    this.#forget();
     this.#drop();
   }
 
@@ -80,7 +92,7 @@ export class LineSplitter {
 
   #begin(): typeof TOO_LONG | undefined {
     const piece = this.#rest;
-    this.#rest = EMPTY;
+    this.#forget();
     if (this.#isSkipping || piece.length === 0) return undefined;
     if (this.#begunLength + piece.length > this.#longest) {
       this.#drop();
@@ -111,6 +123,11 @@ export class LineSplitter {
     const text = textOf(line);
     this.#drop();
     return text;
+  }
+
+  #forget(): void {
+    this.#rest = EMPTY;
+    this.#keptBytes = 0;
   }
 
   #drop(): void {

@@ -12,7 +12,8 @@ import { Round } from './round.ts';
 import { Senders } from './senders.ts';
 import { Session, type SessionSurroundings } from './session.ts';
 
-const READ_BUFFER_BYTES = 64 * 1024;
+const SHORTEST_READ_BYTES = 1024;
+const LONGEST_READ_BYTES = 64 * 1024;
 /** For so many connections that may be open one more may be about to be closed. */
 const SHARE_OF_LINGERING = 8;
 
@@ -34,7 +35,7 @@ export class MessageApi implements SessionSurroundings {
   readonly counters: MessageCounters;
   readonly memory: HeldMemory;
   readonly round = new Round();
-  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+  readonly readBuffer: Buffer;
   readonly #deliver: Deliver;
   readonly #log: Logger;
   readonly #warnings = new Warnings();
@@ -49,6 +50,8 @@ export class MessageApi implements SessionSurroundings {
   constructor({ deliver, limits, counters, log, memory }: MessageApiOptions) {
     this.limits = limits;
     this.memory = memory ?? new HeldMemory(limits.heldBytes);
+    this.memory.spares = () => this.#sessions.byBegunLine();
+    this.readBuffer = Buffer.allocUnsafeSlow(readBytes(limits));
     this.counters = counters;
     this.#deliver = deliver;
     this.#log = log;
@@ -85,17 +88,6 @@ export class MessageApi implements SessionSurroundings {
     if (!result.ok) return result.code;
     this.#listeners.add(result.listener);
     return result.listener.address;
-  }
-
-  makeRoom(bytes: number): boolean {
-    const hasRoom = (): boolean => this.memory.bytes + bytes <= this.memory.limit;
-    if (hasRoom()) return true;
-    const begun = [...this.#sessions].filter(({ begunBytes }) => begunBytes > 0);
-    for (const session of begun.toSorted((a, b) => b.begunBytes - a.begunBytes)) {
-      session.dropLine();
-      if (hasRoom()) return true;
-    }
-    return false;
   }
 
   async handle(message: Message, from: string): Promise<Answer> {
@@ -175,6 +167,15 @@ export class MessageApi implements SessionSurroundings {
     for (const lingering of this.#lingering) lingering.tick(nowMs, this.limits.lingerMs);
     if (this.openConnections === 0) this.#stopTimer();
   }
+}
+
+/**
+ * Whatever was read at one time may wait to be taken. On all connections together that is half of what may be held:
+ * the other half is left for messages and answers.
+ */
+function readBytes({ heldBytes, maxConnections }: MessageLimits): number {
+  const share = Math.floor(heldBytes / 2 / maxConnections);
+  return Math.max(SHORTEST_READ_BYTES, Math.min(LONGEST_READ_BYTES, share));
 }
 
 function tooMany(most: number, isSpare: boolean): string {

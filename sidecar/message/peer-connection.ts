@@ -116,9 +116,10 @@ export class PeerConnection implements ConnectWaiter, StreamReader, StreamWriter
   read(length: number): undefined {
     this.#splitter.push(this.#owner.readBuffer.subarray(0, length));
     const line = this.#splitter.next();
+    this.#splitter.keep();
     this.#account(this.#splitter.heldBytes);
     if (line === undefined) {
-      if (this.#owner.memory.isOver) this.#end(NO_ROOM, true);
+      if (!this.#owner.memory.makeRoom(0)) this.#end(NO_ROOM, true);
       return;
     }
     const job = this.#job;

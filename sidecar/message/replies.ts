@@ -18,7 +18,7 @@ interface Writing {
 
 /** Whose replies these are. */
 export interface ReplyOwner {
-  /** What had been waited for is written. */
+  /** What had been waited for is written: the next may be. */
   replied(): void;
   /** Nothing can be written any more. */
   abort(): void;
@@ -99,7 +99,6 @@ export class Replies implements StreamWriter {
 
   writeFinished(): void {
     this.#writing = undefined;
-    this.flush();
     this.#owner.replied();
   }
 

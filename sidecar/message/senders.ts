@@ -27,6 +27,13 @@ export class Senders {
     this.#size--;
   }
 
+  /** Those that hold a line that has begun: where more of it is awaited before others, and the longest first. */
+  byBegunLine(): Session[] {
+    return [...this]
+      .filter(({ begunBytes }) => begunBytes > 0)
+      .toSorted((a, b) => Number(b.isReading) - Number(a.isReading) || b.begunBytes - a.begunBytes);
+  }
+
   /**
    * The one that can make room for one more from an address: of the address that has most, the one that has rested
    * for longest. None where no other address has more than this one.

@@ -1,6 +1,6 @@
 import type { StreamReader, TcpStream } from '../forward/tcp.ts';
 import { type Answer, type Failure, failed, withoutAnswer } from './answer.ts';
-import type { HeldMemory } from './held-memory.ts';
+import type { HeldMemory, SpareHolder } from './held-memory.ts';
 import type { MessageLimits } from './limits.ts';
 import { LineSplitter, TOO_LONG } from './lines.ts';
 import { type Mistake, unreadable } from './mistake.ts';
@@ -16,8 +16,6 @@ export interface SessionSurroundings {
   readonly readBuffer: Uint8Array;
   readonly memory: HeldMemory;
   readonly round: Round;
-  /** Whether there is room for so many bytes more, once lines that have only begun are dropped for want of it. */
-  makeRoom(bytes: number): boolean;
   /** Never rejects. */
   handle(message: Message, from: string): Promise<Answer>;
   answered(session: Session, service: string, answer: Answer): void;
@@ -29,7 +27,7 @@ export interface SessionSurroundings {
  * One connection on which messages come: replies leave in the order of their requests. Where there are lines that
  * wait to be taken, its limit of messages on their way is reached, or a reply cannot be written, nothing more is read.
  */
-export class Session implements StreamReader, ReplyOwner, LineTaker {
+export class Session implements StreamReader, ReplyOwner, LineTaker, SpareHolder {
   readonly #stream: TcpStream;
   readonly #around: SessionSurroundings;
   readonly #splitter = new LineSplitter(LONGEST_READ);
@@ -37,8 +35,9 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
   readonly #rate: Rate;
   #from: string | undefined;
   #activeAtMs = performance.now();
-  /** Since when a line that has begun is waited for. */
+  /** Since when a line that has begun is waited for, moved on by the time in which nothing was read. */
   #lineSinceMs: number | undefined;
+  #pausedAtMs = this.#activeAtMs;
   #accountedBytes = 0;
   #isReading = false;
   /** Until it may send on, as it had sent too much. */
@@ -60,12 +59,18 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     return (this.#from ??= this.#stream.remoteAddress()?.address ?? '');
   }
 
-  /** Since when nothing has come; positive infinity while a message is under way. */
+  /** Since when nothing has come; now while lines wait to be taken, positive infinity while a message is under way. */
   get restsSinceMs(): number {
-    return this.#replies.isEmpty ? this.#activeAtMs : Number.POSITIVE_INFINITY;
+    if (!this.#replies.isEmpty) return Number.POSITIVE_INFINITY;
+    return this.#isReading ? this.#activeAtMs : performance.now();
   }
 
-  /** Held for a line that has begun and not ended. */
+  /** Not while lines wait to be taken: more of one that has begun is awaited. */
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** Held for a line that has begun and was not taken. */
   get begunBytes(): number {
     return this.#splitter.begunBytes;
   }
@@ -82,8 +87,8 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     this.#flush();
   }
 
-  /** For want of room. */
-  dropLine(): void {
+  /** The line that has begun, for want of room. */
+  drop(): void {
     this.#skip('overloaded', TOO_MUCH);
   }
 
@@ -105,9 +110,9 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     const { lineTimeoutMs, idleTimeoutMs, unreadTimeoutMs } = this.#around.limits;
     if (this.#replies.areUnread(nowMs, unreadTimeoutMs)) {
       this.abort();
-    } else if (this.#replies.isEmpty && nowMs - this.#activeAtMs >= idleTimeoutMs) {
+    } else if (nowMs - this.restsSinceMs >= idleTimeoutMs) {
       this.finish();
-    } else if (this.#lineSinceMs !== undefined && nowMs - this.#lineSinceMs >= lineTimeoutMs) {
+    } else if (this.#isReading && nowMs - (this.#lineSinceMs ?? nowMs) >= lineTimeoutMs) {
       this.#skip('too-slow', `the line took longer than ${lineTimeoutMs} ms to come.`);
     }
   }
@@ -116,6 +121,8 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     this.#activeAtMs = performance.now();
     this.#splitter.push(this.#around.readBuffer.subarray(0, length));
     this.#pump();
+    this.#splitter.keep();
+    this.#account();
   }
 
   readEnded(): void {
@@ -195,7 +202,7 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
     const { message } = parsed;
     const slot = this.#replies.add(line.length);
     this.#account();
-    if (!this.#around.makeRoom(0)) {
+    if (!this.#around.memory.makeRoom(0)) {
       this.#settle(slot, message, failed('overloaded', TOO_MUCH));
       return;
     }
@@ -220,7 +227,9 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
   }
 
   #hasRoomFor({ payload }: Answer, slot: Slot): boolean {
-    return payload.length <= SHORT_PAYLOAD || this.#around.makeRoom(payload.length - slot.bytes);
+    // Who has left is sent nothing.
+    if (this.#state === 'closed') return true;
+    return payload.length <= SHORT_PAYLOAD || this.#around.memory.makeRoom(payload.length - slot.bytes);
   }
 
   #flush(): void {
@@ -244,25 +253,26 @@ export class Session implements StreamReader, ReplyOwner, LineTaker {
       return;
     }
     this.#account();
-    if (this.#splitter.isWithinLine) this.#around.makeRoom(0);
+    if (this.#splitter.isWithinLine) this.#around.memory.makeRoom(0);
+    this.#resume();
     // Not where it was this one that had to go.
     if (this.#splitter.isWithinLine) this.#lineSinceMs ??= performance.now();
     else this.#lineSinceMs = undefined;
-    this.#resume();
   }
 
   #resume(): void {
     if (this.#isReading || this.#state !== 'open' || this.#hasEnded) return;
     this.#isReading = true;
+    this.#activeAtMs = performance.now();
     // While nothing was read, it was not the sender who was slow.
-    if (this.#lineSinceMs !== undefined) this.#lineSinceMs = performance.now();
+    if (this.#lineSinceMs !== undefined) this.#lineSinceMs += this.#activeAtMs - this.#pausedAtMs;
     this.#stream.startReading();
   }
 
   #pause(): void {
     if (!this.#isReading) return;
     this.#isReading = false;
-    this.#lineSinceMs = undefined;
+    this.#pausedAtMs = performance.now();
     this.#stream.stopReading();
   }
 

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { failed, RECEIVED } from '../../sidecar/message/answer.ts';
-import { request, type RunningApi, startApi } from './harness.ts';
+import { request, type RunningApi, startApi, textOf } from './harness.ts';
 
 // However much is sent, everything else that the process does goes on.
 
@@ -49,6 +49,29 @@ test('so is one of messages for nobody, and one of mistakes', async (t) => {
   t.true((await mostInOneTurn(() => outcomes['unknown-service'], CONNECTIONS * LINES)) <= MOST_A_TURN);
   flood(api, 'x');
   t.true((await mostInOneTurn(() => outcomes['bad-json'], CONNECTIONS * LINES)) <= MOST_A_TURN);
+});
+
+test('beside floods of messages, of mistakes and of empty lines another is answered within a few turns', async (t) => {
+  const { client, counters } = start(t, undefined);
+  for (const line of [JSON.stringify(request('one of many')), 'x', '']) {
+    for (let count = 0; count < CONNECTIONS; count++) {
+      const { socket } = client('127.0.0.2');
+      socket.resume();
+      const send = (): boolean => socket.write(`${line}\n`.repeat(LINES));
+      socket.on('drain', send);
+      send();
+    }
+  }
+  const one = client();
+  let turns = 0;
+  for (let asked = 0; asked < 100; asked++) {
+    one.send(request('one of few'));
+    for (; !one.isAhead; turns++) await new Promise((resolve) => void setImmediate(resolve));
+    t.is(textOf(await one.reply()), '{"status":"received"}');
+  }
+  t.true(turns <= 100 * 10, `${turns}`);
+  t.is(counters.outcomes.overloaded, 0);
+  t.true(counters.outcomes['bad-json'] > 0);
 });
 
 test('empty lines are taken a few at a time, and as many a second as messages', async (t) => {

@@ -8,6 +8,7 @@ import { Balancer } from '../../sidecar/balance/balancer.ts';
 import { type Answer, RECEIVED } from '../../sidecar/message/answer.ts';
 import { MessageCounters } from '../../sidecar/message/counters.ts';
 import { Delivery, type Taker } from '../../sidecar/message/delivery.ts';
+import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import { DEFAULT_MESSAGE_LIMITS, type MessageLimits } from '../../sidecar/message/limits.ts';
 import { Locator } from '../../sidecar/message/locate.ts';
 import { type Deliver, MessageApi } from '../../sidecar/message/message-api.ts';
@@ -50,17 +51,20 @@ export interface ApiSetup {
   readonly host?: string;
   readonly port?: number;
   readonly counters?: MessageCounters;
+  readonly memory?: HeldMemory;
 }
 
 /** One that gives each message to `deliver`; drained with the test. */
 export function startApi(t: ExecutionContext, setup: ApiSetup): RunningApi {
   const { deliver = receive, limits = {}, host = HOST, port = 0, counters = new MessageCounters() } = setup;
+  const { memory = new HeldMemory(limits.heldBytes) } = setup;
   const log: Line[] = [];
   const api = new MessageApi({
     deliver,
     limits: { ...DEFAULT_MESSAGE_LIMITS, ...limits },
     counters,
     log: logInto(log),
+    memory,
   });
   const address = api.listen({ address: host, port });
   if (typeof address === 'string') throw new Error(address);

@@ -27,6 +27,33 @@ test('a message whose sender has left is held, and counted, until it is answered
   );
 });
 
+test('the answer for a sender who has left takes no room', async (t) => {
+  const answer = Promise.withResolvers<Answer>();
+  const { client, api, counters } = startApi(t, {
+    deliver: () => answer.promise,
+    limits: { heldBytes: 900_000 },
+  });
+  const [gone, begun] = [client(), client()];
+  gone.send(request('small'));
+  begun.socket.write('x'.repeat(300_000));
+  await until(
+    async () => api.memory.bytes,
+    (bytes) => bytes >= 300_000,
+  );
+  gone.socket.resetAndDestroy();
+  await until(
+    async () => api.openConnections,
+    (count) => count === 1,
+  );
+  answer.resolve(delivered(Buffer.alloc(750_000).toString('base64')));
+  await until(
+    async () => counters.outcomes.delivered + counters.outcomes['bad-answer'],
+    (count) => count === 1,
+  );
+  t.is(counters.outcomes.delivered, 1);
+  t.is(counters.outcomes.overloaded, 0);
+});
+
 test('answers that nobody reads are left out when there is no more room for them', async (t) => {
   const heldBytes = 4_000_000;
   const ready = Promise.withResolvers<void>();

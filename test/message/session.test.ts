@@ -163,18 +163,42 @@ test('a line that takes too long to come is told so, and its rest is passed over
   t.is(textOf(await one.ask(request('good'))), '{"status":"received"}');
 });
 
+test('so it is while the sidecar is busy with other lines, and however many pieces it comes in', async (t) => {
+  const { api, client } = startApi(t, { limits: { lineTimeoutMs: 400 } });
+  let isBusy = true;
+  t.teardown(() => (isBusy = false));
+  api.round.enter({ takeLine: () => isBusy });
+  const one = client();
+  one.socket.write('{"service":');
+  for (let pieces = 0; pieces < 1_000 && !one.isAhead; pieces++) {
+    one.socket.write(' ');
+    await delay(5);
+  }
+  t.true(one.isAhead);
+  t.like(await one.reply(), { outcome: 'too-slow' });
+});
+
 test('a connection that has nothing to say is closed; one that waits for a reply is not', async (t) => {
   const answer = Promise.withResolvers<Answer>();
-  const { client, counters } = startApi(t, { deliver: () => answer.promise, limits: { idleTimeoutMs: 40 } });
+  const { client, counters } = startApi(t, { deliver: () => answer.promise, limits: { idleTimeoutMs: 500 } });
   const waiting = client();
   waiting.send(request('slow'));
   const idle = client();
   t.is(await idle.ending, 'end');
-  await delay(100);
+  await delay(600);
   answer.resolve(delivered(''));
   t.is(textOf(await waiting.reply()), '{"status":"received"}');
   t.is(await waiting.ending, 'end');
   t.is(counters.connections, 2);
+});
+
+test('so is one whose lines wait to be taken, but not before they are', async (t) => {
+  const limits = { idleTimeoutMs: 500, messagesPerSecond: 20 };
+  const { client, counters } = startApi(t, { limits });
+  const one = client();
+  for (let index = 0; index < 50; index++) one.send(request(`${index}`));
+  t.is(await one.ending, 'end');
+  t.is(counters.outcomes.received, 50);
 });
 
 test('one too many is told so and closed, and there is room again when one has left', async (t) => {
