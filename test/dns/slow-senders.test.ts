@@ -201,7 +201,8 @@ test.serial('nothing is kept of connections that are gone, though answers come l
 });
 
 test('who asks and leaves takes no connection to a server from others', async (t) => {
-  const { proxy, port, servers } = await startProxyWith(t, {}, (query) =>
+  const streamTimes = { attemptMs: LONG_MS, firstMessageMs: LONG_MS };
+  const { proxy, port } = await startProxyWith(t, { streamTimes }, (query) =>
     query[13] === 0x78 ? [] : [addressAnswer(query)],
   );
   const leaving = await Promise.all(
@@ -214,7 +215,7 @@ test('who asks and leaves takes no connection to a server from others', async (t
   );
   // As many as there may be.
   await until(
-    () => Promise.resolve(servers[0]?.asked.length),
+    () => Promise.resolve(proxy.forwarder.flightCount),
     (count) => count === 256,
   );
   for (const socket of leaving) socket.resetAndDestroy();
