@@ -26,7 +26,7 @@ export interface TcpConnectionOptions {
 export interface TcpTimeouts {
   /** How long it may rest, and how long a message may take to arrive (RFC 7766, 6.2.3). */
   readonly idleMs: number;
-  /** How long answers may lie unread. */
+  /** How long answers may lie unread. The kernel tells only of a megabyte or so that was read, which may take a while. */
   readonly unreadMs: number;
 }
 
