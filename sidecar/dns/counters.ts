@@ -45,7 +45,7 @@ export class DnsCounters {
   refused = 0;
   /** Answers of servers that were not asked that, and answers that nobody waits for any more. */
   mismatched = 0;
-  /** Times that a server was asked again. */
+  /** Times that a question was put to a server again, the same or another. */
   retries = 0;
   prefetches = 0;
   readonly #requests = new Map<string, Count>();

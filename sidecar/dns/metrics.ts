@@ -28,7 +28,10 @@ export function exposeDns(registry: AnyRegistry, { counters, cache, forwarder, t
       'Datagrams and messages from DNS servers that answer nothing that is awaited: late, or forged.',
       () => counters.mismatched,
     ],
-    cortexflow_dns_retries_total: ['Times that a DNS server was asked again.', () => counters.retries],
+    cortexflow_dns_retries_total: [
+      'Times that a question was put to a DNS server again, the same or another.',
+      () => counters.retries,
+    ],
     cortexflow_dns_prefetches_total: [
       'Answers fetched again before they expired.',
       () => counters.prefetches,

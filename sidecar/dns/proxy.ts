@@ -14,6 +14,7 @@ import { AnswerCache } from './upstream/cache.ts';
 import { Forwarder } from './upstream/forwarder.ts';
 import { Server, Servers } from './upstream/servers.ts';
 import { ServerSockets } from './upstream/sockets.ts';
+import type { StreamTimes } from './upstream/surroundings.ts';
 import { AnswerWriter } from './writer.ts';
 
 export interface DnsProxyOptions {
@@ -25,6 +26,7 @@ export interface DnsProxyOptions {
   readonly cacheBytes: number;
   /** Of connections to the proxy. */
   readonly tcpLimits?: Partial<TcpLimits>;
+  readonly streamTimes?: Partial<StreamTimes>;
   readonly log?: Logger;
 }
 
@@ -43,7 +45,8 @@ export class DnsProxy {
   readonly #clusterDomain: string;
   readonly #servers: readonly Server[];
 
-  constructor({ directory, servers, clusterDomain, cacheBytes, tcpLimits, log }: DnsProxyOptions) {
+  constructor(options: DnsProxyOptions) {
+    const { directory, servers, clusterDomain, cacheBytes, tcpLimits, streamTimes, log } = options;
     const { counters } = this;
     const seed = randomInt(2 ** 31);
     const domain = clusterDomain.toLowerCase().replace(/\.$/u, '').split('.');
@@ -67,6 +70,7 @@ export class DnsProxy {
       cache: this.cache,
       counters,
       now: () => performance.now(),
+      streamTimes,
     });
     const table = new TableAnswers({ source, writer, counters, now: Date.now });
     const use = (service: string) => directory.use(service);

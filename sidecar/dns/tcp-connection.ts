@@ -5,6 +5,7 @@ import { MessageSplitter, withLength } from './message-splitter.ts';
 import { LONGEST_MESSAGE } from './protocol.ts';
 import { type Kind, QueryReader } from './query.ts';
 import type { Resolver } from './resolver.ts';
+import { UnreadWatch } from './unread-watch.ts';
 
 /** Then no more are taken until some are answered. */
 const MOST_UNANSWERED = 16;
@@ -25,7 +26,7 @@ export interface TcpConnectionOptions {
 export interface TcpTimeouts {
   /** How long it may rest, and how long a message may take to arrive (RFC 7766, 6.2.3). */
   readonly idleMs: number;
-  /** How long answers may lie unread. */
+  /** How long answers may lie unread. The kernel tells only of a megabyte or so that was read, which may take a while. */
   readonly unreadMs: number;
 }
 
@@ -48,19 +49,20 @@ export class TcpConnection {
   readonly #owner: TcpConnectionOwner;
   readonly #query: QueryReader;
   readonly #splitter = new MessageSplitter();
+  readonly #unread: UnreadWatch;
   #unanswered = 0;
   #unansweredBytes = 0;
   #hasEnded = false;
   #isReading = false;
   #isClosed = false;
   #idle: NodeJS.Timeout | undefined;
-  #unread: NodeJS.Timeout | undefined;
 
   constructor(socket: Socket, options: TcpConnectionOptions, owner: TcpConnectionOwner) {
     this.#socket = socket;
     this.#options = options;
     this.#owner = owner;
     this.#query = new QueryReader(options.seed);
+    this.#unread = new UnreadWatch(socket, owner.timeouts.unreadMs, () => this.turnAway());
     socket.on('data', (chunk: Buffer) => {
       this.#splitter.add(chunk);
       this.#readOn();
@@ -78,7 +80,7 @@ export class TcpConnection {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#idle);
-    clearTimeout(this.#unread);
+    this.#unread.stop();
     this.#socket.destroy();
     this.#splitter.clear();
     this.#options.resolver.left(this.#socket);
@@ -151,20 +153,15 @@ export class TcpConnection {
     }
     if (this.#socket.writable) this.#socket.write(withLength(answer), () => this.#written());
     if (this.#socket.writableLength > MOST_PILED_BYTES) return this.turnAway();
-    if (this.#socket.writableLength > 0) this.#unread ??= this.#unreadTimer();
+    this.#unread.look();
     this.#account();
     this.#rest();
   }
 
-  #unreadTimer(): NodeJS.Timeout {
-    return setTimeout(() => this.turnAway(), this.#owner.timeouts.unreadMs);
-  }
-
   /** Some of it went to the kernel, as the client has read. */
   #written(): void {
-    if (this.#isClosed || this.#unread === undefined) return;
-    clearTimeout(this.#unread);
-    this.#unread = this.#socket.writableLength > 0 ? this.#unreadTimer() : undefined;
+    if (this.#isClosed || !this.#unread.isWaiting) return;
+    this.#unread.look();
     this.#readOn();
   }
 

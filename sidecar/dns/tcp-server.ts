@@ -18,7 +18,7 @@ export interface TcpLimits extends TcpTimeouts {
   readonly mostBytes: number;
 }
 
-const LIMITS: TcpLimits = { mostConnections: 512, mostBytes: 16 << 20, idleMs: 10_000, unreadMs: 2_000 };
+const LIMITS: TcpLimits = { mostConnections: 512, mostBytes: 16 << 20, idleMs: 10_000, unreadMs: 10_000 };
 
 export interface TcpServerOptions extends TcpConnectionOptions {
   readonly limits?: Partial<TcpLimits> | undefined;

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
 import { until } from '../system/programs.ts';
@@ -29,6 +30,26 @@ async function open(t: ExecutionContext, port: number, ...bytes: readonly Buffer
   for (const each of bytes) socket.write(each);
   return socket;
 }
+
+/**
+ * A client in a thread, for when the one of this test stands still: it asks, and reads once it is sent anything. `told`
+ * is 1 when there is no more to read for the moment.
+ */
+const READER = `
+  const { parentPort, workerData: { port, queries, told, bytesExpected } } = require('node:worker_threads');
+  const socket = require('node:net').connect(port, '127.0.0.1').pause();
+  socket.write(queries);
+  parentPort.once('message', () => {
+    const quiet = setTimeout(() => {
+      Atomics.store(told, 0, 1);
+      Atomics.notify(told, 0);
+    }, 300);
+    socket.on('data', () => {
+      quiet.refresh();
+      if (socket.bytesRead === bytesExpected) socket.destroy();
+    }).resume();
+  });
+`;
 
 const connections = (proxy: StartedProxy['proxy'], satisfies: (count: number) => boolean) =>
   until(() => Promise.resolve(proxy.tcp.connectionCount), satisfies);
@@ -88,26 +109,37 @@ test('a whole zone that nobody reads does not pile up', async (t) => {
   t.is(proxy.counters.refused, 1);
 });
 
-test.serial('who leaves answers unread is closed', async (t) => {
-  const { proxy, port } = await startProxyWith(
-    t,
-    { tcpLimits: { idleMs: LONG_MS, unreadMs: 1_000 } },
-    answering,
-  );
-  const reading = await open(t, port, ...Array.from({ length: 2_000 }, () => MANY));
-  let bytes = 0;
-  reading.on('data', (chunk: Buffer) => (bytes += chunk.length)).resume();
+test('who leaves answers unread is closed', async (t) => {
+  const limits = { tcpLimits: { idleMs: LONG_MS, unreadMs: 1_000 } };
+  const { proxy, port } = await startProxyWith(t, limits, answering);
   await open(t, port, ...Array.from({ length: 20_000 }, () => MANY));
+  await connections(proxy, (count) => count === 1);
+  await connections(proxy, (count) => count === 0);
+  t.is(proxy.counters.refused, 1);
+});
+
+test.serial('who reads while the proxy stands still is left alone', async (t) => {
+  const unreadMs = 2_000;
+  const { proxy, port } = await startProxyWith(t, { tcpLimits: { idleMs: LONG_MS, unreadMs } }, answering);
+  const told = new Int32Array(new SharedArrayBuffer(4));
+  const queries = Buffer.concat(Array.from({ length: 4_000 }, () => MANY));
+  const bytesExpected = 4_000 * (MANY.length + 200 * 16);
+  const client = new Worker(READER, { eval: true, workerData: { port, queries, told, bytesExpected } });
+  t.teardown(() => client.terminate());
+  // Until what it does not read lies here.
   await until(
-    () => Promise.resolve(proxy.counters),
-    ({ refused }) => refused === 1,
+    () => Promise.resolve(proxy.tcp.heldBytes),
+    (bytes) => bytes > 100_000,
   );
-  t.is(proxy.tcp.connectionCount, 1);
-  t.false(reading.destroyed);
-  await until(
-    async () => bytes,
-    (count) => count === 2_000 * (MANY.length + 200 * 16),
-  );
+  // So that timers run next, and reading what has come only after them.
+  await new Promise(setImmediate);
+  const sinceMs = performance.now();
+  client.postMessage('read', []);
+  Atomics.wait(told, 0, 0);
+  Atomics.wait(told, 0, 1, unreadMs - (performance.now() - sinceMs));
+  const [code] = (await once(client, 'exit')) as [number];
+  t.is(code, 0);
+  t.is(proxy.counters.refused, 0);
 });
 
 test('what is held for all together has a bound, and who takes most of it is closed', async (t) => {
@@ -169,7 +201,8 @@ test.serial('nothing is kept of connections that are gone, though answers come l
 });
 
 test('who asks and leaves takes no connection to a server from others', async (t) => {
-  const { proxy, port, servers } = await startProxyWith(t, {}, (query) =>
+  const streamTimes = { attemptMs: LONG_MS, firstMessageMs: LONG_MS };
+  const { proxy, port } = await startProxyWith(t, { streamTimes }, (query) =>
     query[13] === 0x78 ? [] : [addressAnswer(query)],
   );
   const leaving = await Promise.all(
@@ -182,7 +215,7 @@ test('who asks and leaves takes no connection to a server from others', async (t
   );
   // As many as there may be.
   await until(
-    () => Promise.resolve(servers[0]?.asked.length),
+    () => Promise.resolve(proxy.forwarder.flightCount),
     (count) => count === 256,
   );
   for (const socket of leaving) socket.resetAndDestroy();

@@ -21,6 +21,9 @@ import { type StartedProxy, startProxy, startProxyWith } from './proxy.ts';
 const answering: Behaviour = (query) => [addressAnswer(query)];
 const silent: Behaviour = () => [];
 const refusing: Behaviour = (query) => [rcodeAnswer(query, 5)];
+const LONG_MS = 600_000;
+/** Whatever is under way stays so. */
+const WAITING = { streamTimes: { attemptMs: LONG_MS, firstMessageMs: LONG_MS, silentMs: LONG_MS } };
 const HELLO = 'hello.demo.svc.cluster.local';
 const AXFR = 252;
 const ZONE = [[soaRecord(7)], [addressRecord(1)], [addressRecord(2), soaRecord(7)]];
@@ -34,7 +37,7 @@ function isTransfer(query: Buffer): boolean {
 }
 
 function askByTcp(port: number, name = 'www.example.com'): ReturnType<typeof ask> {
-  return ask(port, { name, transport: 'tcp' });
+  return ask(port, { name, transport: 'tcp', timeoutMs: 20_000 });
 }
 
 function question(name: string, type = 1): Buffer {
@@ -57,6 +60,10 @@ async function bytesFrom(socket: Socket, count: number): Promise<Buffer> {
   while (Buffer.concat(received).length < count) await once(socket, 'data');
   await delay(50);
   return Buffer.concat(received);
+}
+
+function requestsCounted({ counters }: StartedProxy['proxy']): number {
+  return [...counters.requests].reduce((sum, { value }) => sum + value, 0);
 }
 
 const underWay = ({ forwarder }: StartedProxy['proxy'], expected: number) =>
@@ -124,16 +131,36 @@ test('a zone that its server breaks off keeps nobody from asking for more', asyn
 });
 
 test('zones that stand still make room for what is asked', async (t) => {
-  const { proxy, port } = await startProxy(t, standingStill);
+  const { proxy, port } = await startProxyWith(t, WAITING, standingStill);
   const zones = Array.from({ length: 16 }, () => question('example.com', AXFR));
   await Promise.all(Array.from({ length: 16 }, () => open(t, port, ...zones)));
   await underWay(proxy, 256);
   t.is((await askByTcp(port)).status, 'NOERROR');
   t.is(proxy.counters.refused, 1);
+  t.is(requestsCounted(proxy), 257, 'each once');
+});
+
+test('what many wait for makes room as one, and takes from nobody else', async (t) => {
+  const { proxy, port } = await startProxyWith(t, WAITING, silent);
+  for (let index = 0; index < 32; index++) {
+    const queries = Array.from({ length: 16 }, (_, count) => question(`x${index % 16}-${count}.example.com`));
+    await open(t, port, ...queries);
+  }
+  await until(
+    () => Promise.resolve(proxy.forwarder),
+    ({ flightCount, waitingCount }) => flightCount === 256 && waitingCount === 512,
+  );
+  await open(t, port, question('one-more.example.com'));
+  await until(
+    () => Promise.resolve(proxy.counters),
+    ({ refused }) => refused > 0,
+  );
+  t.is(proxy.counters.refused, 2, 'both of those who asked that');
+  t.is(proxy.forwarder.flightCount, 256);
 });
 
 test('room is made by whoever has most under way', async (t) => {
-  const { proxy, port } = await startProxy(t, silent);
+  const { proxy, port } = await startProxyWith(t, WAITING, silent);
   const patient = await open(t, port, question('patient.example.com'));
   await underWay(proxy, 1);
   for (let index = 0; index < 20; index++) {
@@ -150,7 +177,7 @@ test('room is made by whoever has most under way', async (t) => {
 
 test('who leaves waits no longer, and takes the answer from nobody', async (t) => {
   const answered = Promise.withResolvers<void>();
-  const { proxy, port } = await startProxy(t, async (query) => {
+  const { proxy, port } = await startProxyWith(t, WAITING, async (query) => {
     await answered.promise;
     return [addressAnswer(query)];
   });
@@ -169,10 +196,7 @@ test('who leaves waits no longer, and takes the answer from nobody', async (t) =
   t.is(proxy.forwarder.waitingCount, 1);
   answered.resolve();
   t.is((await bytesFrom(staying, 1)).readUInt16BE(4) & 0xf, 0);
-  t.is(
-    [...proxy.counters.requests].reduce((sum, { value }) => sum + value, 0),
-    1,
-  );
+  t.is(requestsCounted(proxy), 1);
 });
 
 test('a server that lies for ever does not keep its asker from an answer', async (t) => {
@@ -228,4 +252,54 @@ test('a server that does no TCP is none the worse by UDP', async (t) => {
     [false],
   );
   t.is((await ask(port, { name: 'www.example.com', transport: 'udp-only' })).status, 'NOERROR');
+});
+
+test('where no server answers by TCP, an old answer is given, and then at once, until there is a new one', async (t) => {
+  const streamTimes = { attemptMs: 100, firstMessageMs: LONG_MS };
+  const { proxy, port, servers } = await startProxyWith(t, { streamTimes }, (query) => [
+    addressAnswer(query, { ttl: 1 }),
+  ]);
+  t.deepEqual((await askByTcp(port)).ttls, [1]);
+  await delay(1_100);
+  const answered = Promise.withResolvers<void>();
+  const [server] = servers;
+  if (server !== undefined) {
+    server.behave = async (query) => {
+      await answered.promise;
+      return [addressAnswer(query, { count: 2 })];
+    };
+  }
+  for (let time = 0; time < 3; time++) t.deepEqual((await askByTcp(port)).ttls, [30]);
+  t.is(proxy.forwarder.flightCount, 1, 'it is still waited for');
+  t.is(proxy.forwarder.waitingCount, 0);
+  t.is(server?.asked.length, 2);
+  answered.resolve();
+  await underWay(proxy, 0);
+  t.is((await askByTcp(port)).answer.length, 2);
+});
+
+test('those that nobody waits for make room first', async (t) => {
+  const streamTimes = { ...WAITING.streamTimes, attemptMs: 100 };
+  const { proxy, port, servers } = await startProxyWith(t, { streamTimes }, (query) => [
+    addressAnswer(query, { ttl: 1 }),
+  ]);
+  t.deepEqual((await askByTcp(port)).ttls, [1]);
+  await delay(1_100);
+  const [server] = servers;
+  if (server !== undefined) server.behave = silent;
+  t.deepEqual((await askByTcp(port)).ttls, [30]);
+  for (let index = 0; index < 16; index++) {
+    await open(
+      t,
+      port,
+      ...Array.from({ length: 16 }, (_, count) => question(`x${index}-${count}.example.com`)),
+    );
+  }
+  await until(
+    () => Promise.resolve(proxy.forwarder),
+    ({ waitingCount }) => waitingCount === 256,
+  );
+  t.is(proxy.forwarder.flightCount, 256);
+  t.is(proxy.counters.refused, 0);
+  t.deepEqual((await askByTcp(port)).ttls, [30], 'though there is no room to ask');
 });

@@ -32,6 +32,11 @@ export class Flight {
     return this.attempts.at(-1);
   }
 
+  /** When the first server was asked. */
+  get sinceMs(): number {
+    return this.attempts[0]?.sinceMs ?? Infinity;
+  }
+
   get asked(): readonly Server[] {
     return this.attempts.map(({ server }) => server);
   }

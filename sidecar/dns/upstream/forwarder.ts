@@ -9,7 +9,8 @@ import { Waiting } from './waiting.ts';
 
 /** How long a server may take before the next is asked, or the same again. */
 const ATTEMPT_MS = 1_000;
-/** Within what resolvers wait, which is 5 s as a rule. */
+/** How long servers may take together: within what resolvers wait, which is 5 s as a rule. */
+const FLIGHT_MS = 4_000;
 const MOST_ATTEMPTS = 4;
 const SWEEP_MS = 50;
 /** What a server's socket holds as a rule (`net.core.rmem_default`): more at once pushes out what others ask. */
@@ -23,15 +24,13 @@ const LONGEST_QUERY = 4_096;
 /** Asks servers what the table does not know, and gives on their answers as they are. */
 export class Forwarder implements AttemptOwner {
   readonly #around: Surroundings;
-  /** In the order in which their time is up: all have the same. */
+  /** Those whose server was asked longest ago come first. */
   readonly #flights = new Set<Flight>();
   /** Those whose answer serves whoever asks the same. */
   readonly #shared = new Map<number, Flight>();
   readonly #waiting = new Waiting();
   readonly #replies: Replies;
   readonly #streams: StreamForwarder;
-  /** When any server answered last. */
-  #answeredMs = -Infinity;
   #sweep: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -74,7 +73,7 @@ export class Forwarder implements AttemptOwner {
     if (this.#isTooMuch(asker)) return this.#replies.refuse(asker);
     this.#makeRoom();
     const isSharing = isQuestion && isShared(query);
-    const isStale = isSharing && this.#isInVain(query) && this.#replies.stale([asker]);
+    const isStale = this.#replies.staleAtOnce(asker);
     const flight = isSharing ? this.#sharedFlight(query) : undefined;
     if (flight === undefined) this.#launch(query, isQuestion, isStale ? undefined : asker);
     else if (!isStale) this.#join(flight, asker);
@@ -86,10 +85,10 @@ export class Forwarder implements AttemptOwner {
   }
 
   answered(attempt: Attempt, answer: Uint8Array): void {
-    const { cache, counters, now } = this.#around;
+    const { servers, cache, counters, now } = this.#around;
     const { flight, server } = attempt;
     server.answered();
-    this.#answeredMs = now();
+    servers.answeredMs = now();
     if (isRefusal(answer)) {
       // Another has been asked since, and may know better.
       if (attempt !== flight.latest) return;
@@ -134,11 +133,6 @@ export class Forwarder implements AttemptOwner {
       this.#around.counters.refused += flight.askers.length;
       this.#fail(flight);
     }
-  }
-
-  /** Whether this was asked a moment ago, and nothing has been answered since, this or other. */
-  #isInVain(query: QueryReader): boolean {
-    return this.#around.cache.hasFailed(query, this.#answeredMs);
   }
 
   #sharedFlight(query: QueryReader): Flight | undefined {
@@ -189,15 +183,25 @@ export class Forwarder implements AttemptOwner {
     const nowMs = now();
     let left = RETRIES_A_SWEEP;
     for (const flight of this.#flights) {
-      const { latest } = flight;
-      if (latest === undefined || nowMs - latest.sinceMs < ATTEMPT_MS || left-- === 0) break;
-      this.#blame(latest, nowMs);
-      if (!this.#mayAskAnother(flight)) this.#endInVain(flight);
-      this.#attempt(flight);
+      const isOverdue = this.#isOverdue(flight, nowMs);
+      if (nowMs >= flight.sinceMs + FLIGHT_MS) this.#fail(flight);
+      else if (isOverdue && left > 0 && flight.attempts.length < MOST_ATTEMPTS) {
+        left--;
+        this.#attempt(flight);
+      }
     }
     if (this.#flights.size > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;
+  }
+
+  /** Whether its server has taken longer than it may; then nobody waits who need not. */
+  #isOverdue(flight: Flight, nowMs: number): boolean {
+    const { latest } = flight;
+    if (latest === undefined || nowMs - latest.sinceMs < ATTEMPT_MS) return false;
+    this.#blame(latest, nowMs);
+    if (!this.#mayAskAnother(flight)) this.#endInVain(flight);
+    return true;
   }
 
   /** Nobody waits for it any more who can have an old answer, and whoever asks the same in a moment has it at once. */

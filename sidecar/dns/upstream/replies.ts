@@ -1,25 +1,34 @@
 import { type Asker, within } from '../asker.ts';
 import type { Count, DnsCounters } from '../counters.ts';
 import { FLAG, HEADER_BYTES, RCODE, setUint16, uint16 } from '../protocol.ts';
+import type { QueryReader } from '../query.ts';
 import { addressTo, emptyAnswer } from '../writer.ts';
 import type { AnswerCache } from './cache.ts';
 import { extendedRcode } from './extended-rcode.ts';
+import { isShared } from './flight.ts';
+import type { Servers } from './servers.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** What askers are answered for whom no server has an answer. */
 export class Replies {
   readonly #cache: AnswerCache;
   readonly #counters: DnsCounters;
+  readonly #servers: Servers;
 
-  constructor({ cache, counters }: Pick<Surroundings, 'cache' | 'counters'>) {
+  constructor({ cache, counters, servers }: Pick<Surroundings, 'cache' | 'counters' | 'servers'>) {
     this.#cache = cache;
+    this.#servers = servers;
     this.#counters = counters;
+  }
+
+  hasStale(query: QueryReader): boolean {
+    return this.#cache.findStale(query) !== undefined;
   }
 
   /** With what is past its time (RFC 8767). Whether there was something. */
   stale(askers: readonly Asker[]): boolean {
     const [first] = askers;
-    if (first === undefined || this.#cache.findStale(first.query) === undefined) return false;
+    if (first === undefined || !this.hasStale(first.query)) return false;
     for (const asker of askers) {
       const stale = this.#cache.findStale(asker.query);
       if (stale !== undefined) reply(asker, stale.bytes, stale.count);
@@ -27,14 +36,22 @@ export class Replies {
     return true;
   }
 
-  refuse(asker: Asker): void {
-    this.#counters.refused++;
-    this.fail(asker);
+  /** Where servers were asked this a moment ago and have answered nothing since, this or other. Whether they were. */
+  staleAtOnce(asker: Asker): boolean {
+    const { query, isQuestion } = asker;
+    const mayBeKept = isQuestion && isShared(query);
+    return mayBeKept && this.#cache.hasFailed(query, this.#servers.answeredMs) && this.stale([asker]);
   }
 
-  fail(asker: Asker): void {
+  /** `isCounted`: it has had a part of an answer. */
+  refuse(asker: Asker, isCounted = false): void {
+    this.#counters.refused++;
+    this.fail(asker, isCounted);
+  }
+
+  fail(asker: Asker, isCounted = false): void {
     const { query, isQuestion } = asker;
-    const count = this.#counters.of(typeOf(asker), 'sidecar', RCODE.SERVFAIL);
+    const count = isCounted ? undefined : this.#counters.of(typeOf(asker), 'sidecar', RCODE.SERVFAIL);
     asker.reply(emptyAnswer(query, RCODE.SERVFAIL, isQuestion), count, true);
   }
 }

@@ -44,6 +44,8 @@ export class Server {
 /** All servers, in the order in which they are to be asked. */
 export class Servers {
   readonly all: readonly Server[];
+  /** When any of them answered last, whatever it was. */
+  answeredMs = -Infinity;
 
   constructor(all: readonly Server[]) {
     this.all = all;

@@ -37,10 +37,15 @@ export class StreamAskers {
     this.add(asker, flight);
   }
 
-  /** Of whoever has most here: nobody takes from those who ask for less. */
-  oldestOfMost(): readonly [Asker, StreamFlight] | undefined {
-    let most: Map<Asker, StreamFlight> | undefined;
-    for (const each of this.#bySource.values()) if (each.size > (most?.size ?? 0)) most = each;
-    return most?.entries().next().value;
+  /**
+   * Of whoever has most here, so that nobody takes from those who ask for less: what fewest others wait for as well,
+   * and of those the oldest.
+   */
+  leastOfMost(): readonly [Asker, StreamFlight] | undefined {
+    let most: ReadonlyMap<Asker, StreamFlight> = new Map();
+    for (const each of this.#bySource.values()) if (each.size > most.size) most = each;
+    let least: readonly [Asker, StreamFlight] | undefined;
+    for (const each of most) if (each[1].askers.size < (least?.[1].askers.size ?? Infinity)) least = each;
+    return least;
   }
 }

@@ -33,7 +33,7 @@ export class StreamFlight {
     this.isShared = isQuestion && isShared(query);
     this.untilMs = untilMs;
     this.#servers = servers;
-    this.#transfer = isTransfer(query) ? new ZoneTransfer() : undefined;
+    this.#transfer = isTransfer(query) ? new ZoneTransfer(query) : undefined;
   }
 
   get bytes(): Uint8Array {

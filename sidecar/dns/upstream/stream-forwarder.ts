@@ -4,31 +4,28 @@ import { rcodeOf, type Replies, reply, typeOf } from './replies.ts';
 import { StreamAskers } from './stream-askers.ts';
 import { StreamFlight } from './stream-flight.ts';
 import { askByStream, type EndStream } from './streams.ts';
-import type { Surroundings } from './surroundings.ts';
+import type { StreamTimes, Surroundings } from './surroundings.ts';
 
 const MOST_FLIGHTS = 256;
 /** As many as all connections to the proxy may have under way. */
 const MOST_ASKERS = 8_192;
 
-/** How long a server may take to accept and to answer before the next is asked as well. */
-const ATTEMPT_MS = 1_000;
-/** Within what resolvers wait, which is 5 s as a rule. */
-const FIRST_MESSAGE_MS = 4_000;
-/** Between two messages of a zone. */
-const SILENT_MS = 5_000;
+/** What is asked is answered within what resolvers wait, which is 5 s as a rule. */
+const TIMES: StreamTimes = { attemptMs: 1_000, firstMessageMs: 4_000, silentMs: 5_000 };
 
 /** For who comes by TCP: it was told to, or wants more than one message, and gets the server's own, all of them. */
 export class StreamForwarder {
   readonly #around: Surroundings;
   readonly #replies: Replies;
+  readonly #times: StreamTimes;
   readonly #flights = new Set<StreamFlight>();
-  /** Each flight has one at least. */
   readonly #askers = new StreamAskers();
   #isClosed = false;
 
   constructor(around: Surroundings, replies: Replies) {
     this.#around = around;
     this.#replies = replies;
+    this.#times = { ...TIMES, ...around.streamTimes };
   }
 
   get flightCount(): number {
@@ -44,8 +41,9 @@ export class StreamForwarder {
     // It may have left while something else was waited for.
     if (!asker.isWaiting) return;
     if (this.#isClosed) return this.#replies.refuse(asker);
-    while (this.#askers.count >= MOST_ASKERS) this.#turnAwayOldest();
-    const same = this.#flights.values().find((flight) => flight.mayServe(asker));
+    if (this.#replies.staleAtOnce(asker)) return this.#fetch(asker);
+    if (this.#askers.count >= MOST_ASKERS) this.#turnAwayAsker();
+    const same = this.#sameAs(asker);
     if (same === undefined) this.#launch(asker);
     else this.#askers.add(asker, same);
   }
@@ -60,24 +58,53 @@ export class StreamForwarder {
     for (const flight of this.#flights) this.#end(flight);
   }
 
+  #sameAs(asker: Asker): StreamFlight | undefined {
+    return this.#flights.values().find((flight) => flight.mayServe(asker));
+  }
+
   #launch(asker: Asker): void {
-    const { servers, now } = this.#around;
-    while (this.#flights.size >= MOST_FLIGHTS) this.#turnAwayOldest();
-    // What a server does by UDP says little about TCP: one that is down is asked all the same, only last.
-    const inOrder = servers.all.toSorted((one, other) => Number(one.isDown) - Number(other.isDown));
-    const flight = new StreamFlight(asker, inOrder, now() + FIRST_MESSAGE_MS);
-    this.#flights.add(flight);
+    if (this.#flights.size >= MOST_FLIGHTS) this.#turnAwayFlight();
+    const flight = this.#flightFor(asker);
     this.#askers.add(asker, flight);
     this.#askNext(flight);
   }
 
-  #turnAwayOldest(): void {
-    const oldest = this.#askers.oldestOfMost();
-    if (oldest === undefined) return;
-    this.#leave(...oldest);
-    // Within a zone as well: that tells that it ends there (RFC 5936, 2.2). Later, as whoever is answered may ask the
-    // next at once, and would take the room again.
-    setImmediate(() => this.#replies.refuse(oldest[0]));
+  /** For the cache alone: nobody has to make room for it. */
+  #fetch(asker: Asker): void {
+    if (this.#flights.size >= MOST_FLIGHTS || this.#sameAs(asker) !== undefined) return;
+    this.#askNext(this.#flightFor(asker));
+  }
+
+  #flightFor(asker: Asker): StreamFlight {
+    const { servers, now } = this.#around;
+    // What a server does by UDP says little about TCP: one that is down is asked all the same, only last.
+    const inOrder = servers.all.toSorted((one, other) => Number(one.isDown) - Number(other.isDown));
+    const flight = new StreamFlight(asker, inOrder, now() + this.#times.firstMessageMs);
+    this.#flights.add(flight);
+    return flight;
+  }
+
+  #turnAwayAsker(): void {
+    const least = this.#askers.leastOfMost();
+    if (least === undefined) return;
+    this.#leave(...least);
+    this.#refuse(...least);
+  }
+
+  /** One that nobody waits for, if there is one. */
+  #turnAwayFlight(): void {
+    const unawaited = this.#flights.values().find(({ askers }) => askers.size === 0);
+    const flight = unawaited ?? this.#askers.leastOfMost()?.[1];
+    if (flight === undefined) return;
+    for (const asker of this.#end(flight)) this.#refuse(asker, flight);
+  }
+
+  /**
+   * Within a zone as well: that tells that it ends there (RFC 5936, 2.2). Later, as whoever is answered may ask the next
+   * at once, and would take the room again.
+   */
+  #refuse(asker: Asker, { isAnswered }: StreamFlight): void {
+    setImmediate(() => this.#replies.refuse(asker, isAnswered));
   }
 
   #leave(asker: Asker, flight: StreamFlight): void {
@@ -91,8 +118,17 @@ export class StreamForwarder {
     if (leftMs <= 0) return this.#fail(flight);
     this.#ask(flight);
     if (flight.connections.size === 0) return this.#fail(flight);
-    const waitMs = flight.mayAskAnother ? Math.min(ATTEMPT_MS, leftMs) : leftMs;
-    flight.wait(waitMs, () => this.#askNext(flight));
+    flight.wait(Math.min(this.#times.attemptMs, leftMs), () => {
+      if (!flight.mayAskAnother) this.#endInVain(flight);
+      this.#askNext(flight);
+    });
+  }
+
+  /** Nobody waits for it any more who can have an old answer, and whoever asks the same in a moment has it at once. */
+  #endInVain(flight: StreamFlight): void {
+    if (!flight.isShared) return;
+    this.#around.cache.failed(flight.query);
+    if (this.#replies.hasStale(flight.query)) this.#replies.stale(this.#letGo(flight));
   }
 
   #ask(flight: StreamFlight): void {
@@ -123,7 +159,8 @@ export class StreamForwarder {
   }
 
   #relay(flight: StreamFlight, end: EndStream, message: Uint8Array): void {
-    const { cache, counters } = this.#around;
+    const { servers, cache, counters, now } = this.#around;
+    servers.answeredMs = now();
     const count = flight.isAnswered ? undefined : counters.of(typeOf(flight), 'upstream', rcodeOf(message));
     flight.isAnswered = true;
     const isLast = flight.isOver(message);
@@ -141,7 +178,7 @@ export class StreamForwarder {
   /** With a zone, of which more is to come. */
   #goOn(flight: StreamFlight, end: EndStream): readonly Asker[] {
     flight.endOthers(end);
-    flight.wait(SILENT_MS, () => this.#endBroken(flight));
+    flight.wait(this.#times.silentMs, () => this.#endBroken(flight));
     const askers = [...flight.askers];
     for (const asker of askers) this.#askers.touch(asker, flight);
     return askers;
@@ -159,10 +196,15 @@ export class StreamForwarder {
 
   /** Returns those who waited for it: whoever calls answers them. */
   #end(flight: StreamFlight): readonly Asker[] {
-    const askers = [...flight.askers];
-    for (const asker of askers) this.#askers.remove(asker, flight);
     this.#flights.delete(flight);
     flight.giveUp();
+    return this.#letGo(flight);
+  }
+
+  /** Nobody waits for it any more. Returns who did. */
+  #letGo(flight: StreamFlight): readonly Asker[] {
+    const askers = [...flight.askers];
+    for (const asker of askers) this.#askers.remove(asker, flight);
     return askers;
   }
 }

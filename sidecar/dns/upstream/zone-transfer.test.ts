@@ -1,6 +1,7 @@
 import test from 'ava';
 import { addressRecord, rcodeAnswer, recordsAnswer, soaRecord } from '../../../test/dns/name-server.ts';
 import { queryFor } from '../alias.ts';
+import { QueryReader } from '../query.ts';
 import { ZoneTransfer } from './zone-transfer.ts';
 
 const query = Buffer.from(queryFor(['example', 'com'], 252));
@@ -16,9 +17,18 @@ function waysToSend(records: readonly Buffer[]): readonly (readonly Buffer[])[] 
   return [inOne, inPairs, records.map((record) => recordsAnswer(query, [record]))];
 }
 
-function whenOver(messages: readonly Buffer[]): number {
-  const transfer = new ZoneTransfer();
+function whenOver(messages: readonly Buffer[], asked = query): number {
+  const reader = new QueryReader(7);
+  reader.read(asked, 0, asked.length);
+  const transfer = new ZoneTransfer(reader);
   return 1 + messages.findIndex((message) => transfer.isOver(message));
+}
+
+/** For what is newer than that. */
+function changesSince(serial: number): Buffer<ArrayBuffer> {
+  const ixfr = Buffer.concat([queryFor(['example', 'com'], 251), soaRecord(serial)]);
+  ixfr.writeUInt16BE(1, 8);
+  return ixfr;
 }
 
 test('a zone is over with its last record, and no sooner', (t) => {
@@ -52,4 +62,14 @@ test('what cannot be read does not end it', (t) => {
   t.is(whenOver([begun, Buffer.from(cut), recordsAnswer(query, [soa])]), 3);
   const header = Buffer.from(begun.subarray(0, 12));
   t.is(whenOver([begun, header]), 0);
+});
+
+test('one SOA is all that comes to who has that zone or a newer one, and asks for what is new', (t) => {
+  const one = (serial: number) => [recordsAnswer(query, [soaRecord(serial)])];
+  for (const held of [7, 8, 7 + 2 ** 31 - 1]) t.is(whenOver(one(7), changesSince(held)), 1, `${held}`);
+  for (const held of [6, 7 + 2 ** 31, 2 ** 32 - 1]) t.is(whenOver(one(7), changesSince(held)), 0, `${held}`);
+  t.is(whenOver(one(2 ** 32 - 1), changesSince(3)), 1);
+  t.is(whenOver([recordsAnswer(query, [soa, soa])], changesSince(7)), 1);
+  t.is(whenOver(one(7), Buffer.from(queryFor(['example', 'com'], 251))), 0, 'it does not say what it has');
+  t.is(whenOver(one(7)), 0, 'it asks for all');
 });
