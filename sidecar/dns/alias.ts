@@ -1,6 +1,7 @@
-import { FLAG, HEADER_BYTES, LONGEST_MESSAGE, setUint16, TYPE, uint16, uint32 } from './protocol.ts';
+import { FLAG, HEADER_BYTES, setUint16, TYPE, uint32 } from './protocol.ts';
 import { formatIPv4, formatIPv6 } from '../native/sockaddr.ts';
-import { readLabels, skipName } from './name.ts';
+import { readLabels } from './name.ts';
+import { type PlacedRecord, placedRecords } from './placed-records.ts';
 import type { ResourceRecord } from './record.ts';
 
 /** As CoreDNS has it: what leads on and on leads nowhere. */
@@ -25,34 +26,29 @@ export function queryFor(labels: readonly string[], type: number): Uint8Array {
 
 /** The addresses in an answer and the aliases that lead to them, as far as they can be read. */
 export function addressesIn(answer: Uint8Array): ResourceRecord[] {
-  const end = Math.min(answer.length, LONGEST_MESSAGE);
-  const question = skipName(answer, HEADER_BYTES, { end, mayPoint: false });
   const records: ResourceRecord[] = [];
-  let at = question + 4;
-  for (let left = question < 0 ? 0 : uint16(answer, 6); left > 0; left--) {
-    const name = skipName(answer, at, { end, mayPoint: true });
-    const next = name + 10 + uint16(answer, name + 8);
-    if (name < 0 || next > end) break;
-    const record = readRecord(answer, at, name);
+  for (const placed of placedRecords(answer)) {
+    const record = placed.section === 0 ? readRecord(answer, placed) : undefined;
     if (record !== undefined) records.push(record);
-    at = next;
   }
   return records;
 }
 
-function readRecord(answer: Uint8Array, at: number, afterName: number): ResourceRecord | undefined {
-  const name = nameAt(answer, at);
+function readRecord(
+  answer: Uint8Array,
+  { nameAt, type, ttlAt, dataAt, end }: PlacedRecord,
+): ResourceRecord | undefined {
+  const name = nameIn(answer, nameAt);
   if (name === undefined) return undefined;
-  const own = { name, ttl: uint32(answer, afterName + 4) };
-  const data = afterName + 10;
-  const length = uint16(answer, afterName + 8);
-  switch (uint16(answer, afterName)) {
+  const own = { name, ttl: uint32(answer, ttlAt) };
+  const length = end - dataAt;
+  switch (type) {
     case TYPE.A:
-      return length === 4 ? { ...own, type: 'A', address: formatIPv4(answer, data) } : undefined;
+      return length === 4 ? { ...own, type: 'A', address: formatIPv4(answer, dataAt) } : undefined;
     case TYPE.AAAA:
-      return length === 16 ? { ...own, type: 'AAAA', address: formatIPv6(answer, data) } : undefined;
+      return length === 16 ? { ...own, type: 'AAAA', address: formatIPv6(answer, dataAt) } : undefined;
     case TYPE.CNAME:
-      return aliasOf(own, nameAt(answer, data));
+      return aliasOf(own, nameIn(answer, dataAt));
     default:
       return undefined;
   }
@@ -66,7 +62,7 @@ function aliasOf(
 }
 
 /** Undefined for what cannot be written as text and back, too. */
-function nameAt(answer: Uint8Array, at: number): string | undefined {
+function nameIn(answer: Uint8Array, at: number): string | undefined {
   const labels = readLabels(answer, at, { message: 0, end: answer.length });
   const isPlain = labels !== undefined && labels.length > 0 && !labels.some((label) => label.includes('.'));
   return isPlain ? labels.join('.') : undefined;

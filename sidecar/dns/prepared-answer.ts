@@ -1,5 +1,5 @@
 import type { Count } from './counters.ts';
-import { skipName } from './name.ts';
+import { placedRecords, recordCount } from './placed-records.ts';
 import { FLAG, HEADER_BYTES, LONGEST_MESSAGE, setUint16, uint16 } from './protocol.ts';
 import { EDNS, type Edns, OPT_BYTES, type QueryReader, writeOpt } from './query.ts';
 import type { ResourceRecord } from './record.ts';
@@ -95,25 +95,15 @@ function bytesOfEach(answers: readonly ResourceRecord[]): number {
 function firstRecords(message: Uint8Array, recordsAt: number, limit: number): Uint8Array {
   const counts = [0, 0, 0];
   let at = recordsAt;
-  for (let section = 0; section < 3; section++) {
-    const there = uint16(message, 6 + 2 * section);
-    let fitting = 0;
-    while (fitting < there && recordEnd(message, at) <= limit) {
-      at = recordEnd(message, at);
-      fitting++;
-    }
-    counts[section] = fitting;
-    if (fitting < there) break;
+  for (const { section, end } of placedRecords(message)) {
+    if (end > limit) break;
+    counts[section] = (counts[section] ?? 0) + 1;
+    at = end;
   }
   const part = message.slice(0, at);
-  if ((counts[0] ?? 0) < uint16(message, 6)) setUint16(part, 2, uint16(part, 2) | FLAG.TRUNCATED);
+  if ((counts[0] ?? 0) < recordCount(message, 0)) setUint16(part, 2, uint16(part, 2) | FLAG.TRUNCATED);
   counts.forEach((count, section) => {
     setUint16(part, 6 + 2 * section, count);
   });
   return part;
-}
-
-function recordEnd(message: Uint8Array, at: number): number {
-  const afterName = skipName(message, at, { end: message.length, mayPoint: true });
-  return afterName + 10 + uint16(message, afterName + 8);
 }

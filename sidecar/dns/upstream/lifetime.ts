@@ -1,4 +1,5 @@
 import { skipName } from '../name.ts';
+import { type PlacedRecord, placedRecords, recordCount } from '../placed-records.ts';
 import { FLAG, HEADER_BYTES, RCODE, TYPE, uint16, uint32 } from '../protocol.ts';
 
 /** For how long an answer may be kept, and where that is written in it. */
@@ -24,11 +25,12 @@ export function lifetimeOf(answer: Uint8Array): Lifetime | undefined {
   const isNegative = rcode === RCODE.NXDOMAIN || !hasAsked(answer, records);
   const soa = records.find(({ section, type }) => section === 1 && type === TYPE.SOA);
   if (isNegative && soa === undefined) return undefined;
-  const own = records.filter(({ section }) => section < 2).map(({ ttl }) => ttl);
+  const own = records.filter(({ section }) => section < 2).map((record) => ttlOf(answer, record));
   const minimum = soa === undefined ? [] : [uint32(answer, soa.end - 4)];
   const seconds = Math.min(LONGEST_SECONDS, ...own, ...minimum);
   if (seconds <= 0) return undefined;
-  return { seconds, ttls: Uint32Array.from(records.flatMap(({ ttlAt, ttl }) => [ttlAt, ttl])) };
+  const ttls = records.flatMap((record) => [record.ttlAt, ttlOf(answer, record)]);
+  return { seconds, ttls: Uint32Array.from(ttls) };
 }
 
 /** Aliases that lead to nothing of what was asked say that nothing is there (RFC 2308, 2.2). */
@@ -41,41 +43,17 @@ function isWhole(answer: Uint8Array): boolean {
   return (uint16(answer, 2) & FLAG.TRUNCATED) === 0 && uint16(answer, 4) === 1;
 }
 
-interface PlacedRecord {
-  /** 0 the answer, 1 the authority, 2 what is additional. */
-  readonly section: number;
-  readonly type: number;
-  readonly ttlAt: number;
-  /** In seconds. */
-  readonly ttl: number;
-  readonly end: number;
-}
-
 /** All records but OPT; undefined where they cannot be read to the last byte, or an OPT tells of an error. */
 function readRecords(answer: Uint8Array): PlacedRecord[] | undefined {
-  const end = answer.length;
-  const name = skipName(answer, HEADER_BYTES, { end, mayPoint: false });
-  if (name < 0) return undefined;
-  let at = name + 4;
-  const records: PlacedRecord[] = [];
-  for (let section = 0; section < 3; section++) {
-    for (let left = uint16(answer, 6 + 2 * section); left > 0; left--) {
-      const record = readRecord(answer, at, section);
-      if (record === undefined) return undefined;
-      if (record.type !== TYPE.OPT) records.push(record);
-      // The upper bits of the rcode (RFC 6891, 6.1.3).
-      else if (answer[record.ttlAt] !== 0) return undefined;
-      at = record.end;
-    }
-  }
-  return at === end ? records : undefined;
+  const all = [...placedRecords(answer)];
+  const count = [0, 1, 2].reduce((sum, section) => sum + recordCount(answer, section), 0);
+  if (all.length !== count || all.at(-1)?.end !== answer.length) return undefined;
+  // The upper bits of the rcode (RFC 6891, 6.1.3).
+  const isError = all.some(({ type, ttlAt }) => type === TYPE.OPT && answer[ttlAt] !== 0);
+  return isError ? undefined : all.filter(({ type }) => type !== TYPE.OPT);
 }
 
-function readRecord(answer: Uint8Array, at: number, section: number): PlacedRecord | undefined {
-  const name = skipName(answer, at, { end: answer.length, mayPoint: true });
-  if (name < 0 || name + 10 > answer.length) return undefined;
-  const end = name + 10 + uint16(answer, name + 8);
-  const written = uint32(answer, name + 4);
-  const ttl = written > HIGHEST_TTL ? 0 : written;
-  return end > answer.length ? undefined : { section, type: uint16(answer, name), ttlAt: name + 4, ttl, end };
+function ttlOf(answer: Uint8Array, { ttlAt }: PlacedRecord): number {
+  const written = uint32(answer, ttlAt);
+  return written > HIGHEST_TTL ? 0 : written;
 }

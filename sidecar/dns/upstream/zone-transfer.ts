@@ -1,10 +1,8 @@
-import { skipName } from '../name.ts';
-import { HEADER_BYTES, RCODE, TYPE, uint16, uint32 } from '../protocol.ts';
+import { placedRecords } from '../placed-records.ts';
+import { RCODE, TYPE, uint32 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import { rcodeOf } from './replies.ts';
 
-/** Name, type, class, time to live and length of data, without the name. */
-const FIXED_BYTES = 10;
 /** Five numbers end the data of an SOA, the serial is the first of them. */
 const SERIAL_FROM_END = 20;
 
@@ -28,7 +26,7 @@ export class ZoneTransfer {
   /** To be given each message in turn. Whether nothing follows this one; that is told too late rather than too soon. */
   isOver(message: Uint8Array): boolean {
     if (rcodeOf(message) !== RCODE.NOERROR) return true;
-    for (const serial of serialsIn(message, uint16(message, 6))) {
+    for (const serial of serialsIn(message, 0)) {
       this.#records++;
       if (this.#records === 1) {
         // That is no zone.
@@ -49,28 +47,13 @@ export class ZoneTransfer {
 
 /** The asker's SOA is in the authority section (RFC 1995, 3). */
 function heldSerial({ data, start, end }: QueryReader): number | undefined {
-  const query = data.subarray(start, end);
-  return serialsIn(query, uint16(query, 8)).next().value;
+  return serialsIn(data.subarray(start, end), 1).next().value;
 }
 
-/** Of each of these records after the question: an SOA's serial, and undefined for others. Ends where it cannot be read. */
-function* serialsIn(message: Uint8Array, count: number): Generator<number | undefined, undefined> {
-  const { length } = message;
-  // Messages after the first need not repeat the question.
-  const hasQuestion = uint16(message, 4) === 1;
-  let at = hasQuestion ? questionEnd(message) : HEADER_BYTES;
-  for (let left = count; left > 0; left--) {
-    const nameEnd = skipName(message, at, { end: length, mayPoint: true });
-    if (nameEnd < 0 || nameEnd + FIXED_BYTES > length) return undefined;
-    at = nameEnd + FIXED_BYTES + uint16(message, nameEnd + 8);
-    if (at > length) return undefined;
-    yield uint16(message, nameEnd) === TYPE.SOA ? uint32(message, at - SERIAL_FROM_END) : undefined;
+/** Of each record of this section: an SOA's serial, and undefined for others. Ends where it cannot be read. */
+function* serialsIn(message: Uint8Array, inSection: number): Generator<number | undefined, undefined> {
+  for (const { section, type, end } of placedRecords(message)) {
+    if (section === inSection) yield type === TYPE.SOA ? uint32(message, end - SERIAL_FROM_END) : undefined;
   }
   return undefined;
-}
-
-/** Where nothing can be read it is behind everything. */
-function questionEnd(message: Uint8Array): number {
-  const nameEnd = skipName(message, HEADER_BYTES, { end: message.length, mayPoint: false });
-  return nameEnd < 0 ? message.length : nameEnd + 4;
 }
