@@ -14,7 +14,7 @@ import { AnswerCache } from './upstream/cache.ts';
 import { Forwarder } from './upstream/forwarder.ts';
 import { Server, Servers } from './upstream/servers.ts';
 import { ServerSockets } from './upstream/sockets.ts';
-import type { StreamTimes } from './upstream/surroundings.ts';
+import type { StreamTimes } from './upstream/times.ts';
 import { AnswerWriter } from './writer.ts';
 
 export interface DnsProxyOptions {

@@ -5,12 +5,9 @@ import { asksTheSame, Attempt, type AttemptOwner, Flight, isRefusal, isShared } 
 import { rcodeOf, Replies, reply, typeOf } from './replies.ts';
 import { StreamForwarder } from './stream-forwarder.ts';
 import type { Surroundings } from './surroundings.ts';
+import { ANSWER_MS, ATTEMPT_MS } from './times.ts';
 import { Waiting } from './waiting.ts';
 
-/** How long a server may take before the next is asked, or the same again. */
-const ATTEMPT_MS = 1_000;
-/** How long servers may take together: within what resolvers wait, which is 5 s as a rule. */
-const FLIGHT_MS = 4_000;
 const MOST_ATTEMPTS = 4;
 const SWEEP_MS = 50;
 /** What a server's socket holds as a rule (`net.core.rmem_default`): more at once pushes out what others ask. */
@@ -184,7 +181,7 @@ export class Forwarder implements AttemptOwner {
     let left = RETRIES_A_SWEEP;
     for (const flight of this.#flights) {
       const isOverdue = this.#isOverdue(flight, nowMs);
-      if (nowMs >= flight.sinceMs + FLIGHT_MS) this.#fail(flight);
+      if (nowMs >= flight.sinceMs + ANSWER_MS) this.#fail(flight);
       else if (isOverdue && left > 0 && flight.attempts.length < MOST_ATTEMPTS) {
         left--;
         this.#attempt(flight);

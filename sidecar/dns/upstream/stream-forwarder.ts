@@ -4,14 +4,14 @@ import { rcodeOf, type Replies, reply, typeOf } from './replies.ts';
 import { StreamAskers } from './stream-askers.ts';
 import { StreamFlight } from './stream-flight.ts';
 import { askByStream, type EndStream } from './streams.ts';
-import type { StreamTimes, Surroundings } from './surroundings.ts';
+import type { Surroundings } from './surroundings.ts';
+import { ANSWER_MS, ATTEMPT_MS, type StreamTimes } from './times.ts';
 
 const MOST_FLIGHTS = 256;
 /** As many as all connections to the proxy may have under way. */
 const MOST_ASKERS = 8_192;
 
-/** What is asked is answered within what resolvers wait, which is 5 s as a rule. */
-const TIMES: StreamTimes = { attemptMs: 1_000, firstMessageMs: 4_000, silentMs: 5_000 };
+const TIMES: StreamTimes = { attemptMs: ATTEMPT_MS, firstMessageMs: ANSWER_MS, silentMs: 5_000 };
 
 /** For who comes by TCP: it was told to, or wants more than one message, and gets the server's own, all of them. */
 export class StreamForwarder {
