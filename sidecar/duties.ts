@@ -3,7 +3,7 @@ import type { Logger } from '../process/log.ts';
 import { Balancer } from './balance/balancer.ts';
 import type { SidecarConfig } from './config.ts';
 import { openDns } from './dns/start.ts';
-import { connectionsWithin, descriptorLimit } from './forward/file-limit.ts';
+import { connectionsWithin, descriptorLimit, withinDescriptors } from './forward/file-limit.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { listenForInterception } from './interception.ts';
@@ -85,21 +85,9 @@ function withinFileLimit(
     directions: directions + (hasFlows ? 1 : 0),
     delivers: messages.deliverTo !== undefined,
   });
-  const maxConnections = Math.min(limits.maxConnections, fitting);
-  const maxFlows = Math.min(limits.maxFlows, fitting);
-  if (maxConnections < limits.maxConnections) {
-    log.info('Fewer connections fit than allowed: raise the limit of open files (ulimit -n)', {
-      maxConnections,
-      allowed: limits.maxConnections,
-      openFiles: descriptors,
-    });
-  }
-  if (hasFlows && maxFlows < limits.maxFlows) {
-    log.info('Fewer flows fit than allowed: raise the limit of open files (ulimit -n)', {
-      maxFlows,
-      allowed: limits.maxFlows,
-      openFiles: descriptors,
-    });
-  }
+  const within = (what: string, field: 'maxConnections' | 'maxFlows'): number =>
+    withinDescriptors(log, { what, field, allowed: limits[field], fitting, openFiles: descriptors });
+  const maxConnections = within('connections', 'maxConnections');
+  const maxFlows = hasFlows ? within('flows', 'maxFlows') : Math.min(limits.maxFlows, fitting);
   return { ...limits, maxConnections, maxFlows };
 }

@@ -3,7 +3,12 @@ import type { Logger } from '../process/log.ts';
 import { PORTS } from '../wire/pod.ts';
 import { Balancer } from './balance/balancer.ts';
 import type { SidecarConfig } from './config.ts';
-import { deliveriesWithin, descriptorLimit, messageConnectionsWithin } from './forward/file-limit.ts';
+import {
+  deliveriesWithin,
+  descriptorLimit,
+  messageConnectionsWithin,
+  withinDescriptors,
+} from './forward/file-limit.ts';
 import { formatAddress } from './forward/socket-address.ts';
 import type { TcpStream } from './forward/tcp.ts';
 import type { DirectTaker } from './interception.ts';
@@ -40,7 +45,13 @@ export class Messages implements DirectTaker {
     const { counters } = this;
     const { messagesPerSecond, deliveryTimeoutMs } = messages;
     const descriptors = descriptorLimit() ?? Number.POSITIVE_INFINITY;
-    const maxConnections = withinFileLimit(messages, { descriptors, log });
+    const maxConnections = withinDescriptors(log, {
+      what: 'connections for messages',
+      field: 'maxConnections',
+      allowed: messages.maxConnections,
+      fitting: messageConnectionsWithin(descriptors),
+      openFiles: descriptors,
+    });
     const limits = { ...DEFAULT_MESSAGE_LIMITS, maxConnections, messagesPerSecond, deliveryTimeoutMs };
     const memory = new HeldMemory(limits.heldBytes);
     this.#config = messages;
@@ -109,20 +120,6 @@ export class Messages implements DirectTaker {
     this.#peers.close();
     if (this.#taker instanceof HttpTaker) this.#taker.close();
   }
-}
-
-function withinFileLimit(
-  { maxConnections }: SidecarConfig['messages'],
-  { descriptors, log }: { readonly descriptors: number; readonly log: Logger },
-): number {
-  const fitting = messageConnectionsWithin(descriptors);
-  if (fitting >= maxConnections) return maxConnections;
-  log.info('Fewer connections for messages fit than allowed: raise the limit of open files (ulimit -n)', {
-    maxConnections: fitting,
-    allowed: maxConnections,
-    openFiles: descriptors,
-  });
-  return fitting;
 }
 
 function takerOf(

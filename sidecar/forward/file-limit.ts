@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Logger } from '../../process/log.ts';
 
 /** A carried connection has a socket on either side. */
 const PER_CONNECTION = 2;
@@ -9,7 +10,7 @@ const RESERVED = 64;
 /** One descriptor in so many takes messages, one more passes them on, and one more may be with the workload. */
 const SHARE_OF_MESSAGES = 16;
 
-/** For so many connections that take messages one more can be open, on which all is said (message-api.ts). */
+/** For so many connections that take messages one more can be open, on which all is said. */
 const PER_LINGERING = 8;
 
 const MOST_DELIVERIES = 64;
@@ -17,6 +18,11 @@ const MOST_DELIVERIES = 64;
 /** How many connections can be open for messages with that many descriptors; at least one. */
 export function messageConnectionsWithin(descriptors: number): number {
   return Math.max(1, Math.floor(descriptors / SHARE_OF_MESSAGES));
+}
+
+/** How many connections on which all is said can be open besides so many that take messages. */
+export function lingeringBeside(messageConnections: number): number {
+  return Math.ceil(messageConnections / PER_LINGERING);
 }
 
 /** How many messages can be with the workload at one time with that many descriptors; at least one. */
@@ -35,10 +41,34 @@ export interface Uses {
 /** How many connections can be carried in each direction with that many descriptors; at least one. */
 export function connectionsWithin(descriptors: number, { directions, delivers }: Uses): number {
   const messages = messageConnectionsWithin(descriptors);
-  const lingering = Math.ceil(messages / PER_LINGERING);
   const deliveries = delivers ? deliveriesWithin(descriptors) : 0;
-  const left = descriptors - RESERVED - 2 * messages - lingering - deliveries;
+  const left = descriptors - RESERVED - 2 * messages - lingeringBeside(messages) - deliveries;
   return Math.max(1, Math.floor(left / PER_CONNECTION / directions));
+}
+
+/** A limit of the settings, beside what there are descriptors for. */
+export interface Granted {
+  /** In words, for people. */
+  readonly what: string;
+  /** The setting's name. */
+  readonly field: string;
+  readonly allowed: number;
+  readonly fitting: number;
+  readonly openFiles: number;
+}
+
+/** The lower one. The log says so where that is less than was allowed. */
+export function withinDescriptors(
+  log: Logger,
+  { what, field, allowed, fitting, openFiles }: Granted,
+): number {
+  if (fitting >= allowed) return allowed;
+  log.info(`Fewer ${what} fit than allowed: raise the limit of open files (ulimit -n)`, {
+    [field]: fitting,
+    allowed,
+    openFiles,
+  });
+  return fitting;
 }
 
 /** How many file descriptors this process may have; undefined where that is unlimited or cannot be told. */

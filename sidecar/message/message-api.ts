@@ -1,4 +1,5 @@
 import type { Logger } from '../../process/log.ts';
+import { lingeringBeside } from '../forward/file-limit.ts';
 import type { SocketAddress } from '../forward/socket-address.ts';
 import { listenTcp, type TcpListener, type TcpStream } from '../forward/tcp.ts';
 import { Warnings } from '../forward/warnings.ts';
@@ -14,8 +15,6 @@ import { Session, type SessionSurroundings } from './session.ts';
 
 const SHORTEST_READ_BYTES = 1024;
 const LONGEST_READ_BYTES = 64 * 1024;
-/** For so many connections that may be open one more may be about to be closed. */
-const SHARE_OF_LINGERING = 8;
 
 /** Who finds out what becomes of a message. Never rejects. */
 export type Deliver = (message: Message, from: string) => Promise<Answer>;
@@ -141,7 +140,7 @@ export class MessageApi implements SessionSurroundings {
 
   /** Those that are open already may all be told to end at one time; more than that would cost descriptors. */
   #boundLingering(): void {
-    const most = Math.ceil(this.limits.maxConnections / SHARE_OF_LINGERING);
+    const most = lingeringBeside(this.limits.maxConnections);
     for (const lingering of this.#lingering) {
       if (this.#lingering.size <= most) break;
       lingering.close();
