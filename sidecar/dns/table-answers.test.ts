@@ -1,5 +1,6 @@
 import test from 'ava';
-import type { Change, Origin } from '../services/change.ts';
+import { endpointsTold, serviceTold } from '../../test/dns/directory.ts';
+import type { Change } from '../services/change.ts';
 import { emptyTable, withChanges } from '../services/table.ts';
 import { queryFor } from './alias.ts';
 import { DnsCounters } from './counters.ts';
@@ -8,45 +9,13 @@ import { QueryReader } from './query.ts';
 import { TableAnswers } from './table-answers.ts';
 import { AnswerWriter } from './writer.ts';
 
-const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
 const ROOM_BYTES = 4 * 1024 * 1024;
 const ENDPOINTS = 1_000;
 
 function headless(name: string): Change[] {
   const key = `demo/${name}`;
-  const ports = [{ name: 'web', port: 80, protocol: 'tcp' }] as const;
-  const endpoints = Array.from({ length: ENDPOINTS }, (_, index) => ({
-    address: `10.0.${index >> 8}.${index & 0xff}`,
-    health: 'ready' as const,
-    hostname: '',
-    node: '',
-    zone: '',
-    zoneHints: [],
-    nodeHints: [],
-    pod: '',
-    serviceAccount: '',
-    inMesh: false,
-  }));
-  return [
-    {
-      kind: 'service',
-      origin,
-      service: {
-        key,
-        namespace: 'demo',
-        name,
-        type: 'headless',
-        clusterIps: [],
-        ipFamilies: ['ipv4'],
-        externalName: undefined,
-        ports: ports.map((port) => ({ ...port, appProtocol: '' })),
-        affinityTimeoutMs: undefined,
-        trafficDistribution: 'cluster-wide',
-        internalTrafficPolicy: 'cluster',
-      },
-    },
-    { kind: 'slice', origin, slice: { key: `${key}/1`, service: key, family: 'ipv4', ports, endpoints } },
-  ];
+  const addresses = Array.from({ length: ENDPOINTS }, (_, index) => `10.0.${index >> 8}.${index & 0xff}`);
+  return [serviceTold({ key, type: 'headless' }), endpointsTold(key, addresses)];
 }
 
 function started(changes: readonly Change[]) {

@@ -3,12 +3,13 @@ import type { Change } from '../../sidecar/services/change.ts';
 import { Directory } from '../../sidecar/services/directory.ts';
 import type { Service } from '../../sidecar/services/service.ts';
 
+const origin = { version: '1', source: 'control-plane', sinceMs: 0 } as const;
+
 /** A directory that is told what a control plane would tell it; endpoints that are asked for come as given. */
 export function directoryOf(
   services: readonly Partial<Service>[],
   endpoints: Readonly<Record<string, readonly string[]>> = {},
 ): Directory {
-  const origin = { version: '1', source: 'control-plane', sinceMs: 0 } as const;
   const directory: Directory = new Directory({
     locality: { zone: '', node: '' },
     schedule,
@@ -16,34 +17,37 @@ export function directoryOf(
     waitMs: 1_000,
     pinned: [],
     source: {
-      subscribe: (service) => setImmediate(() => directory.apply([slice(service, endpoints[service] ?? [])])),
+      subscribe: (service) =>
+        setImmediate(() => directory.apply([endpointsTold(service, endpoints[service] ?? [])])),
       unsubscribe: () => {},
     },
   });
-  const all = services.map((fields): Change => {
-    const [namespace = '', name = ''] = (fields.key ?? '').split('/');
-    const service: Service = {
-      key: '',
-      namespace,
-      name,
-      type: 'cluster-ip',
-      clusterIps: [],
-      ipFamilies: ['ipv4'],
-      externalName: undefined,
-      ports: [{ name: 'web', port: 80, protocol: 'tcp', appProtocol: '' }],
-      affinityTimeoutMs: undefined,
-      trafficDistribution: 'cluster-wide',
-      internalTrafficPolicy: 'cluster',
-      ...fields,
-    };
-    return { kind: 'service', service, origin };
-  });
-  directory.apply([{ kind: 'services-known' }, ...all]);
+  directory.apply([{ kind: 'services-known' }, ...services.map(serviceTold)]);
   return directory;
 }
 
-function slice(service: string, addresses: readonly string[]): Change {
-  const origin = { version: '1', source: 'control-plane', sinceMs: 0 } as const;
+/** Of a Service: what is left out is as of one without cluster IPs, with the port 80. */
+export function serviceTold(fields: Partial<Service>): Change {
+  const [namespace = '', name = ''] = (fields.key ?? '').split('/');
+  const service: Service = {
+    key: '',
+    namespace,
+    name,
+    type: 'cluster-ip',
+    clusterIps: [],
+    ipFamilies: ['ipv4'],
+    externalName: undefined,
+    ports: [{ name: 'web', port: 80, protocol: 'tcp', appProtocol: '' }],
+    affinityTimeoutMs: undefined,
+    trafficDistribution: 'cluster-wide',
+    internalTrafficPolicy: 'cluster',
+    ...fields,
+  };
+  return { kind: 'service', service, origin };
+}
+
+/** Of ready endpoints at these addresses. */
+export function endpointsTold(service: string, addresses: readonly string[]): Change {
   if (addresses.length === 0) return { kind: 'endpoints-empty', service };
   return {
     kind: 'slice',
