@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -117,14 +119,36 @@ export function startSidecar(t: ExecutionContext, environment: Command['environm
   return start(t, { file: 'sidecar/main.ts', environment: { ...defaults, ...environment } });
 }
 
-/** A port that was free a moment ago, for what has to come back on the same one. */
+/** Below those that kernels give to who asks for any: 32,768 on Linux, 49,152 elsewhere. */
+const CLAIMED_PORTS = { first: 20_000, end: 32_768 };
+
+/**
+ * A port that was free a moment ago by TCP and UDP, for what has to come back on the same one. None that anybody is
+ * given meanwhile who asks for any: dig even shares such a port with the server that it asks, as both allow it, and
+ * hears its own question.
+ */
 export async function claimPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(CLAIMED_PORTS.first, CLAIMED_PORTS.end);
+    const [tcp, udp] = [
+      createServer().listen(port, '127.0.0.1'),
+      createSocket('udp4').bind(port, '127.0.0.1'),
+    ];
+    const results = await Promise.allSettled([once(tcp, 'listening'), once(udp, 'listening')]);
+    await Promise.all([closed(tcp), closed(udp)]);
+    if (results.every(({ status }) => status === 'fulfilled')) return port;
+  }
+}
+
+/** Also where it never listened. */
+function closed(socket: { close(closed: () => void): unknown }): Promise<void> {
+  return new Promise((resolve) => {
+    try {
+      socket.close(() => resolve());
+    } catch {
+      resolve();
+    }
+  });
 }
 
 /** Asks again and again until the answer satisfies; there is no limit but the test's own. */
