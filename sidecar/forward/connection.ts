@@ -29,6 +29,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #backend: TcpStream | undefined;
   #load: EndpointLoad | undefined;
   #endpoint = '';
+  /** Once passed through to the address of a Service. */
+  #passedTo: SocketAddress | undefined;
   /** What the last attempt failed with, as a sentence. */
   #failure = '';
   #attempts = 0;
@@ -175,6 +177,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const { service: key } = decision;
     const service = this.#belongTo(key ?? nameOfPassed(this.#destination));
     if (key !== undefined) {
+      this.#passedTo = decision;
       // Still asked for, so that later connections are balanced.
       service.lease(this.#around.routes);
       service.counters.passedThrough++;
@@ -187,10 +190,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   #connectToOneOf(group: EndpointGroup): void {
     const pick = this.#around.balancer.pick(group, this, performance.now());
-    if (pick === undefined) {
-      this.#giveUp('connect-failed');
-      return;
-    }
+    if (pick === undefined) return this.#giveUp('connect-failed');
     this.#endpoint = pick.candidate.id;
     if (this.#around.isOwn(pick.candidate)) {
       // Whoever wrote that EndpointSlice would have the connection come back here, and again, without end.
@@ -239,10 +239,18 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const fields = { service: service.name, endpoint: this.#endpoint };
     const message = 'Could not connect to an endpoint.';
     service.warnings.say(this.#around.log, { message, reason: code, fields });
-    if (load === undefined) this.refuse('connect-failed', this.#failure);
+    if (load === undefined && !this.#mayReachAnother(code)) this.refuse('connect-failed', this.#failure);
     // A pod that is there refuses; where no pod is any more, nobody does.
-    else if (code !== 'ECONNREFUSED' && this.#around.routes.doubt(this.#destination)) this.#decideAgain();
+    else if (code !== 'ECONNREFUSED' && this.#doubt()) this.#decideAgain();
     else this.#retry(service, nowMs);
+  }
+
+  /**
+   * Whether who is behind the same address may answer next time: kube-proxy chooses anew for every connection to a
+   * Service, and goes on for a while to choose endpoints that have ended. Waiting once more is no use.
+   */
+  #mayReachAnother(code: string): boolean {
+    return this.#passedTo !== undefined && code !== 'ETIMEDOUT';
   }
 
   /** On another endpoint, of those that are there by now. */
@@ -250,6 +258,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.exclude = new Set([...this.exclude, this.#endpoint]);
     if (this.#attempts >= this.#around.limits.connectAttempts) this.#giveUp('connect-failed');
     else if (!service.retryBudget.withdraw(nowMs)) this.#giveUp('retry-budget-exhausted');
+    else if (this.#passedTo !== undefined) this.#connect(this.#passedTo);
     else this.#decideAgain();
   }
 
@@ -258,8 +267,13 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   }
 
   #giveUp(reason: Refusal): void {
-    if (this.#around.routes.doubt(this.#destination)) this.#decideAgain();
+    if (this.#doubt()) this.#decideAgain();
     else this.refuse(reason, this.#failure);
+  }
+
+  /** Whether there is another way than by the table; that way is the last. */
+  #doubt(): boolean {
+    return this.#passedTo === undefined && this.#around.routes.doubt(this.#destination);
   }
 
   #end(ending: Ending, detail: string): void {
@@ -268,13 +282,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#exchange?.release();
     if (this.#exchange === undefined) this.#load?.connectAbandoned();
     else this.#load?.closed();
-    const service = this.#service;
-    if (service !== undefined) {
-      service.counters.closed[ending]++;
-      service.counters.sentBytes += this.sentBytes;
-      service.counters.receivedBytes += this.receivedBytes;
-      service.closed(performance.now());
-    }
+    this.#service?.closed(this, ending, performance.now());
     this.#around.ended(this);
     if (this.#around.log.isEnabled('debug')) {
       this.#around.log.debug('Connection ended.', { ...this.#outcome(ending, detail) });

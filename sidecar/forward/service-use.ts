@@ -1,11 +1,18 @@
 import type { Lease, Routes } from '../services/decision.ts';
 import { ServiceCounters } from './counters.ts';
 import type { TrafficDirection } from './origin.ts';
+import type { Ending } from './outcome.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { Warnings } from './warnings.ts';
 
 /** Once the last connection to a Service ended this long ago, the loads of its endpoints may be forgotten. */
 const KEPT_AFTER_LAST_USE_MS = 5 * 60_000;
+
+/** What one connection carried; see Outcome. */
+interface Carried {
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
 
 /** What the forwarder keeps for one Service, however many connections go there. */
 export class ServiceUse {
@@ -32,8 +39,11 @@ export class ServiceUse {
     this.retryBudget.deposit();
   }
 
-  closed(nowMs: number): void {
+  closed(carried: Carried, ending: Ending, nowMs: number): void {
     this.#open--;
+    this.counters.closed[ending]++;
+    this.counters.sentBytes += carried.sentBytes;
+    this.counters.receivedBytes += carried.receivedBytes;
     this.#lastUsedAtMs = nowMs;
   }
 

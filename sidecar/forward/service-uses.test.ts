@@ -24,7 +24,7 @@ test('what is kept for a Service goes once that is gone and nobody has needed it
   t.deepEqual(names(), ['demo/open', 'demo/idle', '8080'], 'still there');
   uses.sweep(later, () => true);
   t.deepEqual(names(), ['demo/open', '8080']);
-  open.closed(later);
+  open.closed({ sentBytes: 1, receivedBytes: 2 }, 'complete', later);
   uses.sweep(later + 6 * MINUTES, () => true);
   t.deepEqual(names(), ['8080']);
 });

@@ -436,8 +436,10 @@ test('that address does not answer either: refused, not tried for ever', async (
     ...always({ action: 'pass-through', address: HOST, port: refusing, service: SERVICE }),
     doubt: () => ++doubts > 0,
   };
-  const { client, log } = startForwarder(t, { routes });
+  const { client, log, forwarder } = startForwarder(t, { routes });
   t.is(await endOf(client()), 'ECONNRESET');
-  t.like(await log.nextOutcome(), { ending: 'connect-failed', connectAttempts: 1 });
+  t.like(await log.nextOutcome(), { ending: 'connect-failed', connectAttempts: 3 });
   t.is(doubts, 0);
+  t.like(forwarder.serviceUse(SERVICE).counters, { passedThrough: 1 });
+  t.is(forwarder.serviceUse(SERVICE).counters.connectFailures.refused, 3);
 });

@@ -43,7 +43,7 @@ async function setUp(t: ExecutionContext, label: string): Promise<Setting> {
   };
   mesh.write(hello);
   // A node's own balancing, which knows one of the two.
-  await mesh.kubeProxy('10.96.0.10', 80, { pod: server, port: 8080 });
+  await mesh.kubeProxy('10.96.0.10', 80, [{ pod: server, port: 8080 }]);
   return { mesh, client, server, other, hello };
 }
 
@@ -119,6 +119,26 @@ if (!skipped(test)) {
         ({ length }) => length === 2,
       );
       t.pass();
+    },
+  );
+
+  test.serial(
+    'passed through, a connection that is refused by an endpoint which kube-proxy still knows is tried again',
+    async (t) => {
+      const { mesh, client, server, other } = await setUp(t, 'ended');
+      const address = '10.96.0.11';
+      mesh.write({ name: 'rolled', clusterIps: [address], port: 80, targetPort: 8080, pods: [server] });
+      await mesh.startControlPlane();
+      const sidecar = await client.inject(mesh.bootstrap());
+      await mesh.stopControlPlane();
+      await sidecar.line(({ message }) => message.startsWith('lost the control plane'));
+      await mesh.kubeProxy(address, 80, [
+        { pod: other, port: 9 },
+        { pod: server, port: 8080 },
+      ]);
+      for (let asked = 0; asked < 5; asked++) t.regex(await client.curl(`http://${address}`), /^server /u);
+      const labels = '{direction="outbound",service="demo/rolled"}';
+      t.is(await client.metric(`cortexflow_tcp_connections_passed_through_total${labels}`), 5);
     },
   );
 

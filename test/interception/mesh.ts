@@ -77,19 +77,20 @@ export class Mesh {
     await this.#controlPlane?.end('SIGKILL');
   }
 
-  /** The world sends connections to this virtual address to a pod, as kube-proxy on a node does. */
+  /** The world sends connections to this virtual address to one after another of these, as kube-proxy on a node does. */
   async kubeProxy(
     address: string,
     port: number,
-    to: { readonly pod: Pod; readonly port: number },
+    to: readonly { readonly pod: Pod; readonly port: number }[],
   ): Promise<void> {
     const { world } = this.network;
     const nft = (...words: readonly string[]) => world.must('nft', words.join(' '));
     await nft('add table ip kube-proxy');
     await nft('add chain ip kube-proxy services { type nat hook prerouting priority -100; }');
     await nft('add chain ip kube-proxy replies { type nat hook postrouting priority 100; }');
-    const target = `${to.pod.ipv4}:${to.port}`;
-    await nft(`add rule ip kube-proxy services ip daddr ${address} tcp dport ${port} dnat to ${target}`);
+    const targets = to.map((each, index) => `${index} : ${each.pod.ipv4} . ${each.port}`);
+    const inTurn = `numgen inc mod ${to.length} map { ${targets.join(', ')} }`;
+    await nft(`add rule ip kube-proxy services ip daddr ${address} tcp dport ${port} dnat to ${inTurn}`);
     // Pods are on one bridge here: the answer has to come back this way.
     await nft('add rule ip kube-proxy replies ct status dnat masquerade');
   }
