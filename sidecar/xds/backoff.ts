@@ -1,5 +1,9 @@
 const FIRST_MS = 1000;
-const LONGEST_MS = 30_000;
+/**
+ * So long at most is a table out of date once a control plane is back. The sidecars of a mesh of 10,000 that wait for it
+ * then come at the rate at which it admits streams by default.
+ */
+const LONGEST_MS = 10_000;
 
 /**
  * How long to wait before connecting again: exponential with full jitter, so that the sidecars of a mesh
