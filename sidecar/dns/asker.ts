@@ -23,6 +23,11 @@ export interface Asker {
    * `isLast`: nothing more follows to this question.
    */
   reply(answer: Uint8Array, count: Count | undefined, isLast: boolean): void;
+  /**
+   * Whether it has left unread so much of what it was told that no more is to be told for now. Then `caughtUp` is called
+   * once it has read, unless it leaves.
+   */
+  isBehind?(caughtUp: () => void): boolean;
   /** Nothing more follows, and no reply was the last: the server broke off a zone. */
   ended(): void;
 }

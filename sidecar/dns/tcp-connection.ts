@@ -9,12 +9,10 @@ import { UnreadWatch } from './unread-watch.ts';
 
 /** Then no more are taken until some are answered. */
 const MOST_UNANSWERED = 16;
-/** Then no more are taken until the client has read. */
+/** Then no more are taken until the client has read, and of each that is unanswered one message more comes at most. */
 const MOST_UNREAD_BYTES = 65_536;
 /** What may come before it is taken, besides what is read at once; then nothing more is read. */
 const MOST_UNTAKEN_BYTES = 65_536;
-/** What was asked before that may still come, and a whole zone: who reads none of it is closed. */
-const MOST_PILED_BYTES = 1 << 20;
 
 export interface TcpConnectionOptions {
   readonly resolver: Resolver;
@@ -50,6 +48,8 @@ export class TcpConnection {
   readonly #query: QueryReader;
   readonly #splitter = new MessageSplitter();
   readonly #unread: UnreadWatch;
+  /** To be called, each once, when the client has read. */
+  readonly #behind: (() => void)[] = [];
   #unanswered = 0;
   #unansweredBytes = 0;
   #hasEnded = false;
@@ -137,6 +137,11 @@ export class TcpConnection {
         this.#reply(answer, count, sinceMs);
         this.#readOn();
       },
+      isBehind: (caughtUp) => {
+        const isBehind = this.#isBehind;
+        if (isBehind) this.#behind.push(caughtUp);
+        return isBehind;
+      },
       ended: () => {
         answered();
         this.#rest();
@@ -152,7 +157,6 @@ export class TcpConnection {
       this.#options.counters.times.observe((performance.now() - sinceMs) / 1000, 1);
     }
     if (this.#socket.writable) this.#socket.write(withLength(answer), () => this.#written());
-    if (this.#socket.writableLength > MOST_PILED_BYTES) return this.turnAway();
     this.#unread.look();
     this.#account();
     this.#rest();
@@ -162,6 +166,8 @@ export class TcpConnection {
   #written(): void {
     if (this.#isClosed || !this.#unread.isWaiting) return;
     this.#unread.look();
+    // What comes next of one may be too much for the others.
+    while (!this.#isBehind && this.#behind.length > 0) this.#behind.shift()?.();
     this.#readOn();
   }
 
@@ -181,8 +187,11 @@ export class TcpConnection {
   }
 
   get #isFull(): boolean {
-    const { writableLength } = this.#socket;
-    return this.#isClosed || this.#unanswered >= MOST_UNANSWERED || writableLength > MOST_UNREAD_BYTES;
+    return this.#isClosed || this.#unanswered >= MOST_UNANSWERED || this.#isBehind;
+  }
+
+  get #isBehind(): boolean {
+    return this.#socket.writableLength > MOST_UNREAD_BYTES;
   }
 
   #endWhenDone(): void {

@@ -100,12 +100,21 @@ test('where there are too many connections, those that rest longest make room', 
 test('a whole zone that nobody reads does not pile up', async (t) => {
   const { proxy, port } = await startProxyWith(
     t,
-    { tcpLimits: { idleMs: LONG_MS, unreadMs: LONG_MS } },
-    (query) => [recordsAnswer(query, [soaRecord(7)]), ...Array.from({ length: 800 }, () => long(query))],
+    { tcpLimits: { idleMs: LONG_MS, unreadMs: 2_000 }, streamTimes: { silentMs: 500 } },
+    (query) => [
+      recordsAnswer(query, [soaRecord(7)]),
+      ...Array.from<Buffer>({ length: 100 }).fill(long(query)),
+    ],
   );
-  await open(t, port, question(['example', 'com'], 252));
+  await open(t, port, ...Array.from({ length: 16 }, () => question(['example', 'com'], 252)));
+  let most = 0;
   await connections(proxy, (count) => count === 1);
-  await connections(proxy, (count) => count === 0);
+  await connections(proxy, (count) => {
+    most = Math.max(most, proxy.tcp.heldBytes);
+    return count === 0;
+  });
+  t.true(most > 65_536, 'some of it lay here');
+  t.true(most <= 17 * 65_537, 'one message of each at most, besides what it may leave');
   t.is(proxy.counters.refused, 1);
 });
 

@@ -5,6 +5,7 @@ import { connect, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
+import { MessageSplitter } from '../../sidecar/dns/message-splitter.ts';
 import { until } from '../system/programs.ts';
 import { ask } from './ask.ts';
 import {
@@ -117,6 +118,37 @@ test('a zone is transferred in as many messages as it takes, and is over with th
     Buffer.concat(Array.from({ length: 40 }, () => expected)),
   );
   t.is(proxy.forwarder.flightCount, 0);
+});
+
+test('a zone comes whole to who reads it slowly, and waits for it where it is', async (t) => {
+  const messages = 600;
+  const middle = Array.from({ length: 3_500 }, (_, index) => addressRecord(index % 256));
+  const { proxy, port, servers } = await startProxyWith(t, { streamTimes: { silentMs: 200 } }, (query) => {
+    const [first, last] = [recordsAnswer(query, [soaRecord(7)]), recordsAnswer(query, [soaRecord(7)])];
+    const between = recordsAnswer(query, middle);
+    return [first, ...Array.from({ length: messages }, () => between), last];
+  });
+  const socket = await open(t, port, question('example.com', AXFR));
+  const splitter = new MessageSplitter();
+  let [count, bytes, mostHeld] = [0, 0, 0];
+  for await (const chunk of socket as AsyncIterable<Buffer>) {
+    splitter.add(chunk);
+    // What it has sent by then is not lost.
+    servers[0]?.endConnections();
+    for (let next = splitter.next(); next !== undefined; next = splitter.next()) {
+      count++;
+      t.true(next.length < 100 || next.length > 56_000, 'in the sizes of the server');
+    }
+    mostHeld = Math.max(mostHeld, proxy.tcp.heldBytes);
+    bytes += chunk.length;
+    // A pause that is longer than servers may be silent, now and then.
+    if (Math.floor(bytes / 8e6) !== Math.floor((bytes - chunk.length) / 8e6)) await delay(500);
+    if (count === messages + 2) break;
+  }
+  t.is(count, messages + 2);
+  t.true(mostHeld > 65_536, 'it had to wait');
+  t.true(mostHeld < 3 * 65_536);
+  t.is(proxy.counters.refused, 0);
 });
 
 test('a zone that its server breaks off keeps nobody from asking for more', async (t) => {

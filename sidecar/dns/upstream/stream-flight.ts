@@ -3,7 +3,7 @@ import type { QueryReader } from '../query.ts';
 import { asksTheSame, isShared, isTransfer } from './flight.ts';
 import { answers } from './match.ts';
 import type { Server } from './servers.ts';
-import type { EndStream } from './streams.ts';
+import type { ServerStream } from './streams.ts';
 import { ZoneTransfer } from './zone-transfer.ts';
 
 /** One question under way to the servers by TCP, for all who asked it meanwhile. */
@@ -17,7 +17,7 @@ export class StreamFlight {
   /** Until when something of an answer must have come. */
   readonly untilMs: number;
   /** To all servers that were asked and may still answer. */
-  readonly connections = new Set<EndStream>();
+  readonly streams = new Set<ServerStream>();
   /** Whether something of an answer has come. */
   isAnswered = false;
   /** How many servers were. */
@@ -71,18 +71,22 @@ export class StreamFlight {
     this.#timer = setTimeout(then, ms);
   }
 
-  /** All connections but this one. */
-  endOthers(than?: EndStream): void {
-    for (const end of this.connections) if (end !== than) this.drop(end);
+  stopWaiting(): void {
+    clearTimeout(this.#timer);
   }
 
-  drop(end: EndStream): void {
-    this.connections.delete(end);
-    end();
+  /** All streams but this one. */
+  endOthers(than?: ServerStream): void {
+    for (const stream of this.streams) if (stream !== than) this.drop(stream);
+  }
+
+  drop(stream: ServerStream): void {
+    this.streams.delete(stream);
+    stream.end();
   }
 
   giveUp(): void {
-    clearTimeout(this.#timer);
+    this.stopWaiting();
     this.endOthers();
   }
 }

@@ -3,7 +3,7 @@ import { isRefusal } from './flight.ts';
 import { rcodeOf, type Replies, reply, typeOf } from './replies.ts';
 import { StreamAskers } from './stream-askers.ts';
 import { StreamFlight } from './stream-flight.ts';
-import { askByStream, type EndStream } from './streams.ts';
+import { ServerStream } from './streams.ts';
 import type { Surroundings } from './surroundings.ts';
 import { ANSWER_MS, ATTEMPT_MS, type StreamTimes } from './times.ts';
 
@@ -117,7 +117,7 @@ export class StreamForwarder {
     const leftMs = flight.untilMs - this.#around.now();
     if (leftMs <= 0) return this.#fail(flight);
     this.#ask(flight);
-    if (flight.connections.size === 0) return this.#fail(flight);
+    if (flight.streams.size === 0) return this.#fail(flight);
     flight.wait(Math.min(this.#times.attemptMs, leftMs), () => {
       if (!flight.mayAskAnother) this.#endInVain(flight);
       this.#askNext(flight);
@@ -135,39 +135,40 @@ export class StreamForwarder {
     const server = flight.nextServer();
     if (server === undefined) return;
     if (flight.asked > 1) this.#around.counters.retries++;
-    const end = askByStream(server.address, flight.bytes, {
-      message: (message) => this.#take(flight, end, message),
-      ended: () => {
-        if (flight.connections.has(end)) this.#passOver(flight, end);
-      },
+    const stream: ServerStream = new ServerStream(server.address, flight.bytes, {
+      message: (message) => this.#take(flight, stream, message),
+      ended: () => this.#passOver(flight, stream),
     });
-    flight.connections.add(end);
+    flight.streams.add(stream);
   }
 
-  #take(flight: StreamFlight, end: EndStream, message: Uint8Array): void {
-    const mayKnowBetter = flight.mayAskAnother || flight.connections.size > 1;
+  #take(flight: StreamFlight, stream: ServerStream, message: Uint8Array): void {
+    const mayKnowBetter = flight.mayAskAnother || flight.streams.size > 1;
     if (!flight.isAnsweredBy(message)) this.#around.counters.mismatched++;
-    else if (isRefusal(message) && !flight.isAnswered && mayKnowBetter) this.#passOver(flight, end);
-    else this.#relay(flight, end, message);
+    else if (isRefusal(message) && !flight.isAnswered && mayKnowBetter) this.#passOver(flight, stream);
+    else this.#relay(flight, stream, message);
   }
 
   /** Nothing more comes from there. */
-  #passOver(flight: StreamFlight, end: EndStream): void {
-    flight.drop(end);
+  #passOver(flight: StreamFlight, stream: ServerStream): void {
+    flight.drop(stream);
     if (flight.isAnswered) this.#endBroken(flight);
     else this.#askNext(flight);
   }
 
-  #relay(flight: StreamFlight, end: EndStream, message: Uint8Array): void {
+  #relay(flight: StreamFlight, stream: ServerStream, message: Uint8Array): void {
     const { servers, cache, counters, now } = this.#around;
     servers.answeredMs = now();
     const count = flight.isAnswered ? undefined : counters.of(typeOf(flight), 'upstream', rcodeOf(message));
     flight.isAnswered = true;
     const isLast = flight.isOver(message);
     // Whoever is answered may ask the next at once.
-    const askers = isLast ? this.#end(flight) : this.#goOn(flight, end);
+    const askers = isLast ? this.#end(flight) : this.#goOn(flight, stream);
     if (!flight.isShared) {
-      for (const asker of askers) asker.reply(message, count, isLast);
+      for (const asker of askers) {
+        asker.reply(message, count, isLast);
+        if (!isLast) this.#keepPace(flight, stream, asker);
+      }
       return;
     }
     if (isRefusal(message) && this.#replies.stale(askers)) return;
@@ -176,12 +177,28 @@ export class StreamForwarder {
   }
 
   /** With a zone, of which more is to come. */
-  #goOn(flight: StreamFlight, end: EndStream): readonly Asker[] {
-    flight.endOthers(end);
-    flight.wait(this.#times.silentMs, () => this.#endBroken(flight));
+  #goOn(flight: StreamFlight, stream: ServerStream): readonly Asker[] {
+    flight.endOthers(stream);
+    this.#awaitMore(flight);
     const askers = [...flight.askers];
     for (const asker of askers) this.#askers.touch(asker, flight);
     return askers;
+  }
+
+  #awaitMore(flight: StreamFlight): void {
+    flight.wait(this.#times.silentMs, () => this.#endBroken(flight));
+  }
+
+  /** A server that sends faster than the asker reads has to wait, and that is no silence of its own. */
+  #keepPace(flight: StreamFlight, stream: ServerStream, asker: Asker): void {
+    const isBehind = asker.isBehind?.(() => {
+      if (!this.#flights.has(flight)) return;
+      this.#awaitMore(flight);
+      stream.resume();
+    });
+    if (isBehind !== true) return;
+    flight.stopWaiting();
+    stream.pause();
   }
 
   #endBroken(flight: StreamFlight): void {
