@@ -34,6 +34,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   /** What the last attempt failed with, as a sentence. */
   #failure = '';
   #attempts = 0;
+  /** So many may be made in all. */
+  #mostAttempts: number;
   #attemptedAtMs = 0;
   #exchange: Exchange | undefined;
   #closedFirst: Outcome['closedFirst'] | undefined;
@@ -44,6 +46,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#destination = destination;
     this.#origin = origin;
     this.#around = around;
+    this.#mostAttempts = around.limits.connectAttempts;
   }
 
   get clientAddress(): string {
@@ -82,8 +85,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   /** Resets the client: fast, and not to be taken for an answer. */
   refuse(reason: Refusal, detail: string): void {
     const service = this.#belongTo(nameOfRefused(this.#destination));
-    const fields = { service: service.name, detail };
-    service.warnings.say(this.#around.log, { message: 'Refused a connection.', reason, fields });
+    service.warn(this.#around.log, { message: 'Refused a connection.', reason, fields: { detail } });
     this.abort(reason, detail);
   }
 
@@ -178,12 +180,14 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const service = this.#belongTo(key ?? nameOfPassed(this.#destination));
     if (key !== undefined) {
       this.#passedTo = decision;
+      // Endpoints that were tried before are no reason to try this address less often.
+      this.#mostAttempts = this.#attempts + this.#around.limits.connectAttempts;
       // Still asked for, so that later connections are balanced.
       service.lease(this.#around.routes);
       service.counters.passedThrough++;
-      const fields = { service: key, endpoint: this.#endpoint };
       const message = 'Passed a connection through to the address of its Service, unbalanced.';
-      service.warnings.say(this.#around.log, { message, reason: 'endpoints-not-told', fields });
+      const fields = { endpoint: this.#endpoint };
+      service.warn(this.#around.log, { message, reason: 'endpoints-not-told', fields });
     }
     this.#connect(decision);
   }
@@ -236,27 +240,20 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     load?.connectFailed(nowMs - this.#attemptedAtMs, nowMs);
     this.#load = undefined;
     this.#failure = `${this.#endpoint} did not answer (${code}).`;
-    const fields = { service: service.name, endpoint: this.#endpoint };
-    const message = 'Could not connect to an endpoint.';
-    service.warnings.say(this.#around.log, { message, reason: code, fields });
-    if (load === undefined && !this.#mayReachAnother(code)) this.refuse('connect-failed', this.#failure);
+    const fields = { endpoint: this.#endpoint };
+    service.warn(this.#around.log, { message: 'Could not connect to an endpoint.', reason: code, fields });
+    // kube-proxy chooses anew for every connection, and goes on for a while to choose endpoints that have ended.
+    const mayReachAnother = load !== undefined || (this.#passedTo !== undefined && code === 'ECONNREFUSED');
+    if (!mayReachAnother) this.refuse('connect-failed', this.#failure);
     // A pod that is there refuses; where no pod is any more, nobody does.
     else if (code !== 'ECONNREFUSED' && this.#doubt()) this.#decideAgain();
     else this.#retry(service, nowMs);
   }
 
-  /**
-   * Whether who is behind the same address may answer next time: kube-proxy chooses anew for every connection to a
-   * Service, and goes on for a while to choose endpoints that have ended. Waiting once more is no use.
-   */
-  #mayReachAnother(code: string): boolean {
-    return this.#passedTo !== undefined && code !== 'ETIMEDOUT';
-  }
-
-  /** On another endpoint, of those that are there by now. */
+  /** On another endpoint, of those that are there by now; where the way is kube-proxy's, on whichever that chooses. */
   #retry(service: ServiceUse, nowMs: number): void {
     this.exclude = new Set([...this.exclude, this.#endpoint]);
-    if (this.#attempts >= this.#around.limits.connectAttempts) this.#giveUp('connect-failed');
+    if (this.#attempts >= this.#mostAttempts) this.#giveUp('connect-failed');
     else if (!service.retryBudget.withdraw(nowMs)) this.#giveUp('retry-budget-exhausted');
     else if (this.#passedTo !== undefined) this.#connect(this.#passedTo);
     else this.#decideAgain();

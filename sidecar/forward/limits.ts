@@ -9,7 +9,7 @@ export interface Limits {
   readonly maxConnections: number;
   /** How long one endpoint may take to accept before the next is tried. */
   readonly connectTimeoutMs: number;
-  /** How many endpoints one connection may try. */
+  /** How often one connection may be tried, at other endpoints where there are some; the way by kube-proxy counts anew. */
   readonly connectAttempts: number;
   /** How long nothing may move in either direction; where a connection may rest, how long a peer may be silent. */
   readonly idleTimeoutMs: number;

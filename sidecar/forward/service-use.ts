@@ -1,9 +1,10 @@
 import type { Lease, Routes } from '../services/decision.ts';
+import type { Logger } from '../../process/log.ts';
 import { ServiceCounters } from './counters.ts';
 import type { TrafficDirection } from './origin.ts';
 import type { Ending } from './outcome.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { Warnings } from './warnings.ts';
+import { type Warning, Warnings } from './warnings.ts';
 
 /** Once the last connection to a Service ended this long ago, the loads of its endpoints may be forgotten. */
 const KEPT_AFTER_LAST_USE_MS = 5 * 60_000;
@@ -21,7 +22,7 @@ export class ServiceUse {
   readonly direction: TrafficDirection;
   readonly counters = new ServiceCounters();
   readonly retryBudget: RetryBudget;
-  readonly warnings = new Warnings();
+  readonly #warnings = new Warnings();
   #open = 0;
   #lease: Lease | undefined;
   #lastUsedAtMs: number;
@@ -45,6 +46,11 @@ export class ServiceUse {
     this.counters.sentBytes += carried.sentBytes;
     this.counters.receivedBytes += carried.receivedBytes;
     this.#lastUsedAtMs = nowMs;
+  }
+
+  /** Of this Service, whose name is added. */
+  warn(log: Logger, { message, reason, fields }: Warning): void {
+    this.#warnings.say(log, { message, reason, fields: { service: this.name, ...fields } });
   }
 
   /** Keeps the endpoints subscribed for as long as there are connections. */

@@ -1,7 +1,7 @@
 const FIRST_MS = 1000;
 /**
- * So long at most is a table out of date once a control plane is back. The sidecars of a mesh of 10,000 that wait for it
- * then come at the rate at which it admits streams by default.
+ * So long, and for as long as an attempt takes that was under way, a table may be out of date once a control plane is back.
+ * The sidecars of a mesh of 10,000 then come as fast as it admits streams by default, its burst included.
  */
 const LONGEST_MS = 10_000;
 

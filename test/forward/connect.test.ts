@@ -429,6 +429,23 @@ test('no endpoint answers and the table may be wrong: the address that was asked
   t.is(forwarder.serviceUse(SERVICE).counters.passedThrough, 1);
 });
 
+test('however many endpoints were tried before, that address is tried as often as it may', async (t) => {
+  const ports = await Promise.all(Array.from({ length: 4 }, () => closedPort()));
+  const group = groupOf(ports.slice(1));
+  let isDoubted = false;
+  const routes: Routes = {
+    ...always({ action: 'balance', group }),
+    decide: () =>
+      isDoubted
+        ? { action: 'pass-through', address: HOST, port: ports[0]!, service: SERVICE }
+        : { action: 'balance', group },
+    doubt: () => (isDoubted = true),
+  };
+  const { client, log } = startForwarder(t, { routes });
+  t.is(await endOf(client()), 'ECONNRESET');
+  t.like(await log.nextOutcome(), { ending: 'connect-failed', connectAttempts: 6 });
+});
+
 test('that address does not answer either: refused, not tried for ever', async (t) => {
   const refusing = await closedPort();
   let doubts = 0;
