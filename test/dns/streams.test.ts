@@ -33,6 +33,9 @@ const zone: Behaviour = (query) => ZONE.map((records) => recordsAnswer(query, re
 const standingStill: Behaviour = (query) =>
   isTransfer(query) ? [recordsAnswer(query, [soaRecord(7)])] : [addressAnswer(query)];
 
+const manyRecords = (count: number) =>
+  Array.from({ length: count }, (_, index) => addressRecord(index % 256));
+
 function isTransfer(query: Buffer): boolean {
   return query.readUInt16BE(query.length - 4) === AXFR;
 }
@@ -122,15 +125,20 @@ test('a zone is transferred in as many messages as it takes, and is over with th
 
 test('a zone comes whole to who reads it slowly, and waits for it where it is', async (t) => {
   const messages = 600;
-  const middle = Array.from({ length: 3_500 }, (_, index) => addressRecord(index % 256));
-  const { proxy, port, servers } = await startProxyWith(t, { streamTimes: { silentMs: 200 } }, (query) => {
-    const [first, last] = [recordsAnswer(query, [soaRecord(7)]), recordsAnswer(query, [soaRecord(7)])];
-    const between = recordsAnswer(query, middle);
-    return [first, ...Array.from({ length: messages }, () => between), last];
-  });
+  const SILENT_MS = 2_000;
+  const { proxy, port, servers } = await startProxyWith(
+    t,
+    { streamTimes: { silentMs: SILENT_MS } },
+    (query) => {
+      const [first, last] = [recordsAnswer(query, [soaRecord(7)]), recordsAnswer(query, [soaRecord(7)])];
+      const between = recordsAnswer(query, manyRecords(3_500));
+      return [first, ...Array.from({ length: messages }, () => between), last];
+    },
+  );
   const socket = await open(t, port, question('example.com', AXFR));
   const splitter = new MessageSplitter();
-  let [count, bytes, mostHeld] = [0, 0, 0];
+  let hasRested = false;
+  let [count, mostHeld] = [0, 0];
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     splitter.add(chunk);
     // What it has sent by then is not lost.
@@ -140,14 +148,35 @@ test('a zone comes whole to who reads it slowly, and waits for it where it is', 
       t.true(next.length < 100 || next.length > 56_000, 'in the sizes of the server');
     }
     mostHeld = Math.max(mostHeld, proxy.tcp.heldBytes);
-    bytes += chunk.length;
-    // A pause that is longer than servers may be silent, now and then.
-    if (Math.floor(bytes / 8e6) !== Math.floor((bytes - chunk.length) / 8e6)) await delay(500);
     if (count === messages + 2) break;
+    if (hasRested || count < messages / 2) continue;
+    hasRested = true;
+    await delay(1.5 * SILENT_MS);
   }
   t.is(count, messages + 2);
   t.true(mostHeld > 65_536, 'it had to wait');
   t.true(mostHeld < 3 * 65_536);
+  t.is(proxy.counters.refused, 0);
+});
+
+test('a server that falls silent while its zone has to wait is given up', async (t) => {
+  const { proxy, port, servers } = await startProxyWith(
+    t,
+    { streamTimes: { silentMs: 1_000 } },
+    standingStill,
+  );
+  const query = question('example.com', AXFR);
+  const socket = (await open(t, port, query)).pause();
+  await until(
+    () => Promise.resolve(servers[0]?.asked.length),
+    (asked) => asked === 1,
+  );
+  while (proxy.tcp.heldBytes <= 65_536) {
+    servers[0]?.sendToAll(framed(recordsAnswer(query, manyRecords(3_500))));
+    await delay(5);
+  }
+  socket.resume();
+  await underWay(proxy, 0);
   t.is(proxy.counters.refused, 0);
 });
 

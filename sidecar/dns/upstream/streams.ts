@@ -9,30 +9,35 @@ export interface StreamReceiver {
   ended(): void;
 }
 
+/** One for all: what is read is copied at once. */
+const READ_BUFFER = Buffer.alloc(65_536);
+
 /** One question by TCP, on a connection of its own, which is left open until it is ended or the server ends it. */
 export class ServerStream {
   readonly #socket: Socket;
   readonly #receiver: StreamReceiver;
   readonly #splitter = new MessageSplitter();
   #isPaused = false;
-  #isClosed = false;
   #isEnded = false;
 
   constructor({ address, port }: SocketAddress, query: Uint8Array, receiver: StreamReceiver) {
     this.#receiver = receiver;
-    const socket = connect({ host: address, port, noDelay: true });
+    const callback = (length: number, bytes: Uint8Array) => {
+      this.#splitter.add(Buffer.from(bytes.subarray(0, length)));
+      this.#tell();
+      return true;
+    };
+    // Read so, it stops at once where it is paused. Otherwise Node reads on and keeps that, until a reset, which ends the
+    // connection meanwhile, takes it along.
+    const onread = { buffer: READ_BUFFER, callback };
+    const socket = connect({ host: address, port, noDelay: true, onread });
     this.#socket = socket;
     socket.on('connect', () => socket.write(withLength(query)));
-    socket.on('data', (chunk: Buffer) => {
-      this.#splitter.add(chunk);
-      this.#tell();
-    });
     socket.on('end', () => socket.destroy());
     // What went wrong is told by its end.
     socket.on('error', () => socket.destroy());
     socket.on('close', () => {
-      this.#isClosed = true;
-      this.#tell();
+      if (!this.#isEnded) receiver.ended();
     });
   }
 
@@ -54,16 +59,11 @@ export class ServerStream {
     if (!this.#isPaused) this.#socket.resume();
   }
 
-  /** What has come goes before the end, which may come while this is paused. */
   #tell(): void {
     while (!this.#isEnded && !this.#isPaused) {
       const next = this.#splitter.next();
-      if (next === undefined) break;
+      if (next === undefined) return;
       this.#receiver.message(next);
-    }
-    if (this.#isClosed && !this.#isEnded && !this.#isPaused) {
-      this.#isEnded = true;
-      this.#receiver.ended();
     }
   }
 }
