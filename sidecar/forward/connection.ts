@@ -29,8 +29,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #backend: TcpStream | undefined;
   #load: EndpointLoad | undefined;
   #endpoint = '';
-  /** Once passed through to the address of a Service. */
-  #passedTo: SocketAddress | undefined;
+  /** To the address of its Service, where kube-proxy chooses; it was at some time, at least. */
+  #isPassedThrough = false;
   /** What the last attempt failed with, as a sentence. */
   #failure = '';
   #attempts = 0;
@@ -70,6 +70,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     return this.#exchange?.receiving.bytes ?? 0;
   }
 
+  /** And again after an attempt that failed: somebody may be known by now who was not. */
   start(): void {
     const decision = this.#around.routes.decide(this.#destination);
     if (decision.action === 'load') void this.#awaitEndpoints(this.#belongTo(decision.service));
@@ -178,8 +179,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     this.#endpoint = formatAddress(decision);
     const { service: key } = decision;
     const service = this.#belongTo(key ?? nameOfPassed(this.#destination));
-    if (key !== undefined) {
-      this.#passedTo = decision;
+    if (key !== undefined && !this.#isPassedThrough) {
+      this.#isPassedThrough = true;
       // Endpoints that were tried before are no reason to try this address less often.
       this.#mostAttempts = this.#attempts + this.#around.limits.connectAttempts;
       // Still asked for, so that later connections are balanced.
@@ -215,7 +216,8 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   #tickConnecting(nowMs: number): void {
     if (this.#backend === undefined) return;
-    const limitMs = connectLimitMs(this.#around.limits, this.#load === undefined);
+    const isLone = this.#load === undefined && !this.#isPassedThrough;
+    const limitMs = connectLimitMs(this.#around.limits, isLone);
     if (nowMs - this.#attemptedAtMs >= limitMs) this.connectFailed('ETIMEDOUT');
   }
 
@@ -243,20 +245,17 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
     const fields = { endpoint: this.#endpoint };
     service.warn(this.#around.log, { message: 'Could not connect to an endpoint.', reason: code, fields });
     // kube-proxy chooses anew for every connection, and goes on for a while to choose endpoints that have ended.
-    const mayReachAnother = load !== undefined || (this.#passedTo !== undefined && code === 'ECONNREFUSED');
-    if (!mayReachAnother) this.refuse('connect-failed', this.#failure);
+    if (load === undefined && !this.#isPassedThrough) this.refuse('connect-failed', this.#failure);
     // A pod that is there refuses; where no pod is any more, nobody does.
     else if (code !== 'ECONNREFUSED' && this.#doubt()) this.#decideAgain();
     else this.#retry(service, nowMs);
   }
 
-  /** On another endpoint, of those that are there by now; where the way is kube-proxy's, on whichever that chooses. */
   #retry(service: ServiceUse, nowMs: number): void {
     this.exclude = new Set([...this.exclude, this.#endpoint]);
     if (this.#attempts >= this.#mostAttempts) this.#giveUp('connect-failed');
     else if (!service.retryBudget.withdraw(nowMs)) this.#giveUp('retry-budget-exhausted');
-    else if (this.#passedTo !== undefined) this.#connect(this.#passedTo);
-    else this.#decideAgain();
+    else this.start();
   }
 
   #decideAgain(): void {
@@ -270,7 +269,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
 
   /** Whether there is another way than by the table; that way is the last. */
   #doubt(): boolean {
-    return this.#passedTo === undefined && this.#around.routes.doubt(this.#destination);
+    return !this.#isPassedThrough && this.#around.routes.doubt(this.#destination);
   }
 
   #end(ending: Ending, detail: string): void {

@@ -26,7 +26,7 @@ export const DEFAULT_LIMITS: Limits = {
 /** A SYN that was lost is sent again after 1, 3 and 7 s. */
 const LONE_ADDRESS_TIMEOUT_MS = 10_000;
 
-/** How long one address may take to accept; longer where nobody else can be tried. */
+/** How long one address may take to accept; longer where nobody else can be behind it, or tried. */
 export function connectLimitMs({ connectTimeoutMs }: Limits, isLone: boolean): number {
   return isLone ? Math.max(connectTimeoutMs, LONE_ADDRESS_TIMEOUT_MS) : connectTimeoutMs;
 }

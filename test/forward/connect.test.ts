@@ -429,6 +429,22 @@ test('no endpoint answers and the table may be wrong: the address that was asked
   t.is(forwarder.serviceUse(SERVICE).counters.passedThrough, 1);
 });
 
+test('that address does not answer, and meanwhile the endpoints are told: they are used', async (t) => {
+  const [refusing, backend] = [await closedPort(), await startBackend(t, echo)];
+  const decisions: Decision[] = [
+    { action: 'pass-through', address: HOST, port: refusing, service: SERVICE },
+    { action: 'load', service: SERVICE },
+  ];
+  const told: Decision = { action: 'balance', group: groupOf([backend]) };
+  const routes: Routes = { ...always(told), decide: () => decisions.shift() ?? told };
+  const { client, log, forwarder } = startForwarder(t, { routes });
+  const socket = client();
+  socket.end('hello');
+  t.is(await readAll(socket), 'hello');
+  t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 2, endpoint: `${HOST}:${backend}` });
+  t.is(forwarder.serviceUse(SERVICE).counters.passedThrough, 1);
+});
+
 test('however many endpoints were tried before, that address is tried as often as it may', async (t) => {
   const ports = await Promise.all(Array.from({ length: 4 }, () => closedPort()));
   const group = groupOf(ports.slice(1));

@@ -3,6 +3,7 @@
  * shows the pods, events and logs of what it used.
  */
 import test, { type ExecutionContext } from 'ava';
+import { until } from '../../system/programs.ts';
 import { Cluster, type Pod } from '../cluster.ts';
 import { testThatNeeds } from '../requirement.ts';
 import { gatherEvidence } from './evidence.ts';
@@ -53,6 +54,17 @@ export class Stage {
 
   metrics(pod: Pod): Promise<Metrics> {
     return sidecarMetrics(this.cluster, pod);
+  }
+
+  /**
+   * Resolves when the pod's sidecar has found a control plane. Before that, endpoints that it does not know are left to
+   * kube-proxy, which goes on for a while to choose those that have ended.
+   */
+  async untilConnected(pod: Pod): Promise<void> {
+    await until(
+      () => this.metrics(pod),
+      (metrics) => metrics.sum('cortexflow_control_plane_connected') === 1,
+    );
   }
 
   /** Resolves when requests are being sent. */

@@ -102,6 +102,7 @@ journey('taken away, it leaves nothing but sidecars, which join again when it is
   } finally {
     await installMesh(cluster);
   }
+  await stage.untilConnected(client);
   await stage.kubectl(['rollout', 'restart', 'deployment/server']);
   await stage.untilRolledOut('server');
   t.is(await inMesh(), 1);

@@ -5,7 +5,7 @@ import { container, signalContainer } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { assertNothingFailed, type Load, loadPod } from '../journey/load.ts';
 import { installMesh, type MeshDeployment, meshPods, removeMeshDeployment } from '../journey/mesh.ts';
-import { podPage, sidecarMetrics, sidecarPage } from '../journey/metrics.ts';
+import { podPage, sidecarPage } from '../journey/metrics.ts';
 import { deployment, pod, service } from '../journey/objects.ts';
 
 // One part after the other is away for a while. What runs takes no notice, what starts does as the failure table
@@ -135,10 +135,7 @@ async function startLoadOnServer(stage: Stage): Promise<Load> {
 
 /** Pods that come and go are known again, once the sidecar has found its control plane. */
 async function assertHealed(t: ExecutionContext, stage: Stage, load: Load): Promise<void> {
-  await until(
-    () => sidecarMetrics(stage.cluster, load.pod),
-    (metrics) => metrics.sum('cortexflow_control_plane_connected') === 1,
-  );
+  await stage.untilConnected(load.pod);
   await stage.kubectl(['rollout', 'restart', 'deployment/server']);
   await stage.untilRolledOut('server');
   const pods = await stage.pods('server');
