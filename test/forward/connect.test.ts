@@ -429,21 +429,30 @@ test('no endpoint answers and the table may be wrong: the address that was asked
   t.is(forwarder.serviceUse(SERVICE).counters.passedThrough, 1);
 });
 
-test('that address does not answer, and meanwhile the endpoints are told: they are used', async (t) => {
-  const [refusing, backend] = [await closedPort(), await startBackend(t, echo)];
-  const decisions: Decision[] = [
-    { action: 'pass-through', address: HOST, port: refusing, service: SERVICE },
-    { action: 'load', service: SERVICE },
-  ];
-  const told: Decision = { action: 'balance', group: groupOf([backend]) };
-  const routes: Routes = { ...always(told), decide: () => decisions.shift() ?? told };
-  const { client, log, forwarder } = startForwarder(t, { routes });
-  const socket = client();
-  socket.end('hello');
-  t.is(await readAll(socket), 'hello');
-  t.like(await log.nextOutcome(), { ending: 'complete', connectAttempts: 2, endpoint: `${HOST}:${backend}` });
-  t.is(forwarder.serviceUse(SERVICE).counters.passedThrough, 1);
-});
+for (const [how, reason, port] of [
+  ['refuses', 'refused', () => closedPort()],
+  ['is silent', 'timeout', hangingPort],
+] as const) {
+  test(`that address ${how}, and meanwhile the endpoints are told: they are used`, async (t) => {
+    const [inVain, backend] = [await port(t), await startBackend(t, echo)];
+    const decisions: Decision[] = [
+      { action: 'pass-through', address: HOST, port: inVain, service: SERVICE },
+      { action: 'load', service: SERVICE },
+    ];
+    const told: Decision = { action: 'balance', group: groupOf([backend]) };
+    const routes: Routes = { ...always(told), decide: () => decisions.shift() ?? told };
+    const limits = { connectTimeoutMs: 200 };
+    const { client, log, forwarder } = startForwarder(t, { routes, limits });
+    const socket = client();
+    socket.end('hello');
+    t.is(await readAll(socket), 'hello');
+    const outcome = { ending: 'complete', connectAttempts: 2, endpoint: `${HOST}:${backend}` } as const;
+    t.like(await log.nextOutcome(), outcome);
+    const { counters } = forwarder.serviceUse(SERVICE);
+    t.is(counters.passedThrough, 1);
+    t.is(counters.connectFailures[reason], 1);
+  });
+}
 
 test('however many endpoints were tried before, that address is tried as often as it may', async (t) => {
   const ports = await Promise.all(Array.from({ length: 4 }, () => closedPort()));

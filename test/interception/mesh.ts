@@ -81,7 +81,7 @@ export class Mesh {
   async kubeProxy(
     address: string,
     port: number,
-    to: readonly { readonly pod: Pick<Pod, 'ipv4'>; readonly port: number }[],
+    to: readonly { readonly pod: Pod; readonly port: number }[],
   ): Promise<void> {
     const { world } = this.network;
     const nft = (...words: readonly string[]) => world.must('nft', words.join(' '));
