@@ -2,7 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
@@ -130,6 +133,7 @@ const CLAIMED_PORTS = { first: 20_000, end: 32_768 };
 export async function claimPort(): Promise<number> {
   for (;;) {
     const port = randomInt(CLAIMED_PORTS.first, CLAIMED_PORTS.end);
+    if (!reserve(port)) continue;
     const [tcp, udp] = [
       createServer().listen(port, '127.0.0.1'),
       createSocket('udp4').bind(port, '127.0.0.1'),
@@ -137,6 +141,45 @@ export async function claimPort(): Promise<number> {
     const results = await Promise.allSettled([once(tcp, 'listening'), once(udp, 'listening')]);
     await Promise.all([closed(tcp), closed(udp)]);
     if (results.every(({ status }) => status === 'fulfilled')) return port;
+  }
+}
+
+/** Files that say of a port whose it is. */
+const reservations = new Set<string>();
+
+/** For this process, until it ends: others that claim ports run beside it, and may be about to listen there. */
+function reserve(port: number): boolean {
+  const file = join(tmpdir(), `cortexflow-test-port-${port}`);
+  try {
+    writeFileSync(file, String(process.pid), { flag: 'wx' });
+  } catch {
+    removeLeftOver(file);
+    return false;
+  }
+  if (reservations.size === 0) process.once('exit', removeReservations);
+  reservations.add(file);
+  return true;
+}
+
+function removeReservations(): void {
+  for (const file of reservations) rmSync(file, { force: true });
+}
+
+/** Of a process that was killed. */
+function removeLeftOver(file: string): void {
+  try {
+    const pid = Number(readFileSync(file, 'utf8'));
+    if (pid > 0 && !isRunning(pid)) rmSync(file, { force: true });
+  } catch {
+    // Its process has just ended, and has removed it.
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
