@@ -64,7 +64,14 @@ cluster.local:${port} in-addr.arpa:${port} ip6.arpa:${port} {
       ({ answer }) => answer.length === 1,
     );
   }
-  await until(metrics, (text) => byTable(text) > 0);
+  // What was asked before the sidecar had a table was forwarded, and says nothing of one.
+  await until(
+    async () => {
+      await dig(port, `pods-0.pods.${ZONE}`);
+      return byTable(await metrics());
+    },
+    (answered) => answered > 0,
+  );
   const [theirs, ours] = [diggerHere(coreDns.port), diggerHere(port)];
   await compare(t, { theirs, ours, questions: questionsIn('demo') });
   const answered = byTable(await metrics());
