@@ -9,6 +9,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isRunning } from '../system/programs.ts';
 import { type Access, type Answer, call, type Call, mustCall, writeKubeconfig } from './api-client.ts';
 import { binaryPath, whatIsMissing } from './binaries.ts';
 import { Authority, writeServiceAccountKeys } from './certificates.ts';
@@ -221,14 +222,5 @@ function removeLeftovers(): void {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(DIRECTORY_PREFIX))) {
     const pid = Number(name.slice(DIRECTORY_PREFIX.length).split('-')[0]);
     if (!isRunning(pid)) rmSync(join(tmpdir(), name), { recursive: true, force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -175,7 +175,8 @@ function removeLeftOver(file: string): void {
   }
 }
 
-function isRunning(pid: number): boolean {
+/** Whether there is a process with this id, whoever's it is. */
+export function isRunning(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
