@@ -14,6 +14,9 @@ import { type ConnectWaiter, connectTcp, type TcpStream } from './tcp.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 
+/** The forwarder that accepted a connection. */
+export type ConnectionHost = Surroundings & { ended(connection: Connection): void };
+
 /**
  * One accepted connection from its decision to its end. Nothing is read from the client until an endpoint has
  * answered, which is what makes it safe to try another.
@@ -23,7 +26,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   readonly #client: TcpStream;
   readonly #destination: Destination;
   readonly #origin: Origin;
-  readonly #around: Surroundings;
+  readonly #around: ConnectionHost;
   readonly #startedAtMs = performance.now();
   #service: ServiceUse | undefined;
   #backend: TcpStream | undefined;
@@ -41,7 +44,7 @@ export class Connection implements ConnectWaiter, DirectionOwner, PickRequest {
   #closedFirst: Outcome['closedFirst'] | undefined;
   #hasEnded = false;
 
-  constructor(client: TcpStream, destination: Destination, origin: Origin, around: Surroundings) {
+  constructor(client: TcpStream, destination: Destination, origin: Origin, around: ConnectionHost) {
     this.#client = client;
     this.#destination = destination;
     this.#origin = origin;

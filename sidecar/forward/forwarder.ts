@@ -2,14 +2,13 @@ import type { Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
 import type { Destination, Routes } from '../services/decision.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionHost } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
 import { isListenedAt } from './own-address.ts';
 import type { ServiceUse } from './service-use.ts';
 import { isGone, ServiceUses } from './service-uses.ts';
-import type { Surroundings } from './surroundings.ts';
 import { Turn } from './turn.ts';
 import { Warnings } from './warnings.ts';
 import type { ListenAddress, SocketAddress } from './socket-address.ts';
@@ -45,7 +44,7 @@ const TICKS_PER_LIMIT = 8;
 const LONGEST_TICK_MS = 1_000;
 
 /** Accepts connections and carries each to an endpoint of its Service. */
-export class Forwarder implements Surroundings {
+export class Forwarder implements ConnectionHost {
   readonly routes: Routes;
   readonly balancer: Balancer;
   readonly pool = new BufferPool();

@@ -1,7 +1,6 @@
 import type { Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
 import type { Routes } from '../services/decision.ts';
-import type { Connection } from './connection.ts';
 import type { ConnectTimes } from './counters.ts';
 import type { CopyResources } from './direction.ts';
 import type { Limits } from './limits.ts';
@@ -21,5 +20,4 @@ export interface Surroundings extends CopyResources {
   /** Whether a connection to this address would come back to this sidecar. */
   isOwn(address: SocketAddress): boolean;
   serviceUse(name: string, direction: TrafficDirection): ServiceUse;
-  ended(connection: Connection): void;
 }
