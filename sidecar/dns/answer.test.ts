@@ -1,4 +1,5 @@
 import test from 'ava';
+import { WHOLE } from '../../test/dns/directory.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { Endpoint, EndpointSlice, Service } from '../services/service.ts';
 import { emptyTable, withChanges } from '../services/table.ts';
@@ -80,10 +81,13 @@ const all: readonly Change[] = [
 ];
 
 const current: Knowledge = {
-  table: withChanges(emptyTable({ zone: '', node: '' }), all),
-  trust: { hasAllServices: true, hasAllEndpoints: () => true, isLost: () => false, isRejected: () => false },
+  table: withChanges(emptyTable({ zone: '', node: '' }), [{ kind: 'extent', extent: WHOLE }, ...all]),
   domain: ['cluster', 'local'],
 };
+
+function after(...changes: readonly Change[]): Knowledge {
+  return { ...current, table: withChanges(current.table, changes) };
+}
 
 function ask(name: string, type: number = TYPE.A, knowledge: Knowledge = current): Answer {
   return answer({ labels: name.split('.'), type, class: 1 }, knowledge);
@@ -225,11 +229,8 @@ test('a Service from a file that has no address is there', (t) => {
 });
 
 test('of what was told and could not be taken nothing is proved', (t) => {
-  const rejected = new Set(['demo/gone', 'demo/hello', 'demo/pods']);
-  const lacking: Knowledge = {
-    ...current,
-    trust: { ...current.trust, isRejected: (key) => rejected.has(key) },
-  };
+  const unreadable = new Set(['demo/gone', 'demo/hello', 'demo/pods']);
+  const lacking = after({ kind: 'extent', extent: { ...WHOLE, unreadable } });
   for (const name of ['gone', 'hello', 'pods', 'pod-9.pods'])
     t.is(ask(`${name}.demo.svc.cluster.local`, TYPE.A, lacking).kind, 'forward');
   t.is(ask('1.0.96.10.in-addr.arpa', TYPE.PTR, lacking).kind, 'forward');
@@ -237,10 +238,7 @@ test('of what was told and could not be taken nothing is proved', (t) => {
 });
 
 test('an endpoint that is not there exists elsewhere as long as not all of the Service are told', (t) => {
-  const lacking: Knowledge = {
-    ...current,
-    trust: { ...current.trust, hasAllEndpoints: (key) => key === 'demo/empty' },
-  };
+  const lacking = after({ kind: 'extent', extent: { ...WHOLE, endpoints: new Set(['demo/empty']) } });
   t.is(ask('pod-9.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'forward');
   t.is(ask('pod-0.pods.demo.svc.cluster.local', TYPE.A, lacking).kind, 'records');
   t.is(ask('pod-0.pods.demo.svc.cluster.local', TYPE.AAAA, lacking).kind, 'forward');
@@ -251,15 +249,7 @@ test('an endpoint that is not there exists elsewhere as long as not all of the S
 });
 
 test('without a control plane nothing is said not to exist, and nothing of what is in doubt', (t) => {
-  const away: Knowledge = {
-    ...current,
-    trust: {
-      hasAllServices: false,
-      hasAllEndpoints: () => false,
-      isLost: (key) => key === 'demo/pods',
-      isRejected: () => false,
-    },
-  };
+  const away = after({ kind: 'freshness', freshness: 'stale' }, { kind: 'misleading', service: 'demo/pods' });
   t.is(ask('gone.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');
   t.is(ask('empty.demo.svc.cluster.local', TYPE.A, away).kind, 'forward');
   t.is(ask('hello.demo.svc.cluster.local', TYPE.A, away).kind, 'records');

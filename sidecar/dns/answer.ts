@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
+import { completenessOfEndpoints, completenessOfServices, isMisleading } from '../services/completeness.ts';
 import type { EndpointSlice, IpFamily, Service, ServiceKey } from '../services/service.ts';
 import type { Table } from '../services/table.ts';
-import type { Trust } from '../services/trust.ts';
 import { CLASS_IN, FIRST_META_TYPE, LAST_META_TYPE, TYPE } from './protocol.ts';
 import type { ResourceRecord } from './record.ts';
 import { type Meaning, meaningOf } from './zone.ts';
@@ -9,10 +9,9 @@ import { type Meaning, meaningOf } from './zone.ts';
 /** Of answers from the table, in seconds: as short as CoreDNS has it, because a table changes without notice. */
 export const TABLE_TTL = 5;
 
-/** What the table says, and how far it can be relied on. */
+/** The table, and the domain that its names are under. */
 export interface Knowledge {
   readonly table: Table;
-  readonly trust: Pick<Trust, 'isLost' | 'isRejected' | 'hasAllServices' | 'hasAllEndpoints'>;
   /** Labels of the cluster's domain. */
   readonly domain: readonly string[];
 }
@@ -66,19 +65,19 @@ function isForOthers(type: number): boolean {
 }
 
 /** That something does not exist is known only to who knows all that does. */
-function absent({ table, trust }: Knowledge): Answer {
-  return table.servicesKnown && trust.hasAllServices ? NO_NAME : FORWARD;
+function absent({ table }: Knowledge): Answer {
+  return completenessOfServices(table) === 'all' ? NO_NAME : FORWARD;
 }
 
 /** Whether others know better of a Service than the table. */
-function isDoubtful(service: ServiceKey, trust: Knowledge['trust']): boolean {
-  return trust.isLost(service) || trust.isRejected(service);
+function isDoubtful(service: ServiceKey, table: Table): boolean {
+  return isMisleading(table, service) || table.sync.extent.unreadable.has(service);
 }
 
 function answerReverse({ labels, type }: Question, address: string, knowledge: Knowledge): Answer {
-  const { table, trust, domain } = knowledge;
+  const { table, domain } = knowledge;
   const key = type === TYPE.PTR ? table.serviceByClusterIp.get(address) : undefined;
-  if (key === undefined || isDoubtful(key, trust)) return FORWARD;
+  if (key === undefined || isDoubtful(key, table)) return FORWARD;
   const target = nameOf(key, domain);
   const answers = [{ type: 'PTR', name: labels.join('.'), ttl: TABLE_TTL, target }] as const;
   return { kind: 'records', answers, additional: [] };
@@ -87,8 +86,8 @@ function answerReverse({ labels, type }: Question, address: string, knowledge: K
 type ServiceMeaning = Extract<Meaning, { key: ServiceKey }>;
 
 function answerService(question: Question, meaning: ServiceMeaning, knowledge: Knowledge): Answer {
-  const { table, trust } = knowledge;
-  if (isDoubtful(meaning.key, trust)) return FORWARD;
+  const { table } = knowledge;
+  if (isDoubtful(meaning.key, table)) return FORWARD;
   const service = table.services.get(meaning.key)?.service;
   if (service === undefined) return absent(knowledge);
   if (service.type === 'other') return FORWARD;
@@ -143,14 +142,14 @@ function answerEndpoints(
   meaning: ServiceMeaning,
   { service, knowledge }: Subject,
 ): Answer {
-  const { table, trust, domain } = knowledge;
+  const { table, domain } = knowledge;
   const endpoints = table.endpoints.get(meaning.key);
   if (endpoints === undefined) {
     return table.overdue.has(meaning.key) ? FORWARD : { kind: 'load', service: meaning.key };
   }
   const name = nameOf(meaning.key, domain);
   const places = [...endpoints.slices.values()].flatMap(({ slice }) => placesOfSlice(slice, meaning, name));
-  const isWhole = trust.hasAllEndpoints(meaning.key);
+  const isWhole = completenessOfEndpoints(table, meaning.key) === 'all';
   if (places.length === 0) return isWhole ? absent(knowledge) : FORWARD;
   const found = recordsOf(question, places);
   // A slice has addresses of one family: where there are two, those of the other may not be told yet.

@@ -18,7 +18,7 @@ import type { StreamTimes } from './upstream/times.ts';
 import { AnswerWriter } from './writer.ts';
 
 export interface DnsProxyOptions {
-  readonly directory: Pick<Directory, 'table' | 'trust' | 'use'>;
+  readonly directory: Pick<Directory, 'table' | 'use'>;
   /** Whom to ask what the table does not know, the first one first. */
   readonly servers: readonly SocketAddress[];
   /** `cluster.local` */
@@ -53,13 +53,10 @@ export class DnsProxy {
     const writer = new AnswerWriter();
     const source = {
       get knowledge() {
-        return { table: directory.table, trust: directory.trust, domain };
+        return { table: directory.table, domain };
       },
       get table() {
         return directory.table;
-      },
-      get version() {
-        return directory.trust.version;
       },
     };
     this.#clusterDomain = domain.join('.');

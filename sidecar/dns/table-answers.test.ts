@@ -1,5 +1,5 @@
 import test from 'ava';
-import { endpointsTold, serviceTold } from '../../test/dns/directory.ts';
+import { endpointsTold, serviceTold, WHOLE } from '../../test/dns/directory.ts';
 import type { Change } from '../services/change.ts';
 import { emptyTable, withChanges } from '../services/table.ts';
 import { queryFor } from './alias.ts';
@@ -19,16 +19,14 @@ function headless(name: string): Change[] {
 }
 
 function started(changes: readonly Change[]) {
-  const table = withChanges(emptyTable({ zone: '', node: '' }), [{ kind: 'services-known' }, ...changes]);
-  const trust = {
-    hasAllServices: true,
-    hasAllEndpoints: () => true,
-    isLost: () => false,
-    isRejected: () => false,
-  };
-  const knowledge = { table, trust, domain: ['cluster', 'local'] };
+  const table = withChanges(emptyTable({ zone: '', node: '' }), [
+    { kind: 'services-known' },
+    { kind: 'extent', extent: WHOLE },
+    ...changes,
+  ]);
+  const knowledge = { table, domain: ['cluster', 'local'] };
   return new TableAnswers({
-    source: { knowledge, table, version: 0 },
+    source: { knowledge, table },
     writer: new AnswerWriter(),
     counters: new DnsCounters(),
     now: Date.now,

@@ -12,12 +12,11 @@ const ROOM_BYTES = 4 * 1024 * 1024;
 /** About what each takes besides the bytes of its question and of what was prepared for it. */
 const OVERHEAD_BYTES = 350;
 
-/** What the table says, and a number that changes with how far it can be relied on. */
+/** The current table, and the domain that its names are under. */
 export interface KnowledgeSource {
   readonly knowledge: Knowledge;
   /** The knowledge's own. */
   readonly table: object;
-  readonly version: number;
 }
 
 /** What is known of one question, until the table changes. */
@@ -44,7 +43,6 @@ export class TableAnswers {
   readonly #remembered = new Map<number, Remembered>();
   #bytes = 0;
   #table: object | undefined;
-  #version = -1;
   #serial = 0;
 
   constructor(options: TableAnswersOptions) {
@@ -59,7 +57,7 @@ export class TableAnswers {
   /** Of the question that was read. */
   find(query: QueryReader): TableAnswer {
     const { source } = this.#options;
-    if (source.table !== this.#table || source.version !== this.#version) this.#renew();
+    if (source.table !== this.#table) this.#renew();
     const known = this.#remembered.get(query.hash);
     if (known !== undefined && query.hasKey(known.question, query.questionEnd)) return known.found;
     return this.#learn(query);
@@ -83,7 +81,6 @@ export class TableAnswers {
     const { source, now } = this.#options;
     this.#forget();
     this.#table = source.table;
-    this.#version = source.version;
     this.#serial = Math.floor(now() / 1000);
   }
 

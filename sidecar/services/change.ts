@@ -1,5 +1,6 @@
 import type { Node } from './node.ts';
 import type { EndpointSlice, Service, ServiceKey } from './service.ts';
+import type { SyncChange } from './sync.ts';
 
 /** Where a piece of the table came from. */
 export interface Origin {
@@ -11,7 +12,7 @@ export interface Origin {
 }
 
 /** One step from one table to the next. */
-export type Change = NodeChange | ServiceChange | EndpointsChange;
+export type Change = NodeChange | ServiceChange | EndpointsChange | SyncChange;
 
 /** Of the node that the workload runs on: where that is decides which endpoints are preferred. */
 export type NodeChange =

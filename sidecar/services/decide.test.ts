@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Change, Origin } from './change.ts';
 import { decide } from './decide.ts';
-import type { Decision, EndpointGroup } from './decision.ts';
+import { type Decision, type EndpointGroup, FALLBACK } from './decision.ts';
 import type { Endpoint, EndpointSlice, Service } from './service.ts';
 import type { Table } from './table.ts';
 import { emptyTable, withChanges } from './table.ts';
@@ -311,4 +311,39 @@ test('a connection that nobody redirected is refused', (t) => {
     refusal(decide(table(), { kind: 'listener', address: '::1', port: 5054 })),
     /^not-redirected: Somebody connected to \[::1\]:5054, where /u,
   );
+});
+
+test('given a table that may be outdated, a refusal falls back to kube-proxy only where its reason allows that', (t) => {
+  const empty = table(service(), { kind: 'endpoints-empty', service: 'demo/hello' });
+  const unreadable = { services: true, endpoints: new Set<string>(), unreadable: new Set(['demo/hello']) };
+  const outdated: readonly Change[] = [
+    { kind: 'freshness', freshness: 'stale' },
+    { kind: 'extent', extent: unreadable },
+  ];
+  t.regex(refusal(decide(empty, toClusterIp)), /^no-endpoints: /u);
+  t.regex(refusal(decide(empty, { ...toClusterIp, port: 81 })), /^unknown-port: /u);
+  for (const change of outdated) {
+    for (const port of [80, 81]) {
+      const expected = { action: 'pass-through', address: '10.96.0.1', port, service: 'demo/hello' };
+      t.deepEqual(decide(withChanges(empty, [change]), { ...toClusterIp, port }), expected as Decision);
+    }
+  }
+  t.deepEqual(
+    Object.entries(FALLBACK).flatMap(([reason, fallback]) => (fallback === 'forbidden' ? [reason] : [])),
+    ['not-redirected'],
+    'a reason that protects a workload is added here on purpose',
+  );
+  t.is(
+    decide(withChanges(table(), outdated), { kind: 'listener', address: '::1', port: 5054 }).action,
+    'refuse',
+  );
+});
+
+test('given an endpoint that could not be read, routes to those that could', (t) => {
+  const unreadable = { services: true, endpoints: new Set<string>(), unreadable: new Set(['demo/hello']) };
+  const partial = table(service(), slice('1', [endpoint('10.0.0.1')]), {
+    kind: 'extent',
+    extent: unreadable,
+  });
+  t.is(groupOf(decide(partial, toClusterIp)).candidates.length, 1);
 });

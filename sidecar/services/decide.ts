@@ -1,6 +1,13 @@
 import { isIPv6 } from 'node:net';
 import { explainAbsence } from './absence.ts';
-import type { Decision, Destination, EndpointGroup, RefusalReason } from './decision.ts';
+import { isMisleading, mayBeOutdated } from './completeness.ts';
+import {
+  type Decision,
+  type Destination,
+  type EndpointGroup,
+  FALLBACK,
+  type RefusalReason,
+} from './decision.ts';
 import { endpointGroup } from './groups.ts';
 import type { IpFamily, Protocol, Service, ServiceKey, ServicePort } from './service.ts';
 import type { EndpointsEntry, Table } from './table.ts';
@@ -9,8 +16,30 @@ type AddressDestination = Extract<Destination, { kind: 'address' }>;
 type ListenerDestination = Extract<Destination, { kind: 'listener' }>;
 type ServiceDestination = Extract<Destination, { kind: 'service' }>;
 
-/** What to do with a connection to this destination, according to this table. */
+/**
+ * What to do with a connection to this destination, according to this table. Where the table may be wrong, a connection
+ * to a cluster IP passes through: kube-proxy finds an endpoint by what Kubernetes itself knows.
+ */
 export function decide(table: Table, destination: Destination): Decision {
+  const decision = byTable(table, destination);
+  const service = doubtfulService(table, decision);
+  if (service === undefined || destination.kind !== 'address') return decision;
+  return { action: 'pass-through', address: destination.address, port: destination.port, service };
+}
+
+/** The Service for which the table is better not followed. */
+function doubtfulService(table: Table, decision: Decision): ServiceKey | undefined {
+  if (decision.action === 'refuse') {
+    const { service, reason } = decision;
+    const falls = service !== undefined && FALLBACK[reason] === 'allowed' && mayBeOutdated(table, service);
+    return falls ? service : undefined;
+  }
+  if (decision.action !== 'balance') return undefined;
+  const { key } = decision.group.service;
+  return isMisleading(table, key) ? key : undefined;
+}
+
+function byTable(table: Table, destination: Destination): Decision {
   switch (destination.kind) {
     case 'service':
       return decideService(table, destination);

@@ -51,6 +51,19 @@ export interface EndpointGroup {
 export type RefusalReason =
   'unknown-service' | 'unknown-port' | 'no-endpoints' | 'external-name' | 'not-ready' | 'not-redirected';
 
+/**
+ * Whether kube-proxy may carry a connection that would be refused for this reason, while the table may be out of date.
+ * A reason that protects a workload is `forbidden`: it fails closed.
+ */
+export const FALLBACK = {
+  'unknown-service': 'allowed',
+  'unknown-port': 'allowed',
+  'no-endpoints': 'allowed',
+  'external-name': 'allowed',
+  'not-ready': 'allowed',
+  'not-redirected': 'forbidden',
+} as const satisfies Readonly<Record<RefusalReason, 'allowed' | 'forbidden'>>;
+
 /** What to do with one connection. */
 export type Decision =
   | { readonly action: 'balance'; readonly group: EndpointGroup }

@@ -8,7 +8,6 @@ import type { ServiceKey } from './service.ts';
 import { ServicesWait } from './services-wait.ts';
 import type { Table } from './table.ts';
 import { emptyTable, isTold, withChanges } from './table.ts';
-import { type Told, Trust, withTrust } from './trust.ts';
 
 export interface DirectoryOptions {
   readonly locality: Locality;
@@ -20,8 +19,6 @@ export interface DirectoryOptions {
   readonly waitMs: number;
   /** Services whose endpoints are held from the start and for good. */
   readonly pinned: Iterable<ServiceKey>;
-  /** All that there is, where it is left out. */
-  readonly told?: Told;
 }
 
 /**
@@ -30,23 +27,27 @@ export interface DirectoryOptions {
  */
 const MAX_SERVICES_IN_USE = 4096;
 
+/** For how long a table without updates is used: Kubernetes gives addresses of pods to other pods, in time. */
+const STALE_MS = 300_000;
+
 /** Holds the current table: changes come in at one end, decisions go out at the other. */
 export class Directory implements Routes {
   /** How long somebody waits for the first word of a Service, or of which Services there are. */
   readonly waitMs: number;
   readonly #interest: Interest;
   readonly #servicesWait: ServicesWait;
-  readonly #trust: Trust;
+  readonly #schedule: Schedule;
   readonly #pinned: ReadonlySet<ServiceKey>;
   readonly #listeners = new Set<(table: Table) => void>();
   #table: Table;
+  #cancelExpiry: (() => void) | undefined;
 
-  constructor({ locality, source, schedule, endpointsIdleMs, waitMs, pinned, told }: DirectoryOptions) {
+  constructor({ locality, source, schedule, endpointsIdleMs, waitMs, pinned }: DirectoryOptions) {
     this.waitMs = waitMs;
     this.#table = emptyTable(locality);
     this.#servicesWait = new ServicesWait(schedule, waitMs);
     this.#pinned = new Set(pinned);
-    this.#trust = new Trust(schedule, told);
+    this.#schedule = schedule;
     this.#interest = new Interest({
       source: {
         subscribe: (service) => {
@@ -72,11 +73,6 @@ export class Directory implements Routes {
     return this.#table;
   }
 
-  /** How far the table can be relied on. */
-  get trust(): Pick<Trust, 'version' | 'isLost' | 'isRejected' | 'hasAllServices' | 'hasAllEndpoints'> {
-    return this.#trust;
-  }
-
   /** Whether connections can be decided: Services are known, and the endpoints of the pinned ones. */
   get ready(): boolean {
     return this.#table.servicesKnown && this.#pinned.values().every((key) => this.#table.endpoints.has(key));
@@ -85,7 +81,7 @@ export class Directory implements Routes {
   /** Begins with what an earlier run held, if anything, and pins what is to be pinned. */
   start(held: readonly Change[]): void {
     // What was so before may not be any more; a first use still waits for what the control plane says of it.
-    if (held.length > 0) this.#trust.sourceAnswers(false);
+    if (held.length > 0) this.#setFresh(false);
     this.apply(held);
     for (const service of this.#table.endpoints.keys()) {
       this.#interest.adopt(service);
@@ -110,13 +106,13 @@ export class Directory implements Routes {
   }
 
   decide(destination: Destination): Decision {
-    return withTrust(decide(this.#table, destination), destination, this.#trust);
+    return decide(this.#table, destination);
   }
 
   doubt(destination: Destination): boolean {
-    if (this.#trust.isCurrent || destination.kind !== 'address') return false;
+    if (this.#table.sync.freshness === 'current' || destination.kind !== 'address') return false;
     const service = this.#table.serviceByClusterIp.get(destination.address);
-    if (service !== undefined) this.#trust.doubt(service);
+    if (service !== undefined) this.apply([{ kind: 'misleading', service }]);
     return service !== undefined;
   }
 
@@ -134,7 +130,7 @@ export class Directory implements Routes {
 
   /** Tells whether a control plane answers: whether asking is of any use, and the table is what is so now. */
   sourceAnswers(answers: boolean): void {
-    this.#trust.sourceAnswers(answers);
+    this.#setFresh(answers);
     this.#interest.sourceAnswers(answers);
     this.#servicesWait.sourceAnswers(answers);
   }
@@ -149,8 +145,19 @@ export class Directory implements Routes {
 
   /** Ends all waits and timers. The table stays. */
   close(): void {
-    this.#trust.close();
+    this.#cancelExpiry?.();
     this.#interest.close();
     this.#servicesWait.end();
+  }
+
+  /** A table without updates is used for a while, and then only where there is no other way. */
+  #setFresh(isFresh: boolean): void {
+    if (isFresh === (this.#table.sync.freshness === 'current')) return;
+    this.#cancelExpiry?.();
+    this.apply([{ kind: 'freshness', freshness: isFresh ? 'current' : 'stale' }]);
+    if (isFresh) return;
+    this.#cancelExpiry = this.#schedule(STALE_MS, () => {
+      this.apply([{ kind: 'freshness', freshness: 'expired' }]);
+    });
   }
 }

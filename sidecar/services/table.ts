@@ -2,6 +2,7 @@ import type { Change, EndpointsChange, Origin } from './change.ts';
 import type { GroupMemo, Locality } from './groups.ts';
 import type { Node } from './node.ts';
 import type { EndpointSlice, Service, ServiceKey } from './service.ts';
+import { INITIAL_SYNC, type Sync, syncAfter } from './sync.ts';
 
 export interface ServiceEntry {
   readonly service: Service;
@@ -42,6 +43,7 @@ export interface Table {
   /** Services that were waited for long enough: what is not told of them by now, nobody waits for. */
   readonly overdue: ReadonlySet<ServiceKey>;
   readonly serviceByClusterIp: ReadonlyMap<string, ServiceKey>;
+  readonly sync: Sync;
 }
 
 export function emptyTable(locality: Locality): Table {
@@ -53,6 +55,7 @@ export function emptyTable(locality: Locality): Table {
     endpoints: new Map(),
     overdue: new Set(),
     serviceByClusterIp: new Map(),
+    sync: INITIAL_SYNC,
   };
 }
 
@@ -73,6 +76,7 @@ class Draft {
   #services: Map<ServiceKey, ServiceEntry> | undefined;
   #endpoints: Map<ServiceKey, EndpointsEntry> | undefined;
   #overdue: Set<ServiceKey> | undefined;
+  #sync: Sync;
   /** Slice maps that this draft made and may write to. */
   readonly #slices = new Map<ServiceKey, Map<string, SliceEntry>>();
   #clusterIpsMoved = false;
@@ -81,6 +85,7 @@ class Draft {
     this.#from = from;
     this.#node = from.node;
     this.#servicesKnown = from.servicesKnown;
+    this.#sync = from.sync;
   }
 
   apply(change: Change): void {
@@ -98,6 +103,11 @@ class Draft {
       case 'services-known':
         this.#servicesKnown = true;
         return;
+      case 'freshness':
+      case 'extent':
+      case 'misleading':
+        this.#sync = syncAfter(this.#sync, change);
+        return;
       default:
         return this.#applyToEndpoints(change);
     }
@@ -106,14 +116,7 @@ class Draft {
   finish(): Table {
     const from = this.#from;
     const services = this.#services ?? from.services;
-    const changed =
-      this.#node !== from.node ||
-      this.#servicesKnown !== from.servicesKnown ||
-      (this.#services ?? this.#endpoints ?? this.#overdue) !== undefined;
-    if (!changed) {
-      return from;
-    }
-    return {
+    const next: Table = {
       locality: this.#locality(),
       node: this.#node,
       servicesKnown: this.#servicesKnown,
@@ -121,7 +124,10 @@ class Draft {
       endpoints: this.#endpoints ?? from.endpoints,
       overdue: this.#overdue ?? from.overdue,
       serviceByClusterIp: this.#clusterIpsMoved ? clusterIpIndex(services) : from.serviceByClusterIp,
+      sync: this.#sync,
     };
+    const fields = Object.keys(next) as (keyof Table)[];
+    return fields.every((field) => next[field] === from[field]) ? from : next;
   }
 
   #applyToEndpoints(change: EndpointsChange): void {

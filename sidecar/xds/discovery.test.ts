@@ -22,6 +22,7 @@ import type { Logger } from '../../process/log.ts';
 import { grpcMethod, messageCodec, rawCodec } from '../../wire/grpc-service.ts';
 import { ENDPOINTS_TYPE_URL, NODE_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import type { DiscoveryOptions } from './discovery.ts';
+import { completenessOfEndpoints, completenessOfServices } from '../services/completeness.ts';
 import { Discovery } from './discovery.ts';
 import { DIFFERENCE } from './settling.ts';
 
@@ -369,7 +370,9 @@ test('a bad resource and an unknown type are rejected in words, and the stream g
   t.is(server.streams, 1);
   t.is(discovery.counters.rejectedResources, 2);
   t.deepEqual(
-    ['demo/bad', 'demo/hello', 'demo/other'].filter((key) => discovery.directory.trust.isRejected(key)),
+    ['demo/bad', 'demo/hello', 'demo/other'].filter((key) =>
+      discovery.directory.table.sync.extent.unreadable.has(key),
+    ),
     ['demo/bad'],
   );
   t.is(discovery.view().recentRejections.length, 2);
@@ -532,16 +535,34 @@ test('nothing is taken for gone before a stream that resumes has told what is di
     stream.end();
   });
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
-  const { trust } = discovery.directory;
+  const { directory } = discovery;
   await discovery.start();
   await until(() => discovery.counters.responses === 2 && discovery.directory.table.servicesKnown);
-  t.deepEqual([trust.hasAllServices, trust.isRejected('demo/bad')], [false, true]);
+  t.deepEqual(
+    [
+      completenessOfServices(directory.table) === 'all',
+      directory.table.sync.extent.unreadable.has('demo/bad'),
+    ],
+    [false, true],
+  );
   second?.write(bytesOf(SERVICE_TYPE_URL, { 'demo/other': HELLO }));
   await until(() => discovery.counters.responses === 3);
-  t.deepEqual([trust.hasAllServices, trust.isRejected('demo/other')], [false, true]);
+  t.deepEqual(
+    [
+      completenessOfServices(directory.table) === 'all',
+      directory.table.sync.extent.unreadable.has('demo/other'),
+    ],
+    [false, true],
+  );
   t.is(beQuiet(), 1);
-  t.true(trust.hasAllServices);
-  t.deepEqual([trust.isRejected('demo/bad'), trust.isRejected('demo/other')], [false, true]);
+  t.true(completenessOfServices(directory.table) === 'all');
+  t.deepEqual(
+    [
+      directory.table.sync.extent.unreadable.has('demo/bad'),
+      directory.table.sync.extent.unreadable.has('demo/other'),
+    ],
+    [false, true],
+  );
 });
 
 test('however late a stream begins to tell, it is heard to the end', async (t) => {
@@ -551,7 +572,7 @@ test('however late a stream begins to tell, it is heard to the end', async (t) =
     if (request.node !== undefined) opened.push(stream);
   });
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
-  const { trust, table: nothing } = discovery.directory;
+  const { directory } = discovery;
   const connected = async (streams: number): Promise<void> => {
     await until(() => opened.length === streams && discovery.status.connection.state === 'connected');
   };
@@ -560,26 +581,27 @@ test('however late a stream begins to tell, it is heard to the end', async (t) =
     opened.at(-1)?.write(bytesOf(SERVICE_TYPE_URL, { [name]: serviceNamed(name) }));
     await until(() => discovery.counters.responses > responses);
   };
+  const services = () => completenessOfServices(directory.table);
   await discovery.start();
   await connected(1);
   t.true(beQuiet() > 0);
-  t.deepEqual([discovery.directory.table, trust.hasAllServices], [nothing, false]);
+  t.is(services(), 'nothing');
   await tell('demo/hello');
   await until(() => discovery.directory.table.servicesKnown);
-  t.false(trust.hasAllServices);
+  t.is(services(), 'some');
   t.is(beQuiet(), 1);
-  t.true(trust.hasAllServices);
+  t.is(services(), 'all');
 
   opened.at(-1)?.end();
   await connected(2);
   t.true(beQuiet() > 0);
-  t.true(trust.hasAllServices, 'there seemed to be nothing to tell');
+  t.is(services(), 'all', 'there seemed to be nothing to tell');
   await tell('demo/late');
-  t.false(trust.hasAllServices);
+  t.is(services(), 'some');
   await tell('demo/later');
-  t.false(trust.hasAllServices);
+  t.is(services(), 'some');
   t.is(beQuiet(), 1);
-  t.true(trust.hasAllServices);
+  t.is(services(), 'all');
 });
 
 test('an endpoint is not taken for gone while parts of its collection may follow', async (t) => {
@@ -596,18 +618,16 @@ test('an endpoint is not taken for gone while parts of its collection may follow
   await discovery.start();
   await until(() => directory.ready);
   beQuiet();
-  t.true(directory.trust.hasAllServices);
-  const { version } = directory.trust;
+  t.is(completenessOfServices(directory.table), 'all');
   await directory.use('demo/hello').known;
   t.is(directory.decide(toHello).action, 'balance', 'what is told is used at once');
-  t.false(directory.trust.hasAllEndpoints('demo/hello'));
+  t.is(completenessOfEndpoints(directory.table, 'demo/hello'), 'some');
   sendRest?.();
   await until(() => directory.table.endpoints.get('demo/hello')?.slices.size === 2);
-  t.false(directory.trust.hasAllEndpoints('demo/hello'));
+  t.is(completenessOfEndpoints(directory.table, 'demo/hello'), 'some');
   t.is(beQuiet(), 1);
-  t.true(directory.trust.hasAllEndpoints('demo/hello'));
-  t.not(directory.trust.version, version);
-  t.true(directory.trust.hasAllServices);
+  t.is(completenessOfEndpoints(directory.table, 'demo/hello'), 'all');
+  t.is(completenessOfServices(directory.table), 'all');
 });
 
 /** Endpoints did not answer while no control plane did: connections to the cluster IP go around the mesh. */

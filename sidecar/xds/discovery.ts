@@ -100,6 +100,7 @@ export class Discovery {
     });
     this.#confirming = new Settling(world, DIFFERENCE, () => {
       this.#session.confirm();
+      this.#apply([]);
     });
     this.directory = this.#newDirectory();
     this.#client = this.#newClient();
@@ -165,7 +166,6 @@ export class Discovery {
       endpointsIdleMs,
       waitMs,
       pinned,
-      told: this.#session,
     });
   }
 
@@ -184,6 +184,7 @@ export class Discovery {
         this.directory.sourceAnswers(true);
       },
       onConnection: ({ state }) => {
+        this.#apply([]);
         if (state === 'connected') {
           this.#confirming.heard();
         } else {
@@ -226,7 +227,7 @@ export class Discovery {
 
   #apply(changes: readonly Change[]): void {
     const { locality } = this.directory.table;
-    this.directory.apply(changes);
+    this.directory.apply([...changes, { kind: 'extent', extent: this.#session.extent }]);
     this.#noteMove(locality);
     if (changes.length > 0) {
       this.#lastGood?.changed();

@@ -13,9 +13,13 @@ export class RejectedNames {
     return this.#version;
   }
 
-  /** Whether one of these names is among them, as far as can be told. */
-  hasAny(isSought: (name: string) => boolean): boolean {
-    return this.#areMore !== 'no' || this.#names.keys().some(isSought);
+  get names(): readonly string[] {
+    return [...this.#names.keys()];
+  }
+
+  /** Whether more were rejected than `names` has room for. */
+  get hasOthers(): boolean {
+    return this.#areMore !== 'no';
   }
 
   add(name: string): void {

@@ -198,7 +198,7 @@ test('a bad resource rejects only itself, by name, and what was held of it stays
 test('of which Services the newest was rejected is known until it is taken, removed or given up', (t) => {
   const session = newSession();
   const bad = new Uint8Array([0xff]);
-  const isRejected = (): boolean => session.isRejected('demo/hello');
+  const isRejected = (): boolean => session.extent.unreadable.has('demo/hello');
   const receive = (...[typeUrl, sent, removed]: Parameters<typeof response>): boolean => {
     session.receive(response(typeUrl, sent, removed), WHEN);
     return isRejected();
@@ -207,12 +207,12 @@ test('of which Services the newest was rejected is known until it is taken, remo
   const slice = { name: 'demo/hello/s1' };
   session.subscribe(ENDPOINTS_TYPE_URL, COLLECTION);
 
-  const versions = [session.toldVersion];
+  const versions = [session.extent];
   t.true(receive(SERVICE_TYPE_URL, [{ ...service, value: bad }]));
-  versions.push(session.toldVersion);
-  t.false(session.isRejected('demo/other'));
+  versions.push(session.extent);
+  t.false(session.extent.unreadable.has('demo/other'));
   t.false(receive(SERVICE_TYPE_URL, [service]));
-  versions.push(session.toldVersion);
+  versions.push(session.extent);
   t.deepEqual(versions, [...new Set(versions)]);
   t.true(receive(SERVICE_TYPE_URL, [{ ...service, version: '2', value: bad }]));
   t.false(receive(SERVICE_TYPE_URL, [service]), 'as it was before');
@@ -231,7 +231,7 @@ test('of which Services the newest was rejected is known until it is taken, remo
 test('what an earlier stream rejected stays rejected until this one has told all', (t) => {
   const session = newSession();
   const bad = new Uint8Array([0xff]);
-  const rejected = () => ['demo/a', 'demo/b', 'demo/c'].filter((name) => session.isRejected(name));
+  const rejected = () => ['demo/a', 'demo/b', 'demo/c'].filter((name) => session.extent.unreadable.has(name));
   const sent = ['demo/a', 'demo/b', 'demo/c'].map((name) => ({ name, value: bad }));
   session.open();
   session.receive(response(SERVICE_TYPE_URL, sent), WHEN);
@@ -248,11 +248,11 @@ test('what an earlier stream rejected stays rejected until this one has told all
 test('what is not told on this stream may exist, until all is told', (t) => {
   const session = newSession();
   const version = '00000000000000aa';
-  const told = () => [session.hasAllServices, session.hasAllEndpoints('demo/hello')];
-  const versions: number[] = [];
+  const told = () => [session.extent.services, session.extent.endpoints.has('demo/hello')];
+  const versions: unknown[] = [];
   const expectTold = (...expected: readonly boolean[]) => {
     t.deepEqual(told(), expected);
-    versions.push(session.toldVersion);
+    versions.push(session.extent);
   };
   session.open();
   session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/hello', version }]), WHEN);
@@ -287,15 +287,15 @@ test('the first word on a stream takes back what its silence was taken for', (t)
   session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/hello' }]), WHEN);
   session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s1' }]), WHEN);
   session.settle();
-  const told = () => [session.hasAllServices, session.hasAllEndpoints('demo/hello')];
+  const told = () => [session.extent.services, session.extent.endpoints.has('demo/hello')];
 
   session.open();
   session.confirm();
   t.deepEqual([told(), session.hasUnconfirmed], [[true, true], false], 'nothing was different');
-  const before = session.toldVersion;
+  const before = session.extent;
   t.true(session.receive(response(SERVICE_TYPE_URL, [{ name: 'demo/bye' }]), WHEN).begins);
   t.deepEqual([told(), session.hasUnconfirmed], [[false, true], true]);
-  t.not(session.toldVersion, before);
+  t.not(session.extent, before);
   t.true(session.receive(response(ENDPOINTS_TYPE_URL, [{ name: 'demo/hello/s2' }]), WHEN).begins);
   t.deepEqual(told(), [false, false]);
   session.confirm();
@@ -312,14 +312,14 @@ test('of very many Services that were rejected only that there are such is known
     value: new Uint8Array([0xff]),
   }));
   session.receive(response(SERVICE_TYPE_URL, sent.slice(1)), WHEN);
-  t.false(session.isRejected('demo/s0'));
+  t.false(session.extent.unreadable.has('demo/s0'));
   session.receive(response(SERVICE_TYPE_URL, sent.slice(0, 1)), WHEN);
-  t.true(session.isRejected('demo/s0'));
-  t.true(session.isRejected('demo/other'));
+  t.true(session.extent.unreadable.has('demo/s0'));
+  t.true(session.extent.unreadable.has('demo/other'));
   session.open();
-  t.true(session.isRejected('demo/other'));
+  t.true(session.extent.unreadable.has('demo/other'));
   session.confirm();
-  t.false(session.isRejected('demo/other'));
+  t.false(session.extent.unreadable.has('demo/other'));
 });
 
 test('responses that break the protocol are rejected in words', (t) => {

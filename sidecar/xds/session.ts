@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { create } from '@bufbuild/protobuf';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
 import type {
@@ -8,9 +9,8 @@ import type {
 import { DeltaDiscoveryRequestSchema } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { StoredType } from '../services/last-good-file.ts';
-import type { ServiceKey } from '../services/service.ts';
-import type { Told } from '../services/trust.ts';
-import { ENDPOINTS_TYPE_URL, endpointsCollection, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
+import { type Extent, NO_EXTENT } from '../services/sync.ts';
+import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL, serviceOfEndpoints } from '../../wire/resource-kinds.ts';
 import { type Ceiling, ceilingWithin, OVERHEAD_BYTES } from './ceiling.ts';
 import type { HeldResources } from './held.ts';
 import type { Rejection } from './rejection.ts';
@@ -40,17 +40,20 @@ export interface SessionOptions {
   readonly ceiling?: Ceiling;
 }
 
+/** Too many resources were rejected to remember their names. */
+const ANY: Extent['unreadable'] = { has: () => true };
 const NOTHING_RESTORED: Restored = { changes: [], unusable: 0 };
 
 /**
  * The state of a delta ADS client: what it subscribed to and what it holds, which outlive a stream, and
  * what it has said on the present one. Reads no clock and no socket.
  */
-export class Session implements Told {
+export class Session {
   readonly #types: ReadonlyMap<string, TypeState>;
   readonly #node: Node;
   readonly #ceiling: Ceiling;
   #nodeSent = false;
+  #extent = { version: 0, value: NO_EXTENT };
 
   constructor({ kinds, node, keepsBytes, ceiling = ceilingWithin(Infinity) }: SessionOptions) {
     this.#types = new Map(kinds.map((kind) => [kind.typeUrl, new TypeState(kind, keepsBytes)]));
@@ -63,28 +66,22 @@ export class Session implements Told {
     return this.#types.values().some(({ subscribed, answered }) => subscribed.size > answered.size);
   }
 
-  get toldVersion(): number {
-    return this.#types.values().reduce((sum, { toldVersion }) => sum + toldVersion, 0);
-  }
-
-  get hasAllServices(): boolean {
-    return this.#types.get(SERVICE_TYPE_URL)?.isConfirmed(WILDCARD) === true;
-  }
-
-  hasAllEndpoints(service: ServiceKey): boolean {
-    return this.#types.get(ENDPOINTS_TYPE_URL)?.isConfirmed(endpointsCollection(service)) === true;
+  /** How much of what exists was received; the same object until that changes. */
+  get extent(): Extent {
+    const version = this.#types.values().reduce((sum, { extentVersion }) => sum + extentVersion, 0);
+    if (this.#extent.version !== version) {
+      const value = this.#newExtent();
+      this.#extent = {
+        version,
+        value: isDeepStrictEqual(value, this.#extent.value) ? this.#extent.value : value,
+      };
+    }
+    return this.#extent.value;
   }
 
   /** Whether more may be told on this stream, of anything that is subscribed to, than was told so far. */
   get hasUnconfirmed(): boolean {
     return this.#types.values().some((state) => state.hasUnconfirmed);
-  }
-
-  /** Whether the newest that was told of a Service, or of its endpoints, could not be taken. */
-  isRejected(service: ServiceKey): boolean {
-    return this.#types
-      .values()
-      .some(({ kind, rejected }) => rejected.hasAny((name) => kind.serviceOf(name) === service));
   }
 
   /**
@@ -189,6 +186,19 @@ export class Session implements Told {
   /** What `restore` takes. */
   stored(): StoredType[] {
     return [...this.#types.values()].map((state) => state.stored());
+  }
+
+  #newExtent(): Extent {
+    const states = [...this.#types.values()];
+    const services = this.#types.get(SERVICE_TYPE_URL);
+    const endpoints = this.#types.get(ENDPOINTS_TYPE_URL)?.confirmed ?? [];
+    return {
+      services: services?.confirmed.has(WILDCARD) === true,
+      endpoints: new Set([...endpoints].map(serviceOfEndpoints)),
+      unreadable: states.some(({ rejected }) => rejected.hasOthers)
+        ? ANY
+        : new Set(states.flatMap(({ kind, rejected }) => rejected.names.map(kind.serviceOf))),
+    };
   }
 
   /** Why there is no room for this resource, if so. What is held of it stays. */

@@ -46,13 +46,13 @@ export class TypeState {
     return this.subscribed.has(this.kind.subscriptionOf(name));
   }
 
-  /** Another number whenever what `rejected` and `isConfirmed` say may have changed. */
-  get toldVersion(): number {
+  /** Another number whenever `rejected` or `confirmed` may have changed. */
+  get extentVersion(): number {
     return this.rejected.version + this.#confirmations;
   }
 
-  isConfirmed(subscription: string): boolean {
-    return this.#confirmed.has(subscription);
+  get confirmed(): ReadonlySet<string> {
+    return this.#confirmed;
   }
 
   get hasUnconfirmed(): boolean {

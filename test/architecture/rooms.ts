@@ -127,7 +127,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'sidecar/balance': { imports: ['sidecar/services'], packages: [], because: 'Pickers are pure.' },
   'sidecar/xds': {
     imports: ['gen', 'process', 'sidecar/services', 'wire'],
-    packages: ['@grpc/grpc-js', 'node:net', ...PROTOBUF],
+    packages: ['@grpc/grpc-js', 'node:net', 'node:util', ...PROTOBUF],
     because: 'The client fills the table; the rooms that read it are not its concern.',
   },
   'sidecar/native': {

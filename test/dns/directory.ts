@@ -1,7 +1,11 @@
 import { schedule } from '../../process/schedule.ts';
 import type { Change } from '../../sidecar/services/change.ts';
+import type { Extent } from '../../sidecar/services/sync.ts';
 import { Directory } from '../../sidecar/services/directory.ts';
 import type { Service } from '../../sidecar/services/service.ts';
+
+/** Every Service and every endpoint that exists was received. */
+export const WHOLE: Extent = { services: true, endpoints: { has: () => true }, unreadable: new Set() };
 
 const origin = { version: '1', source: 'control-plane', sinceMs: 0 } as const;
 
@@ -22,7 +26,11 @@ export function directoryOf(
       unsubscribe: () => {},
     },
   });
-  directory.apply([{ kind: 'services-known' }, ...services.map(serviceTold)]);
+  directory.apply([
+    { kind: 'services-known' },
+    { kind: 'extent', extent: WHOLE },
+    ...services.map(serviceTold),
+  ]);
   return directory;
 }
 

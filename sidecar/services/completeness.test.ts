@@ -1,9 +1,10 @@
 import test from 'ava';
 import type { Change } from './change.ts';
+import { completenessOfEndpoints, completenessOfServices } from './completeness.ts';
 import type { Destination } from './decision.ts';
 import { Directory } from './directory.ts';
 import type { Service } from './service.ts';
-import { Trust } from './trust.ts';
+import { emptyTable, withChanges } from './table.ts';
 
 const origin = { version: '1', source: 'control-plane', sinceMs: 0 } as const;
 const web: Service = {
@@ -146,29 +147,23 @@ test('an upstream has no other way: the last good table stands', (t) => {
   t.is(directory.decide(asUpstream).action, 'balance');
 });
 
-test('whatever changes how far the table is relied on is another version', (t) => {
-  const timers: (() => void)[] = [];
-  const trust = new Trust((_delayMs, run) => {
-    timers.push(run);
-    return () => {};
-  });
-  t.true(trust.hasAllServices);
-  const before = trust.version;
-  const versions = [before];
-  trust.sourceAnswers(true);
-  t.is(trust.version, before);
-  for (const change of [
-    () => {
-      trust.sourceAnswers(false);
-      t.false(trust.hasAllServices);
-      t.false(trust.hasAllEndpoints('demo/web'));
-    },
-    () => trust.doubt('demo/web'),
-    () => timers[0]?.(),
-    () => trust.sourceAnswers(true),
-  ]) {
-    change();
-    versions.push(trust.version);
-  }
-  t.is(new Set(versions).size, 5);
+test('the completeness of a subscription follows what the stream has sent', (t) => {
+  let table = emptyTable({ zone: '', node: '' });
+  const completeness = (...changes: readonly Change[]) => {
+    table = withChanges(table, changes);
+    return [completenessOfServices(table), completenessOfEndpoints(table, 'demo/web')];
+  };
+  const none: ReadonlySet<string> = new Set();
+  const all: ReadonlySet<string> = new Set(['demo/web']);
+  t.deepEqual(completeness(), ['nothing', 'nothing']);
+  t.deepEqual(completeness({ kind: 'endpoints-overdue', service: 'demo/web' }), ['nothing', 'overdue']);
+  t.deepEqual(completeness({ kind: 'services-known' }, slice([endpoint])), ['some', 'some']);
+  const whole = { services: true, endpoints: all, unreadable: none };
+  t.deepEqual(completeness({ kind: 'extent', extent: whole }), ['all', 'all']);
+  t.deepEqual(completeness({ kind: 'extent', extent: { ...whole, unreadable: all } }), ['all', 'readable']);
+  t.deepEqual(completeness({ kind: 'extent', extent: whole }, { kind: 'freshness', freshness: 'stale' }), [
+    'stale',
+    'stale',
+  ]);
+  t.deepEqual(completeness({ kind: 'freshness', freshness: 'current' }), ['all', 'all']);
 });
