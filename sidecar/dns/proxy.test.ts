@@ -6,7 +6,7 @@ import test from 'ava';
 import { ask } from '../../test/dns/ask.ts';
 import { addressAnswer, type Behaviour, framed, rcodeAnswer } from '../../test/dns/name-server.ts';
 import { startProxy as start } from '../../test/dns/proxy.ts';
-import { until } from '../../test/system/programs.ts';
+import { until } from '../../test/until.ts';
 import { queryFor } from './alias.ts';
 import { FLAG } from './protocol.ts';
 
@@ -198,6 +198,7 @@ test('what many ask at once by TCP is asked once, and each is answered by the id
     return socket;
   });
   await until(
+    'the first server is asked once',
     async () => servers[0]?.asked.length,
     (count) => count === 1,
   );
@@ -356,6 +357,7 @@ test('however many other names are not answered, a server that answers this one 
     ask(port, { name: `never-${index}.example.com`, timeoutMs: 8_000 }),
   );
   await until(
+    '10 questions for the other name at the server',
     async () => server?.asked.filter(isOther).length,
     (count) => (count ?? 0) >= 10,
   );
@@ -373,6 +375,7 @@ test('once a server answers anything again, no old answer is given at once', asy
   t.deepEqual((await askAgain()).ttls, [30]);
   // Until nothing is under way any more that could be answered.
   await until(
+    'no upstream query under way',
     async () => proxy.forwarder.flightCount,
     (count) => count === 0,
   );
