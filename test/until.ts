@@ -18,7 +18,7 @@ export async function within<T>(
   const expired = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     expired.reject(new Error(`${what}: not within ${withinMs / 1000} s`));
-  }, withinMs);
+  }, withinMs).unref();
   try {
     return await Promise.race([promise, expired.promise]);
   } finally {

@@ -176,7 +176,11 @@ test('what many ask at once is asked once', async (t) => {
   const { port, servers } = await start(t, silent);
   const query = queryFor(['www', 'example', 'com'], 1);
   const answers = Array.from({ length: 20 }, () => exchange(port, query));
-  while ((servers[0]?.asked.length ?? 0) === 0) await delay(5);
+  await until(
+    'the question at the server',
+    () => servers[0]?.asked.length ?? 0,
+    (count) => count > 0,
+  );
   const [server] = servers;
   if (server !== undefined) server.behave = answering;
   t.is((await Promise.all(answers)).length, 20);

@@ -12,7 +12,7 @@ import { REAL_WORLD } from '../../api-server/world.ts';
 import { createLogger } from '../../process/log.ts';
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
-import { within } from '../until.ts';
+import { until, within } from '../until.ts';
 import { compact, put } from './etcd.ts';
 
 // One after the other: each has an API server of its own.
@@ -101,10 +101,13 @@ async function follow(
 
 /** Resolves with the next problem. */
 async function troubled(watched: ListWatch): Promise<string> {
-  for (;;) {
-    if (watched.problem !== undefined) return watched.problem;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  return String(
+    await until(
+      'a problem of the watch',
+      () => watched.problem,
+      (problem) => problem !== undefined,
+    ),
+  );
 }
 
 async function write(server: TestApiServer, name: string, data = ''): Promise<void> {
