@@ -3,6 +3,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
+import { until } from '../test/until.ts';
 import { ApiError } from './api-server.ts';
 import { HttpApiServer } from './http.ts';
 
@@ -126,7 +127,7 @@ test('one that is left, by its signal or by closing, leaves no connection', asyn
       },
       { name: 'AbortError' },
     );
-    while ((await connections()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until('no open connection', connections, (count) => count === 0);
   };
   await read(leaving.signal, () => leaving.abort());
   await read(new AbortController().signal, () => api.close());

@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { createLogger } from '../process/log.ts';
+import { until, within } from '../test/until.ts';
 import type { KubernetesObject } from './api-server.ts';
 import { HttpApiServer } from './http.ts';
 import { listWatch, type ListWatchLimits } from './list-watch.ts';
@@ -85,7 +86,10 @@ class Recorded {
 
   /** Resolves when so much was told. */
   async length(least: number): Promise<readonly string[]> {
-    while (this.told.length < least) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.told.length < least) {
+      const woken = new Promise<void>((resolve) => this.#waiting.push(resolve));
+      await within(`event ${least} after ${this.told.join('; ')}`, woken);
+    }
     return this.told;
   }
 
@@ -238,7 +242,11 @@ test.serial('an object that is too long by itself is a problem that is told', as
     { lists: [tooLong, tooLong, tooLong], watches: [] },
     { pageSize: 2 },
   );
-  while (watched.problem === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(
+    'a problem of the watch',
+    () => watched.problem,
+    (problem) => problem !== undefined,
+  );
   t.deepEqual(asked.slice(0, 2), ['list 2', 'list 1']);
   t.deepEqual(problems, ['cannot list things: the answer is longer than 33554432 bytes']);
 });
@@ -316,7 +324,11 @@ test('what may be listed and not watched is not synced', async (t) => {
     watches: [refusal(403), refusal(403)],
   });
   await receiver.length(1);
-  while (watched.counters.errors < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(
+    '2 errors',
+    () => watched.counters.errors,
+    (count) => count >= 2,
+  );
   t.false(watched.isSynced);
   t.deepEqual(receiver.told, ['replaced a']);
   t.regex(String(watched.problem), /^may not watch things/);
@@ -332,7 +344,11 @@ test('after closing nothing is told and no connection is left, whatever was unde
     [listing, 2],
   ] as const) {
     const { watched, asked, server, receiver } = await observe(t, script);
-    while (asked.length < requests) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(
+      `${requests} requests at the API server`,
+      () => asked.length,
+      (count) => count >= requests,
+    );
     watched.close();
     const told = receiver.told.length;
     server.closeIdleConnections();

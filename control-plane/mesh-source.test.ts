@@ -1,10 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { LogLevel, stderrLogger } from '../process/log.ts';
 import { Readiness } from '../process/readiness.ts';
+import { until } from '../test/until.ts';
 import { readConfig } from './config.ts';
 import { startMesh } from './mesh-source.ts';
 import { SnapshotCell } from './xds/snapshot.ts';
@@ -22,7 +22,11 @@ test('a broken file at the start is why the mesh is not ready, and nothing is pu
   const empty = snapshots.current;
   const { mesh, source, synced } = await startMesh(read.config, { snapshots, readiness, logger });
   t.deepEqual(readiness.reasons, [`reading ${directory}`]);
-  while (source.obstacles().length === 0) await delay(5);
+  await until(
+    'an obstacle',
+    () => source.obstacles(),
+    ({ length }) => length > 0,
+  );
   t.deepEqual(readiness.reasons, [
     `reading ${directory}; in the way: File ${directory}/b.yaml (${directory}/b.yaml:2:1): is no valid YAML here: Missing closing "quote; until it is mended, what stood here before stays`,
   ]);

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { LogLevel, stderrLogger } from '../process/log.ts';
 import { Readiness } from '../process/readiness.ts';
+import { until } from '../test/until.ts';
 import { watchOutage } from './outage.ts';
 
 test('during an outage the program is not ready and turns clients away; afterwards it is as before', async (t) => {
@@ -19,12 +20,20 @@ test('during an outage the program is not ready and turns clients away; afterwar
   await delay(20);
   t.true(readiness.isReady);
   outage = 'the API server was not heard of Pod for 301 s';
-  while (told.length < 3) await delay(5);
+  await until(
+    '3 calls of turnAway',
+    () => told,
+    ({ length }) => length >= 3,
+  );
   t.deepEqual(told.slice(0, 3), [true, false, false]);
   t.deepEqual(readiness.reasons, [outage]);
   outage = undefined;
-  while (!readiness.isReady) await delay(5);
+  await until('ready again', () => readiness.isReady, Boolean);
   outage = 'again';
-  while (readiness.isReady) await delay(5);
+  await until(
+    'not ready again',
+    () => readiness.isReady,
+    (isReady) => !isReady,
+  );
   t.is(told.filter((isBeginning) => isBeginning).length, 2);
 });

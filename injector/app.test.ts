@@ -6,6 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { listen } from '../process/listen.ts';
 import { createLogger } from '../process/log.ts';
 import { PLAIN_POD, podReview, responseIn } from '../test/injector/reviews.ts';
+import { until } from '../test/until.ts';
 import { createApp } from './app.ts';
 import { issueAuthority, issueServer } from './certificates/issue.ts';
 import { createInjection } from './injection.ts';
@@ -181,11 +182,18 @@ test('many bodies at once take no more than their share, and those that do not f
     holder.write('x'.repeat(70_000));
   }
   t.is((await ask()).status, 200);
-  let answer = await ask({ body: Buffer.alloc(50_000, ' ') });
-  while (answer.status !== 503) answer = await ask({ body: Buffer.alloc(50_000, ' ') });
+  let answer = await until(
+    '503 for a long body',
+    () => ask({ body: Buffer.alloc(50_000, ' ') }),
+    ({ status }) => status === 503,
+  );
   t.is(answer.text, 'too many long bodies at once: try again\n');
   for (const holder of holders) holder.destroy();
-  while (answer.status !== 400) answer = await ask({ body: Buffer.alloc(99_000, ' ') });
+  answer = await until(
+    '400 for a long body',
+    () => ask({ body: Buffer.alloc(99_000, ' ') }),
+    ({ status }) => status === 400,
+  );
   t.is((await ask()).status, 200);
 });
 
@@ -201,7 +209,11 @@ test('one address can take no more than its share of all that is being read', as
     );
     received.bytes = 0;
     holder.write('x'.repeat(90_000));
-    while (received.bytes < 90_000) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(
+      '90,000 received bytes',
+      () => received.bytes,
+      (bytes) => bytes >= 90_000,
+    );
     const body = 'x'.repeat(50_000);
     const second = await dial(port, from);
     t.teardown(() => second.destroy());
@@ -225,7 +237,11 @@ test('whoever goes away in the middle of a body leaves nothing behind', async (t
   );
   await requested;
   socket.destroy();
-  while (outcomes.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await until(
+    'the outcome of the review',
+    () => outcomes,
+    ({ length }) => length > 0,
+  );
   t.deepEqual(outcomes, ['error']);
   t.is((await ask()).status, 200);
 });

@@ -25,6 +25,7 @@ import {
   RESOURCE_ORDER,
   SERVICE_TYPE_URL,
 } from '../wire/resource-kinds.ts';
+import { until } from './until.ts';
 
 const quiet: Logger = {
   error: () => undefined,
@@ -165,9 +166,7 @@ test('a sidecar that is told the whole mesh in parts knows the last of them, wit
   const seen: (readonly [services: number, known: boolean])[] = [];
   sidecar.directory.onTable(({ services, servicesKnown }) => seen.push([services.size, servicesKnown]));
   await sidecar.start();
-  while (!sidecar.directory.table.servicesKnown) {
-    await pause(5);
-  }
+  await until('the Services are known', () => sidecar.directory.table.servicesKnown, Boolean);
   const parts = seen.findIndex(([, known]) => known);
   t.true(parts > 0, 'it came in parts');
   t.deepEqual(seen[parts], [upserts.length, true]);
@@ -263,9 +262,11 @@ test('whatever changes, dies and restarts, the sidecar ends with what the contro
         );
         return Object.fromEntries(wanted.map(({ name, version }) => [name, version]));
       };
-      while (!(sidecar.directory.ready && isSame(held(), expected()))) {
-        await pause(5);
-      }
+      await until(
+        'the sidecar holds what the control plane has',
+        () => ({ ready: sidecar.directory.ready, held: held(), expected: expected() }),
+        (now) => now.ready && isSame(now.held, now.expected),
+      );
       await Promise.all([...leases.values()].map(({ known }) => known));
       await sidecar.stop();
       controlPlane.kill();

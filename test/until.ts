@@ -6,6 +6,27 @@ const INTERVAL_MS = 20;
 const DEADLINE_MS = 60_000;
 
 /**
+ * Resolves with the promise's value. Rejects after `withinMs` with what was awaited.
+ *
+ * @param what names what comes, for the failure: "the answer of the second server".
+ */
+export async function within<T>(
+  what: string,
+  promise: Promise<T>,
+  { withinMs = DEADLINE_MS }: { readonly withinMs?: number } = {},
+): Promise<T> {
+  const expired = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    expired.reject(new Error(`${what}: not within ${withinMs / 1000} s`));
+  }, withinMs).unref();
+  try {
+    return await Promise.race([promise, expired.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
  * Polls `ask` until its answer satisfies, and resolves with that answer. Rejects after `withinMs` with what was
  * awaited and the last answer; an error of `ask` itself is passed on at once.
  *
@@ -21,16 +42,22 @@ export async function until<T>(
   const expired = new Promise<'expired'>((resolve) => {
     deadline.addEventListener('abort', () => resolve('expired'), { once: true });
   });
-  let last = 'no answer yet';
+  let last: { readonly value: T } | undefined;
   for (;;) {
     const answer = await Promise.race([Promise.resolve(ask()).then((value) => ({ value })), expired]);
     if (answer !== 'expired') {
       if (satisfies(answer.value)) return answer.value;
-      last = inspect(answer.value, { depth: 4, breakLength: 120, maxStringLength: 2000 });
+      last = answer;
     }
     if (answer === 'expired' || deadline.aborted) {
-      throw new Error(`${what}: not within ${withinMs / 1000} s; the last answer was ${last}`);
+      const shown =
+        last === undefined ? 'there was no answer yet' : `the last answer was ${show(last.value)}`;
+      throw new Error(`${what}: not within ${withinMs / 1000} s; ${shown}`);
     }
     await pause(INTERVAL_MS);
   }
+}
+
+function show(answer: unknown): string {
+  return inspect(answer, { depth: 4, breakLength: 120, maxStringLength: 2000 });
 }

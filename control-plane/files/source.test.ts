@@ -19,6 +19,7 @@ import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import * as fc from 'fast-check';
 import type { Fields, Level, Logger } from '../../process/log.ts';
+import { until } from '../../test/until.ts';
 import { apply } from '../mesh/apply.ts';
 import { formatRejection } from '../mesh/rejection.ts';
 import type { MeshEvent, MeshState } from '../mesh/state.ts';
@@ -95,9 +96,9 @@ class Folder {
     this.history.length = 0;
   }
 
-  /** Waits for as long as it takes; the test runner's own limit is the only one. */
   async until(condition: () => boolean): Promise<void> {
-    while (!condition()) await delay(5);
+    const state = () => ({ services: this.services, rejections: this.rejections, history: this.history });
+    await until('the state of the source that the test expects', state, condition);
   }
 
   async untilServices(...expected: string[]): Promise<void> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createLogger } from '../../process/log.ts';
 import { schedule } from '../../process/schedule.ts';
-import { until } from '../../test/system/programs.ts';
+import { until } from '../../test/until.ts';
 import { CertificateDirectory } from './directory.ts';
 import { issueAuthority, issueServer, type Issued } from './issue.ts';
 import { ServedCertificate } from './serving.ts';
@@ -63,12 +63,14 @@ function files({ certificate, key }: Issued): Record<string, string> {
 test('files that come late, are renewed, and are broken for a while', async (t) => {
   const { directory, shown, warnings, certificates, served } = await begun(t);
   await until(
+    'the obstacle names the missing files',
     async () => certificates.obstacle ?? '',
     (obstacle) => obstacle.includes('ENOENT'),
   );
   const [first, second, third] = [await issue(), await issue(), await issue()];
   await mount(directory, 'v1', files(first));
   await until(
+    'the first certificate is shown',
     async () => shown.length,
     (count) => count === 1,
   );
@@ -77,12 +79,14 @@ test('files that come late, are renewed, and are broken for a while', async (t) 
 
   await mount(directory, 'v2', files(second));
   await until(
+    'the second certificate is shown',
     async () => shown.length,
     (count) => count === 2,
   );
   const before = warnings.length;
   await mount(directory, 'v3', { 'tls.crt': 'garbage', 'tls.key': 'garbage' });
   await until(
+    'a warning about the broken files',
     async () => warnings.length,
     (count) => count > before,
   );
@@ -91,6 +95,7 @@ test('files that come late, are renewed, and are broken for a while', async (t) 
 
   await mount(directory, 'v4', files(third));
   await until(
+    'the third certificate is shown',
     async () => shown.length,
     (count) => count === 3,
   );

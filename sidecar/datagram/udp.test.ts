@@ -2,6 +2,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import { until } from '../../test/until.ts';
 import type { DatagramReceiver, Datagrams, DatagramSocket, OpenedSocket, Peer } from './socket.ts';
 import { systemCalls } from './system-calls.ts';
 import { Udp } from './udp.ts';
@@ -76,7 +77,11 @@ for (const { name, udp } of ways) {
     const clients = await Promise.all([dgram(t, '127.0.0.1'), dgram(t, '127.0.0.1')]);
     const answers = clients.map((client) => received(client, 1));
     for (const client of [...clients, ...clients]) client.send('hello', server.address.port, '127.0.0.1');
-    while (addresses.length < 4) await turn();
+    await until(
+      '4 datagrams',
+      () => addresses,
+      ({ length }) => length >= 4,
+    );
     t.is(peers.size, 2);
     t.true(
       clients.every((client) =>

@@ -6,7 +6,7 @@ import test from 'ava';
 import { ask } from '../../test/dns/ask.ts';
 import { addressAnswer, type Behaviour, framed, rcodeAnswer } from '../../test/dns/name-server.ts';
 import { startProxy as start } from '../../test/dns/proxy.ts';
-import { until } from '../../test/system/programs.ts';
+import { until } from '../../test/until.ts';
 import { queryFor } from './alias.ts';
 import { FLAG } from './protocol.ts';
 
@@ -176,7 +176,11 @@ test('what many ask at once is asked once', async (t) => {
   const { port, servers } = await start(t, silent);
   const query = queryFor(['www', 'example', 'com'], 1);
   const answers = Array.from({ length: 20 }, () => exchange(port, query));
-  while ((servers[0]?.asked.length ?? 0) === 0) await delay(5);
+  await until(
+    'the question at the server',
+    () => servers[0]?.asked.length ?? 0,
+    (count) => count > 0,
+  );
   const [server] = servers;
   if (server !== undefined) server.behave = answering;
   t.is((await Promise.all(answers)).length, 20);
@@ -198,6 +202,7 @@ test('what many ask at once by TCP is asked once, and each is answered by the id
     return socket;
   });
   await until(
+    'the first server is asked once',
     async () => servers[0]?.asked.length,
     (count) => count === 1,
   );
@@ -356,6 +361,7 @@ test('however many other names are not answered, a server that answers this one 
     ask(port, { name: `never-${index}.example.com`, timeoutMs: 8_000 }),
   );
   await until(
+    '10 questions for the other name at the server',
     async () => server?.asked.filter(isOther).length,
     (count) => (count ?? 0) >= 10,
   );
@@ -373,6 +379,7 @@ test('once a server answers anything again, no old answer is given at once', asy
   t.deepEqual((await askAgain()).ttls, [30]);
   // Until nothing is under way any more that could be answered.
   await until(
+    'no upstream query under way',
     async () => proxy.forwarder.flightCount,
     (count) => count === 0,
   );

@@ -1,8 +1,8 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { stderrLogger, LogLevel } from '../../process/log.ts';
+import { until } from '../../test/until.ts';
 import { Balancer } from '../balance/balancer.ts';
 import type { EndpointLoad } from '../balance/load.ts';
 import { Udp } from '../datagram/udp.ts';
@@ -98,7 +98,11 @@ test('an endpoint to which there is no way is passed over, and avoided', async (
   const client = await socketAt(t);
   for (let lost = 1; lost <= 3; lost++) {
     client.send('anybody?', mesh.port, '127.0.0.1');
-    while (mesh.counters.dropped['no-endpoint'] !== lost) await delay(5);
+    await until(
+      `${lost} datagrams dropped for want of an endpoint`,
+      () => mesh.counters.dropped['no-endpoint'],
+      (count) => count === lost,
+    );
   }
 });
 
@@ -108,7 +112,11 @@ test('without endpoints datagrams are dropped and counted, and flow again once t
   mesh.setCandidates([]);
   const client = await socketAt(t);
   client.send('anybody?', mesh.port, '127.0.0.1');
-  while (mesh.counters?.dropped['no-endpoint'] !== 1) await delay(5);
+  await until(
+    'a datagram dropped for want of an endpoint',
+    () => mesh.counters?.dropped['no-endpoint'],
+    (count) => count === 1,
+  );
   mesh.setCandidates(candidates);
   t.is(await ask(client, mesh.port, 'who?'), nameOf(candidates[0]!));
 });
@@ -120,9 +128,17 @@ test('what comes before the endpoints are known waits for them, as much as there
   const answers: string[] = [];
   client.on('message', (bytes: Buffer) => answers.push(String(bytes)));
   for (let index = 0; index < 20; index++) client.send(String(index), mesh.port, '127.0.0.1');
-  while (mesh.counters.dropped.waiting !== 4) await delay(5);
+  await until(
+    '4 waiting datagrams dropped',
+    () => mesh.counters.dropped.waiting,
+    (count) => count === 4,
+  );
   known.resolve();
-  while (answers.length < 16) await delay(5);
+  await until(
+    '16 answers',
+    () => answers,
+    ({ length }) => length >= 16,
+  );
   t.is(mesh.counters.sentDatagrams, 16);
 });
 
@@ -134,12 +150,20 @@ test('what waits for endpoints takes 4 MiB of all flows together, and the room i
   for (const [index, client] of clients.entries()) {
     client.send(large, mesh.port, '127.0.0.1');
     // Sent at once, they would be lost before the sidecar reads them.
-    while ([...mesh.forwarder.flows].length !== index + 1) await delay(1);
+    await until(
+      `flow ${index + 1}`,
+      () => [...mesh.forwarder.flows].length,
+      (count) => count === index + 1,
+    );
   }
   t.is(mesh.counters.dropped.waiting, 80 - Math.floor((4 * 1024 * 1024) / large.length));
   t.is(mesh.forwarder.waitingRoom.bytes, (80 - mesh.counters.dropped.waiting) * large.length);
   known.resolve();
-  while (mesh.forwarder.waitingRoom.bytes > 0) await delay(5);
+  await until(
+    'no waiting bytes',
+    () => mesh.forwarder.waitingRoom.bytes,
+    (bytes) => bytes === 0,
+  );
 });
 
 test('a quiet flow ends, and one too many makes the quietest end', async (t) => {
@@ -147,7 +171,11 @@ test('a quiet flow ends, and one too many makes the quietest end', async (t) => 
   const clients = await Promise.all([socketAt(t), socketAt(t), socketAt(t)]);
   for (const client of clients) await ask(client, mesh.port, 'who?');
   t.is(mesh.counters.closed.evicted, 1);
-  while (mesh.counters.closed.idle !== 2) await delay(10);
+  await until(
+    '2 idle flows closed',
+    () => mesh.counters.closed.idle,
+    (count) => count === 2,
+  );
   t.is([...mesh.forwarder.flows].length, 0);
   t.is(typeof (await ask(clients[0], mesh.port, 'who?')), 'string');
 });
@@ -158,7 +186,11 @@ test('a datagram that is too long for the way does not cost the flow its endpoin
   const first = await ask(client, mesh.port, 'who?', '::1');
   // As long as one over IPv6 can be, and longer than one over IPv4.
   client.send(Buffer.alloc(65_520), mesh.port, '::1');
-  while (mesh.counters.dropped['send-failed'] !== 1) await delay(5);
+  await until(
+    'a datagram that could not be sent',
+    () => mesh.counters.dropped['send-failed'],
+    (count) => count === 1,
+  );
   t.is(await ask(client, mesh.port, 'who?', '::1'), first);
   t.is(mesh.counters.refused, 0);
   t.is(mesh.counters.moved, 0);
@@ -192,7 +224,11 @@ test('an endpoint that is this sidecar itself is not sent to, and others are', a
   mesh.setCandidates(itself);
   const client = await socketAt(t);
   client.send('round and round', mesh.port, '127.0.0.1');
-  while (mesh.counters.dropped['no-endpoint'] !== 1) await delay(5);
+  await until(
+    'a datagram dropped for want of an endpoint',
+    () => mesh.counters.dropped['no-endpoint'],
+    (count) => count === 1,
+  );
   t.is(mesh.counters.sentDatagrams, 0);
   mesh.setCandidates([...itself, other!]);
   for (let asker = 0; asker < 4; asker++) {
@@ -219,7 +255,11 @@ test('what is to go where it was going does, and moves when that is another addr
   mesh.decide(passTo(candidateOf(port)));
   client.send('round and round', port, '127.0.0.1');
   const [, passed] = [...mesh.forwarder.services];
-  while (passed!.counters.dropped['no-endpoint'] !== 1) await delay(5);
+  await until(
+    'a datagram dropped for want of an endpoint',
+    () => passed!.counters.dropped['no-endpoint'],
+    (count) => count === 1,
+  );
 });
 
 test('a flow that was passed through is balanced again once its Service has endpoints', async (t) => {
@@ -252,9 +292,17 @@ test('what waited and could not be sent is counted', async (t) => {
   // As long as one over IPv6 can be, and longer than one over IPv4.
   client.send(Buffer.alloc(65_520), mesh.port, '::1');
   client.send('short', mesh.port, '::1');
-  while (mesh.forwarder.waitingRoom.bytes < 65_520 + 5) await delay(5);
+  await until(
+    'both datagrams waiting',
+    () => mesh.forwarder.waitingRoom.bytes,
+    (bytes) => bytes >= 65_520 + 5,
+  );
   known.resolve();
-  while (mesh.counters.receivedDatagrams !== 1) await delay(5);
+  await until(
+    'an answer',
+    () => mesh.counters.receivedDatagrams,
+    (count) => count === 1,
+  );
   t.is(mesh.counters.dropped['send-failed'], 1);
 });
 
@@ -264,7 +312,11 @@ test('a wait for endpoints that ends without word of them costs what waited, and
   mesh.decide({ action: 'load', service: DESTINATION.service });
   const client = await socketAt(t);
   client.send('anybody?', mesh.port, '127.0.0.1');
-  while (mesh.counters?.dropped.waiting !== 1) await delay(5);
+  await until(
+    'a waiting datagram dropped',
+    () => mesh.counters?.dropped.waiting,
+    (count) => count === 1,
+  );
   mesh.decide(decisionOf([there!]));
   t.is(await ask(client, mesh.port, 'who?'), nameOf(there!));
 });
@@ -273,7 +325,11 @@ test('while it drains answers still come, and no flow is opened', async (t) => {
   const mesh = await start(t, { endpoints: 1, answer: () => 'late', afterMs: 100 });
   const client = await socketAt(t);
   const answer = ask(client, mesh.port, 'who?');
-  while (mesh.counters.sentDatagrams === 0) await delay(5);
+  await until(
+    'a sent datagram',
+    () => mesh.counters.sentDatagrams,
+    (count) => count > 0,
+  );
   const drained = mesh.forwarder.drain(10_000);
   t.is(await answer, 'late');
   await drained;

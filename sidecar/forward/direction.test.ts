@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
 import { readAll } from '../../test/forward/harness.ts';
 import { streamAndPeer } from '../../test/forward/streams.ts';
+import { until } from '../../test/until.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { Direction } from './direction.ts';
 import { type TcpStream, WRITE_PENDING } from './tcp.ts';
@@ -83,7 +84,11 @@ test('last bytes and a reset within one turn: the bytes come first', async (t) =
   });
   direction.start();
   source.peer.write('tail');
-  while (direction.bytes < 4) await nextTurn();
+  await until(
+    '4 copied bytes',
+    () => direction.bytes,
+    (bytes) => bytes >= 4,
+  );
   source.peer.resetAndDestroy();
   t.is(await failed.promise, 'ECONNRESET');
   t.is(await readAll(sink.peer), 'tail');

@@ -19,6 +19,7 @@ import {
   DeltaDiscoveryResponseSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import type { Logger } from '../../process/log.ts';
+import { until } from '../../test/until.ts';
 import { grpcMethod, messageCodec, rawCodec } from '../../wire/grpc-service.ts';
 import { ENDPOINTS_TYPE_URL, NODE_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import type { DiscoveryOptions } from './discovery.ts';
@@ -179,14 +180,6 @@ function newDiscovery(t: ExecutionContext, options: Partial<DiscoveryOptions> & 
   return { discovery, lines };
 }
 
-async function until(what: () => boolean): Promise<void> {
-  while (!what()) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 5);
-    });
-  }
-}
-
 function startServer(t: ExecutionContext, script: ConstructorParameters<typeof ScriptedServer>[0] = answer) {
   const server = new ScriptedServer(script);
   t.teardown(() => {
@@ -200,7 +193,7 @@ test('Services come by themselves, endpoints when somebody uses them', async (t)
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()] });
   await discovery.start();
   const { directory } = discovery;
-  await until(() => directory.ready);
+  await until('the directory is ready', () => directory.ready, Boolean);
   t.deepEqual(directory.decide(toHello), { action: 'load', service: 'demo/hello' });
 
   const lease = directory.use('demo/hello');
@@ -213,7 +206,11 @@ test('Services come by themselves, endpoints when somebody uses them', async (t)
   t.like(directory.decide({ ...toHello, service: 'demo/other' }), { reason: 'unknown-service' });
   other.release();
 
-  await until(() => server.requests.length === 6);
+  await until(
+    '6 requests at the server',
+    () => server.requests.length,
+    (count) => count === 6,
+  );
   t.deepEqual(
     server.requests.map(({ node, resourceNamesSubscribe, responseNonce, errorDetail }) => [
       node?.id,
@@ -262,7 +259,7 @@ test('Services are known only when a first answer in several parts is in', async
     seen.push(`${services.size} ${servicesKnown ? 'known' : 'so far'}`);
   });
   await discovery.start();
-  await until(() => discovery.directory.ready);
+  await until('the directory is ready', () => discovery.directory.ready, Boolean);
   t.deepEqual(seen, ['1 so far', '1 known']);
 });
 
@@ -299,7 +296,7 @@ test('a first answer that is cut off is not the whole mesh, however long the res
     },
   });
   await discovery.start();
-  await until(() => sendRest !== undefined);
+  await until('the server holds the rest of its first answer back', () => sendRest !== undefined, Boolean);
   t.true(discovery.directory.table.services.has('demo/hello'));
   t.false(discovery.directory.table.servicesKnown);
   t.true(pending.has(BELIEVED_MS));
@@ -308,7 +305,7 @@ test('a first answer that is cut off is not the whole mesh, however long the res
     'the rest of a first answer is not waited for',
   );
   sendRest?.();
-  await until(() => discovery.directory.table.servicesKnown);
+  await until('the Services are known', () => discovery.directory.table.servicesKnown, Boolean);
 });
 
 test('idle endpoints are unsubscribed from and forgotten', async (t) => {
@@ -318,8 +315,10 @@ test('idle endpoints are unsubscribed from and forgotten', async (t) => {
   const lease = discovery.directory.use('demo/hello');
   await lease.known;
   lease.release();
-  await until(() =>
-    server.requests.some(({ resourceNamesUnsubscribe }) => resourceNamesUnsubscribe[0] === COLLECTION),
+  await until(
+    'the collection is unsubscribed',
+    () => server.requests.map(({ resourceNamesUnsubscribe }) => resourceNamesUnsubscribe[0]),
+    (names) => names.includes(COLLECTION),
   );
   t.deepEqual(discovery.directory.decide(toHello), { action: 'load', service: 'demo/hello' });
 });
@@ -337,10 +336,14 @@ test('pinned endpoints are part of being ready', async (t) => {
   });
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], pinned: ['demo/hello'] });
   await discovery.start();
-  await until(() => release !== undefined && discovery.directory.table.servicesKnown);
+  await until(
+    'the Services are known and the endpoints are held back',
+    () => release !== undefined && discovery.directory.table.servicesKnown,
+    Boolean,
+  );
   t.false(discovery.directory.ready);
   release?.();
-  await until(() => discovery.directory.ready);
+  await until('the directory is ready', () => discovery.directory.ready, Boolean);
   t.is(discovery.directory.decide(toHello).action, 'balance');
 });
 
@@ -357,7 +360,11 @@ test('a bad resource and an unknown type are rejected in words, and the stream g
   });
   const { discovery, lines } = newDiscovery(t, { addresses: [await server.listen()] });
   await discovery.start();
-  await until(() => server.requests.length === 4);
+  await until(
+    '4 requests at the server',
+    () => server.requests.length,
+    (count) => count === 4,
+  );
   t.deepEqual(
     server.requests.slice(1).map(({ responseNonce, errorDetail }) => [responseNonce, errorDetail?.message]),
     [
@@ -395,10 +402,18 @@ test('the zone comes with the own Node, which nobody waits for, and is known aga
   const { discovery, lines } = newDiscovery(t, options);
   const { directory } = discovery;
   await discovery.start();
-  await until(() => directory.ready && tell !== undefined);
+  await until(
+    'the directory is ready and the Node is asked for',
+    () => directory.ready && tell !== undefined,
+    Boolean,
+  );
   t.deepEqual(discovery.view().locality, { zone: '', node: 'n1', origin: undefined });
   tell?.();
-  await until(() => directory.table.locality.zone !== '');
+  await until(
+    'the zone is known',
+    () => directory.table.locality.zone,
+    (zone) => zone !== '',
+  );
   t.like(discovery.view().locality, {
     zone: 'eu-1a',
     node: 'n1',
@@ -430,7 +445,11 @@ for (const [kind, bytes, expected] of unreadable) {
     });
     const { discovery } = newDiscovery(t, { addresses: [await server.listen()] });
     await discovery.start();
-    await until(() => server.streams === 2 && discovery.status.connection.state === 'connected');
+    await until(
+      'the second stream is connected',
+      () => ({ streams: server.streams, state: discovery.status.connection.state }),
+      ({ streams, state }) => streams === 2 && state === 'connected',
+    );
     t.regex(discovery.status.lastError?.message ?? '', expected);
     t.true(discovery.directory.table.services.has('demo/hello'));
     const resumed = server.requests.findLast(({ node }) => node !== undefined);
@@ -443,15 +462,23 @@ test('a control plane that is killed and comes back is told what is held', async
   const address = await first.listen();
   const { discovery } = newDiscovery(t, { addresses: [address], pinned: ['demo/hello', 'demo/gone'] });
   await discovery.start();
-  await until(() => discovery.directory.ready);
+  await until('the directory is ready', () => discovery.directory.ready, Boolean);
   const { table } = discovery.directory;
   first.kill();
-  await until(() => discovery.status.connection.state !== 'connected');
+  await until(
+    'the connection is lost',
+    () => discovery.status.connection.state,
+    (state) => state !== 'connected',
+  );
   t.is(discovery.directory.decide(toHello).action, 'balance', 'with what is known');
 
   const second = startServer(t);
   await second.listen(address);
-  await until(() => second.requests.length >= 2);
+  await until(
+    '2 requests at the second server',
+    () => second.requests.length,
+    (count) => count >= 2,
+  );
   t.deepEqual(
     second.requests.slice(0, 2).map(({ typeUrl, resourceNamesSubscribe, initialResourceVersions, node }) => ({
       typeUrl,
@@ -469,7 +496,11 @@ test('a control plane that is killed and comes back is told what is held', async
       },
     ],
   );
-  await until(() => discovery.status.connection.state === 'connected');
+  await until(
+    'the stream is connected',
+    () => discovery.status.connection.state,
+    (state) => state === 'connected',
+  );
   t.is(discovery.directory.table.services, table.services, 'nothing changed, nothing was replaced');
 });
 
@@ -491,7 +522,11 @@ test('while no control plane answers nobody waits, and once one does all is well
 
   const later = startServer(t);
   await later.listen(address);
-  await until(() => directory.decide(toHello).action === 'balance');
+  await until(
+    'endpoints of hello to balance over',
+    () => directory.decide(toHello).action,
+    (action) => action === 'balance',
+  );
   t.is(directory.decide(toClusterIp).action, 'balance');
 });
 
@@ -536,33 +571,27 @@ test('nothing is taken for gone before a stream that resumes has told what is di
   });
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
   const { directory } = discovery;
+  const known = (name: string) => {
+    const { table } = directory;
+    return [completenessOfServices(table), table.sync.extent.unreadable.has(name)];
+  };
   await discovery.start();
-  await until(() => discovery.counters.responses === 2 && discovery.directory.table.servicesKnown);
-  t.deepEqual(
-    [
-      completenessOfServices(directory.table) === 'all',
-      directory.table.sync.extent.unreadable.has('demo/bad'),
-    ],
-    [false, true],
+  await until(
+    '2 responses, and the Services known',
+    () => ({ responses: discovery.counters.responses, known: discovery.directory.table.servicesKnown }),
+    ({ responses, known }) => responses === 2 && known,
   );
+  t.deepEqual(known('demo/bad'), ['some', true]);
   second?.write(bytesOf(SERVICE_TYPE_URL, { 'demo/other': HELLO }));
-  await until(() => discovery.counters.responses === 3);
-  t.deepEqual(
-    [
-      completenessOfServices(directory.table) === 'all',
-      directory.table.sync.extent.unreadable.has('demo/other'),
-    ],
-    [false, true],
+  await until(
+    '3 responses',
+    () => discovery.counters.responses,
+    (count) => count === 3,
   );
+  t.deepEqual(known('demo/other'), ['some', true]);
   t.is(beQuiet(), 1);
-  t.true(completenessOfServices(directory.table) === 'all');
-  t.deepEqual(
-    [
-      directory.table.sync.extent.unreadable.has('demo/bad'),
-      directory.table.sync.extent.unreadable.has('demo/other'),
-    ],
-    [false, true],
-  );
+  t.deepEqual(known('demo/bad'), ['all', false]);
+  t.deepEqual(known('demo/other'), ['all', true]);
 });
 
 test('however late a stream begins to tell, it is heard to the end', async (t) => {
@@ -574,12 +603,20 @@ test('however late a stream begins to tell, it is heard to the end', async (t) =
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
   const { directory } = discovery;
   const connected = async (streams: number): Promise<void> => {
-    await until(() => opened.length === streams && discovery.status.connection.state === 'connected');
+    await until(
+      `stream ${streams} is connected`,
+      () => ({ opened: opened.length, state: discovery.status.connection.state }),
+      ({ opened: count, state }) => count === streams && state === 'connected',
+    );
   };
   const tell = async (name: string): Promise<void> => {
     const { responses } = discovery.counters;
     opened.at(-1)?.write(bytesOf(SERVICE_TYPE_URL, { [name]: serviceNamed(name) }));
-    await until(() => discovery.counters.responses > responses);
+    await until(
+      'another response',
+      () => discovery.counters.responses,
+      (count) => count > responses,
+    );
   };
   const services = () => completenessOfServices(directory.table);
   await discovery.start();
@@ -587,7 +624,7 @@ test('however late a stream begins to tell, it is heard to the end', async (t) =
   t.true(beQuiet() > 0);
   t.is(services(), 'nothing');
   await tell('demo/hello');
-  await until(() => discovery.directory.table.servicesKnown);
+  await until('the Services are known', () => discovery.directory.table.servicesKnown, Boolean);
   t.is(services(), 'some');
   t.is(beQuiet(), 1);
   t.is(services(), 'all');
@@ -616,14 +653,18 @@ test('an endpoint is not taken for gone while parts of its collection may follow
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
   const { directory } = discovery;
   await discovery.start();
-  await until(() => directory.ready);
+  await until('the directory is ready', () => directory.ready, Boolean);
   beQuiet();
   t.is(completenessOfServices(directory.table), 'all');
   await directory.use('demo/hello').known;
   t.is(directory.decide(toHello).action, 'balance', 'what is told is used at once');
   t.is(completenessOfEndpoints(directory.table, 'demo/hello'), 'some');
   sendRest?.();
-  await until(() => directory.table.endpoints.get('demo/hello')?.slices.size === 2);
+  await until(
+    'both slices of hello',
+    () => directory.table.endpoints.get('demo/hello')?.slices.size,
+    (size) => size === 2,
+  );
   t.is(completenessOfEndpoints(directory.table, 'demo/hello'), 'some');
   t.is(beQuiet(), 1);
   t.is(completenessOfEndpoints(directory.table, 'demo/hello'), 'all');
@@ -636,9 +677,9 @@ async function inDoubt(t: ExecutionContext, { hurry }: { readonly hurry: number 
   const address = await first.listen();
   const { discovery } = newDiscovery(t, { addresses: [address], pinned: ['demo/hello'], hurry });
   await discovery.start();
-  await until(() => discovery.directory.ready);
+  await until('the directory is ready', () => discovery.directory.ready, Boolean);
   first.kill();
-  await until(() => discovery.directory.doubt(toClusterIp));
+  await until('the endpoints of hello are in doubt', () => discovery.directory.doubt(toClusterIp), Boolean);
   return { discovery, address };
 }
 
@@ -648,7 +689,11 @@ test('a server that takes each stream and fails it does not count as one that an
     stream.emit('error', { code: status.UNAVAILABLE, details: 'not today' });
   });
   await failing.listen(address);
-  await until(() => failing.streams >= 3);
+  await until(
+    '3 streams at the failing server',
+    () => failing.streams,
+    (count) => count >= 3,
+  );
   t.is(discovery.directory.decide(toClusterIp).action, 'pass-through');
 });
 
@@ -656,7 +701,11 @@ test('a server that takes a stream and has nothing to add answers, after a momen
   const { discovery, address } = await inDoubt(t, { hurry: 100 });
   const silent = startServer(t, () => {});
   await silent.listen(address);
-  await until(() => discovery.directory.decide(toClusterIp).action === 'balance');
+  await until(
+    'endpoints of hello to balance over',
+    () => discovery.directory.decide(toClusterIp).action,
+    (action) => action === 'balance',
+  );
   t.is(silent.streams, 1);
 });
 
@@ -668,7 +717,7 @@ test('one control plane of several is enough, over IPv6 as well', async (t) => {
   const address = await alive.listen('[::1]:0');
   const { discovery } = newDiscovery(t, { addresses: [nobody, address] });
   await discovery.start();
-  await until(() => discovery.directory.ready);
+  await until('the directory is ready', () => discovery.directory.ready, Boolean);
   t.like(discovery.status.connection, { state: 'connected', address });
 });
 
@@ -681,7 +730,11 @@ test('a stream that the server ends in order is opened again without alarm', asy
   });
   const { discovery, lines } = newDiscovery(t, { addresses: [await server.listen()] });
   await discovery.start();
-  await until(() => server.streams === 2);
+  await until(
+    'a second stream',
+    () => server.streams,
+    (count) => count === 2,
+  );
   t.is(discovery.status.lastError, undefined);
   t.false(lines.some((line) => line.startsWith('warn')));
 });
@@ -713,7 +766,11 @@ test('a server that answers and then fails is asked less and less often', async 
     },
   });
   await discovery.start();
-  await until(() => delays.length >= 4);
+  await until(
+    '4 attempts to connect',
+    () => delays.length,
+    (count) => count >= 4,
+  );
   t.deepEqual(delays.slice(0, 4), [500, 1000, 2000, 4000]);
 });
 
@@ -723,7 +780,7 @@ test('a server that accepts and never answers is left for another', async (t) =>
   const addresses = [await silent.listen(), await speaking.listen()];
   const { discovery } = newDiscovery(t, { addresses, hurry: 100 });
   await discovery.start();
-  await until(() => discovery.directory.ready);
+  await until('the directory is ready', () => discovery.directory.ready, Boolean);
   t.regex(discovery.status.lastError?.message ?? '', /nothing came within 15 s/u);
 });
 
@@ -740,7 +797,7 @@ test('something that speaks no HTTP/2 is an error and no more', async (t) => {
   const address = `127.0.0.1:${(garbage.address() as AddressInfo).port}`;
   const { discovery } = newDiscovery(t, { addresses: [address, await speaking.listen()] });
   await discovery.start();
-  await until(() => discovery.directory.ready);
+  await until('the directory is ready', () => discovery.directory.ready, Boolean);
   t.regex(discovery.status.lastError?.message ?? '', new RegExp(`^Control plane ${address}: `, 'u'));
 });
 
@@ -754,7 +811,7 @@ test('a sidecar that starts without a control plane serves from disk, and resume
   const address = await first.listen();
   const before = newDiscovery(t, { addresses: [address], lastGoodFile, pinned });
   await before.discovery.start();
-  await until(() => before.discovery.directory.ready);
+  await until('the directory is ready', () => before.discovery.directory.ready, Boolean);
   await before.discovery.stop();
   first.kill();
 
@@ -769,10 +826,18 @@ test('a sidecar that starts without a control plane serves from disk, and resume
 
   const second = startServer(t);
   await second.listen(address);
-  await until(() => second.requests.length >= 2);
+  await until(
+    '2 requests at the second server',
+    () => second.requests.length,
+    (count) => count >= 2,
+  );
   t.deepEqual(
     second.requests.slice(0, 2).map(({ initialResourceVersions }) => initialResourceVersions),
     [{ 'demo/hello': 'v1' }, { 'demo/hello/s1': 'v1' }],
   );
-  await until(() => discovery.directory.decide(otherPort).action === 'refuse');
+  await until(
+    'the connection to the other port is refused',
+    () => discovery.directory.decide(otherPort).action,
+    (action) => action === 'refuse',
+  );
 });

@@ -3,7 +3,8 @@ import test, { type ExecutionContext } from 'ava';
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { whatIsMissing } from '../cluster/binaries.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
-import { claimPort, startControlPlane, startSidecar, until } from '../system/programs.ts';
+import { claimPort, startControlPlane, startSidecar } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { OUTSIDE, startCoreDns } from './coredns.ts';
 import { compare, meshIn, questionsIn, TABLE_QUESTIONS, ZONE } from './comparison.ts';
 import { dig, diggerHere } from './dig.ts';
@@ -60,12 +61,14 @@ cluster.local:${port} in-addr.arpa:${port} ip6.arpa:${port} {
   const { port, metrics } = await startMesh(t, server, coreDns.port);
   for (const each of [coreDns.port, port]) {
     await until(
+      'the address of pods-0',
       () => dig(each, `pods-0.pods.${ZONE}`),
       ({ answer }) => answer.length === 1,
     );
   }
   // What was asked before the sidecar had a table was forwarded, and says nothing of one.
   await until(
+    'an answer by the table',
     async () => {
       await dig(port, `pods-0.pods.${ZONE}`);
       return byTable(await metrics());

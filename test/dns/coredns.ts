@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { binaryPath } from '../cluster/binaries.ts';
 import { Child } from '../cluster/child.ts';
-import { claimPort, until } from '../system/programs.ts';
+import { claimPort } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { dig } from './dig.ts';
 
 export interface CoreDns {
@@ -26,7 +27,7 @@ export async function startCoreDns(t: ExecutionContext, zones: (port: number) =>
     if (process.failure !== undefined) throw new Error(process.failure);
     return dig(port, 'www.example.com').catch(() => undefined);
   };
-  await until(asked, (answer) => answer?.status === 'NOERROR');
+  await until('an answer of CoreDNS for www.example.com', asked, (answer) => answer?.status === 'NOERROR');
   return { port, process };
 }
 

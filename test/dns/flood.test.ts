@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { ask } from './ask.ts';
 import { addressAnswer, type Behaviour, framed } from './name-server.ts';
 import { type StartedProxy, startProxy } from './proxy.ts';
@@ -48,7 +48,8 @@ function askPatiently(port: number, name: string): ReturnType<typeof ask> {
 
 const nothingWaits = ({ forwarder }: StartedProxy['proxy']) =>
   until(
-    () => Promise.resolve(forwarder),
+    'no query under way or waiting',
+    () => forwarder,
     ({ flightCount, waitingCount, waitingBytes }) => flightCount + waitingCount + waitingBytes === 0,
   );
 
@@ -93,7 +94,8 @@ test.serial('however many wait for one name, or send long queries, only so many 
     if (index % 50 === 0) await delay(1);
   }
   await until(
-    () => Promise.resolve(proxy.counters),
+    'a refused query',
+    () => proxy.counters,
     ({ refused }) => refused > 0,
   );
   t.true(proxy.forwarder.waitingCount <= 8_192);
@@ -114,6 +116,7 @@ test.serial('whoever asks by TCP beside those who flood is answered', async (t) 
     }
   }
   await until(
+    'a refused query',
     async () => refused,
     (count) => count > 0,
   );

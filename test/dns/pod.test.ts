@@ -11,7 +11,7 @@ import { testThatNeeds } from '../cluster/requirement.ts';
 import { Mesh } from '../interception/mesh.ts';
 import type { Pod } from '../interception/pod.ts';
 import { skipped } from '../interception/skipped.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { OUTSIDE } from './coredns.ts';
 
 /** Nobody is there: only what is redirected is answered. */
@@ -168,7 +168,7 @@ if (!skipped(test)) {
     'names outside of the cluster, until its DNS is stopped, and again when it is back',
     async (t) => {
       const found = () => dig('www.example.com', 'AAAA');
-      await until(found, (text) => text === '2001:db8::7');
+      await until('the AAAA record of www.example.com', found, (text) => text === '2001:db8::7');
       await coreDns?.kill();
       t.is(await found(), '2001:db8::7', 'it is kept');
       t.is(await dig('+time=6', 'other.example.com'), '');
@@ -176,6 +176,7 @@ if (!skipped(test)) {
       const { world } = mesh.network;
       coreDns = new Child('coredns', [...world.entering, binaryPath('coredns')], folder);
       await until(
+        'NXDOMAIN for other.example.com',
         () => inPod('dig', '+tries=1', 'other.example.com'),
         (text) => text.includes('NXDOMAIN'),
       );

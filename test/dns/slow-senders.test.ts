@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { ask } from './ask.ts';
 import { addressAnswer, type Behaviour, framed, recordsAnswer, soaRecord } from './name-server.ts';
 import { startProxyWith, type StartedProxy } from './proxy.ts';
@@ -51,8 +51,8 @@ const READER = `
   });
 `;
 
-const connections = (proxy: StartedProxy['proxy'], satisfies: (count: number) => boolean) =>
-  until(() => Promise.resolve(proxy.tcp.connectionCount), satisfies);
+const connections = (proxy: StartedProxy['proxy'], what: string, satisfies: (count: number) => boolean) =>
+  until(what, () => proxy.tcp.connectionCount, satisfies);
 
 const timers = () => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length;
 
@@ -70,7 +70,7 @@ test('who sends less than a message, or reads none, is closed in the end', async
   const dripping = await open(t, port);
   const timer = setInterval(() => dripping.write(Buffer.from([0xff])), 50);
   t.teardown(() => clearInterval(timer));
-  await connections(proxy, (count) => count > 0);
+  await connections(proxy, 'an open connection', (count) => count > 0);
   // One that asks once in a while may stay.
   const asking = await open(t, port);
   let answered = 0;
@@ -108,8 +108,8 @@ test('a whole zone that nobody reads does not pile up', async (t) => {
   );
   await open(t, port, ...Array.from({ length: 16 }, () => question(['example', 'com'], 252)));
   let most = 0;
-  await connections(proxy, (count) => count === 1);
-  await connections(proxy, (count) => {
+  await connections(proxy, '1 open connection', (count) => count === 1);
+  await connections(proxy, 'no open connection', (count) => {
     most = Math.max(most, proxy.tcp.heldBytes);
     return count === 0;
   });
@@ -122,8 +122,8 @@ test('who leaves answers unread is closed', async (t) => {
   const limits = { tcpLimits: { idleMs: LONG_MS, unreadMs: 1_000 } };
   const { proxy, port } = await startProxyWith(t, limits, answering);
   await open(t, port, ...Array.from({ length: 20_000 }, () => MANY));
-  await connections(proxy, (count) => count === 1);
-  await connections(proxy, (count) => count === 0);
+  await connections(proxy, '1 open connection', (count) => count === 1);
+  await connections(proxy, 'no open connection', (count) => count === 0);
   t.is(proxy.counters.refused, 1);
 });
 
@@ -137,7 +137,8 @@ test.serial('who reads while the proxy stands still is left alone', async (t) =>
   t.teardown(() => client.terminate());
   // Until what it does not read lies here.
   await until(
-    () => Promise.resolve(proxy.tcp.heldBytes),
+    '100,000 bytes held for the client that does not read',
+    () => proxy.tcp.heldBytes,
     (bytes) => bytes > 100_000,
   );
   // So that timers run next, and reading what has come only after them.
@@ -159,7 +160,8 @@ test('what is held for all together has a bound, and who takes most of it is clo
     await open(t, port, Buffer.from([0xff, 0xff]), Buffer.alloc(60_000));
   }
   await until(
-    () => Promise.resolve(proxy.counters),
+    'more than 10 refused queries',
+    () => proxy.counters,
     ({ refused }) => refused > 10,
   );
   t.true(proxy.tcp.heldBytes <= mostBytes, `${proxy.tcp.heldBytes} bytes`);
@@ -195,15 +197,17 @@ test.serial('nothing is kept of connections that are gone, though answers come l
     Array.from({ length: 20 }, () => open(t, port, question(['www', 'example', 'com']), part)),
   );
   await until(
-    () => Promise.resolve(proxy),
+    '20 queries waiting, and 20 messages begun',
+    () => proxy,
     ({ forwarder, tcp }) => forwarder.waitingCount === 20 && tcp.heldBytes > 20 * part.length,
   );
   for (const socket of leaving) socket.resetAndDestroy();
-  await connections(proxy, (count) => count === 0);
+  await connections(proxy, 'no open connection', (count) => count === 0);
   t.is(proxy.tcp.heldBytes, 0);
   left.resolve();
   await until(
-    () => Promise.resolve(servers[0]?.connectionCount),
+    'no connection at the upstream server',
+    () => servers[0]?.connectionCount,
     (count) => count === 0,
   );
   t.is(timers(), before);
@@ -224,10 +228,11 @@ test('who asks and leaves takes no connection to a server from others', async (t
   );
   // As many as there may be.
   await until(
-    () => Promise.resolve(proxy.forwarder.flightCount),
+    '256 queries under way',
+    () => proxy.forwarder.flightCount,
     (count) => count === 256,
   );
   for (const socket of leaving) socket.resetAndDestroy();
-  await connections(proxy, (count) => count === 0);
+  await connections(proxy, 'no open connection', (count) => count === 0);
   t.is((await ask(port, { name: 'www.example.com', transport: 'tcp' })).status, 'NOERROR');
 });

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { queryFor } from '../../sidecar/dns/alias.ts';
 import { MessageSplitter } from '../../sidecar/dns/message-splitter.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { ask } from './ask.ts';
 import {
   addressAnswer,
@@ -72,7 +72,8 @@ function requestsCounted({ counters }: StartedProxy['proxy']): number {
 
 const underWay = ({ forwarder }: StartedProxy['proxy'], expected: number) =>
   until(
-    () => Promise.resolve(forwarder),
+    `${expected} queries under way`,
+    () => forwarder,
     ({ flightCount, waitingCount }) => flightCount === expected && waitingCount >= expected,
   );
 
@@ -168,7 +169,8 @@ test('a server that falls silent while its zone has to wait is given up', async 
   const query = question('example.com', AXFR);
   const socket = (await open(t, port, query)).pause();
   await until(
-    () => Promise.resolve(servers[0]?.asked.length),
+    'the zone transfer at the upstream server',
+    () => servers[0]?.asked.length,
     (asked) => asked === 1,
   );
   while (proxy.tcp.heldBytes <= 65_536) {
@@ -208,12 +210,14 @@ test('what many wait for makes room as one, and takes from nobody else', async (
     await open(t, port, ...queries);
   }
   await until(
-    () => Promise.resolve(proxy.forwarder),
+    '256 queries under way, and 512 clients waiting',
+    () => proxy.forwarder,
     ({ flightCount, waitingCount }) => flightCount === 256 && waitingCount === 512,
   );
   await open(t, port, question('one-more.example.com'));
   await until(
-    () => Promise.resolve(proxy.counters),
+    'a refused query',
+    () => proxy.counters,
     ({ refused }) => refused > 0,
   );
   t.is(proxy.counters.refused, 2, 'both of those who asked that');
@@ -229,7 +233,8 @@ test('room is made by whoever has most under way', async (t) => {
     await open(t, port, ...queries);
   }
   await until(
-    () => Promise.resolve(proxy.counters),
+    '65 refused queries',
+    () => proxy.counters,
     ({ refused }) => refused === 321 - 256,
   );
   t.is(patient.readableLength, 0, 'it was answered nothing, and waits');
@@ -248,7 +253,8 @@ test('who leaves waits no longer, and takes the answer from nobody', async (t) =
   );
   const staying = await open(t, port, shared);
   await until(
-    () => Promise.resolve(proxy.forwarder),
+    '21 queries under way, and 41 clients waiting',
+    () => proxy.forwarder,
     ({ flightCount, waitingCount }) => flightCount === 21 && waitingCount === 41,
   );
   t.is(proxy.view().waiting, 21);
@@ -357,7 +363,8 @@ test('those that nobody waits for make room first', async (t) => {
     );
   }
   await until(
-    () => Promise.resolve(proxy.forwarder),
+    '256 clients waiting',
+    () => proxy.forwarder,
     ({ waitingCount }) => waitingCount === 256,
   );
   t.is(proxy.forwarder.flightCount, 256);

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Decision, Routes } from '../../sidecar/services/decision.ts';
 import { testThatNeeds, whyNoIPv6 } from '../cluster/requirement.ts';
+import { until } from '../until.ts';
 import {
   always,
   balanceOver,
@@ -195,7 +195,11 @@ test('endpoints are let go of once their last connection has ended, and asked fo
     t.is(routes.leases, 1);
     socket.end();
     await readAll(socket);
-    while (routes.leases > 0) await delay(10);
+    await until(
+      'no lease',
+      () => routes.leases,
+      (count) => count === 0,
+    );
   }
   t.is(routes.leases, 0);
 });
@@ -349,7 +353,11 @@ test('connections to the workload take no room from those that it makes, nor the
   await carried(client());
   t.is(await endOf(client()), 'ECONNRESET');
   first.destroy();
-  while (forwarder.connections.size > 1) await delay(10);
+  await until(
+    '1 connection',
+    () => forwarder.connections.size,
+    (count) => count <= 1,
+  );
   await carried(stranger());
   t.is(await endOf(stranger()), 'ECONNRESET');
   const { closed } = forwarder.serviceUse(SERVICE, 'inbound').counters;

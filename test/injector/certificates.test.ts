@@ -18,7 +18,7 @@ import { createLogger } from '../../process/log.ts';
 import { mustCall } from '../cluster/api-client.ts';
 import { whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { CONFIGURATIONS, InjectorCluster, SECRETS } from './cluster.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -97,6 +97,7 @@ class Replica {
 
   async ready(): Promise<void> {
     await until(
+      "no obstacle to the replica's certificates",
       async () => this.certificates.obstacle,
       (obstacle) => obstacle === undefined,
     );
@@ -160,6 +161,7 @@ testInCluster(
   async (t) => {
     const replica = await Replica.start(t);
     await until(
+      'the replica waits for its webhook configuration',
       async () => replica.certificates.obstacle,
       (obstacle) =>
         obstacle ===
@@ -187,8 +189,9 @@ testInCluster('a caBundle that somebody changes is set right again, and counted'
     });
     // The API server itself keeps out what is no certificate at all.
     if (patched.status !== 200) continue;
-    await until(caBundleOf, (bundle) => bundle === right);
+    await until('the right CA bundle in the webhook configuration', caBundleOf, (bundle) => bundle === right);
     await until(
+      'another repair counted',
       async () => replica.certificates.repairs,
       (repairs) => repairs === before + 1,
     );
@@ -197,7 +200,7 @@ testInCluster('a caBundle that somebody changes is set right again, and counted'
 });
 
 function restored(): Promise<Secret | undefined> {
-  return until(secretOf, (secret) => readBundle(secret?.data).ok);
+  return until('the certificates in the Secret', secretOf, (secret) => readBundle(secret?.data).ok);
 }
 
 testInCluster(

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { startApiServer, type TestApiServer } from '../cluster/api-server.ts';
 import { mustCall } from '../cluster/api-client.ts';
 import { Program } from '../system/programs.ts';
+import { until } from '../until.ts';
 
 const RBAC = fileURLToPath(new URL('../../k8s/base/injector/rbac.yaml', import.meta.url));
 const CONFIGURATION = 'cortexflow-injector';
@@ -101,9 +102,11 @@ export class RunningInjector {
   }
 
   async ready(): Promise<void> {
-    while ((await this.page('/readyz')).status !== 200) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until(
+      'the injector is ready',
+      () => this.page('/readyz'),
+      ({ status }) => status === 200,
+    );
   }
 
   async metric(name: string): Promise<number> {

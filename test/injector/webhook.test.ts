@@ -8,7 +8,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { arbitraryPod } from './arbitrary-pod.ts';
 import { InjectorCluster, type RunningInjector } from './cluster.ts';
 import { PLAIN_POD, podReview } from './reviews.ts';
@@ -136,11 +136,13 @@ testInCluster('what a namespace says counts, from its first pod on', async (t) =
   t.is(initContainers((await create(asked, 'left-out')).pod).length, 2);
   await cluster.server.kubectl(['label', 'namespace', 'left-out', 'proxy-injection-']);
   await until(
+    'pods of the namespace are injected',
     () => create(podWith({}), 'left-out'),
     ({ pod }) => initContainers(pod).length === 2,
   );
   await cluster.server.kubectl(['annotate', 'namespace', 'left-out', 'proxy-injection=disabled']);
   await until(
+    'pods of the namespace are left alone',
     () => create(podWith({}), 'left-out'),
     ({ pod }) => initContainers(pod).length === 0,
   );
@@ -271,6 +273,7 @@ testInCluster(
     const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
     const clients = [1, 2, 3, 4].map(() => reviewUntilTold(agent));
     await until(
+      '100 more injected pods',
       () => injector.metric(INJECTED),
       (count) => count > before + 100,
     );

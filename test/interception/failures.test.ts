@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { Mesh, type ServiceSpec } from './mesh.ts';
 import { type Pod, PROXY_UID } from './pod.ts';
 import { skipped } from './skipped.ts';
@@ -75,6 +75,7 @@ if (!skipped(test)) {
 
       await mesh.startControlPlane();
       await until(
+        "the client's sidecar is ready",
         () => client.readyz(),
         (text) => text === 'ready\n',
       );
@@ -94,6 +95,7 @@ if (!skipped(test)) {
     t.regex(await client.readyz(), /^not ready/u);
     await mesh.startControlPlane();
     await until(
+      "the client's sidecar is ready",
       () => client.readyz(),
       (text) => text === 'ready\n',
     );
@@ -115,6 +117,7 @@ if (!skipped(test)) {
 
       await mesh.startControlPlane();
       await until(
+        'answers of both servers',
         () => names(client, 'http://10.96.0.10', 10),
         ({ length }) => length === 2,
       );
@@ -203,6 +206,7 @@ if (!skipped(test)) {
       await client.ask('say', { id, text: '' });
       const ended = sidecar.end('SIGTERM');
       await until(
+        "connections to the client's port are refused",
         () => server.curl(`http://${client.ipv4}:8080`),
         (answer) => answer === REFUSED,
       );

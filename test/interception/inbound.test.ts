@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { Mesh } from './mesh.ts';
 import type { Pod } from './pod.ts';
 import { skipped } from './skipped.ts';
@@ -158,6 +158,7 @@ if (!skipped(test)) {
     t.is(await server.ask('accepted', { port: 2525 }), 1);
     await outside.ask('reset', { id });
     await until(
+      'no connection open at the server',
       () => server.ask('accepted', { port: 2525 }),
       (accepted) => accepted === 0,
     );

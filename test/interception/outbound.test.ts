@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { Mesh } from './mesh.ts';
 import type { Pod } from './pod.ts';
 import { skipped } from './skipped.ts';
@@ -150,6 +150,7 @@ if (!skipped(test)) {
     await client.ask('say', { id: other, text: '' });
     await client.ask('reset', { id: other });
     await until(
+      'no connection open at the server',
       () => one.ask('accepted', { port: 2525 }),
       (accepted) => accepted === 0,
     );

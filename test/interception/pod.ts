@@ -2,7 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Program, until } from '../system/programs.ts';
+import { Program } from '../system/programs.ts';
+import { until } from '../until.ts';
 import type { Verbs } from './agent.ts';
 import type { Ended, Namespace } from './network.ts';
 
@@ -112,6 +113,7 @@ export class Pod {
 
   async ready(): Promise<void> {
     await until(
+      'the sidecar is ready',
       () => this.readyz(),
       (text) => text.startsWith('ready'),
     );

@@ -12,7 +12,7 @@ import { AGGREGATED } from '../../control-plane/xds/services.ts';
 import type { Resource } from '../../control-plane/xds/snapshot.ts';
 import { EMPTY_SNAPSHOT, SnapshotCell, withChanges } from '../../control-plane/xds/snapshot.ts';
 import type { Logger } from '../../process/log.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { backendsResource, serviceResources } from './envoy-resources.ts';
 import { greet } from './greeter.ts';
 
@@ -64,6 +64,7 @@ async function serve(t: ExecutionContext, resources: readonly Resource[]): Promi
       snapshots.replace(withChanges(snapshots.current, { upserts: [resource], removals: [] })),
     asked: async (typeUrl) => {
       await until(
+        `a subscription to ${typeUrl}`,
         async () => [...engine.streams()].flatMap((stream) => stream.sessions),
         (sessions) => sessions.some((session) => session.typeUrl === typeUrl),
       );

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { type Access, type Answer, call } from '../cluster/api-client.ts';
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
+import { until } from '../until.ts';
 import { buildFiles } from './kustomize.ts';
 
 // What k8s/components/guard forbids, and to whom, by the API server that enforces it.
@@ -54,8 +54,16 @@ test.before(async () => {
   ]);
   caBundle = readFileSync(server.admin.certificateAuthority).toString('base64');
   // The API server learns of its policies a little later than the one who wrote them.
-  while ((await patch(injector, OTHER_POLICY)).status !== 422) await delay(50);
-  while ((await create(editor, 'pods', pod(LABELLED))).status !== 422) await delay(50);
+  await until(
+    'the policy for configurations is in force',
+    () => patch(injector, OTHER_POLICY),
+    ({ status }) => status === 422,
+  );
+  await until(
+    'the policy for pods is in force',
+    () => create(editor, 'pods', pod(LABELLED)),
+    ({ status }) => status === 422,
+  );
 });
 test.after.always(() => server?.stop());
 

@@ -3,12 +3,12 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
-import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { type Answer, mustCall } from '../cluster/api-client.ts';
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { Authority } from '../cluster/certificates.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
+import { until } from '../until.ts';
 import { build, type Kustomization } from './kustomize.ts';
 import { find } from './manifest.ts';
 
@@ -75,16 +75,16 @@ async function configure(kustomization: Kustomization, port: number): Promise<vo
   );
   await server.kubectl(['delete', '--ignore-not-found', 'mutatingwebhookconfiguration', built.metadata.name]);
   // The API server learns of it a little later than the one who wrote it.
-  await until(async () => (await ask('enabled')).length === 0);
+  await until(
+    'the webhooks of before are gone',
+    () => ask('enabled'),
+    ({ length }) => length === 0,
+  );
   const { code, stderr } = await server.kubectl(
     ['create', '-f', '-'],
     JSON.stringify({ ...built, webhooks }),
   );
   if (code !== 0) throw new Error(stderr);
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  while (!(await isSo())) await delay(50);
 }
 
 interface PodWishes {
@@ -116,7 +116,11 @@ testWithServer(
   "by default every pod is shown to the injector, but for the cluster's and the mesh's own",
   async (t) => {
     await configure('.', portOf());
-    await until(async () => (await ask('enabled')).length > 0);
+    await until(
+      'the webhooks are called',
+      () => ask('enabled'),
+      ({ length }) => length > 0,
+    );
     for (const namespace of ['plain', 'enabled', 'disabled']) {
       t.deepEqual(await ask(namespace), ['inject.cortexflow.io'], namespace);
       t.deepEqual(await ask(namespace, COMPONENT), ['inject.cortexflow.io'], namespace);
@@ -129,7 +133,11 @@ testWithServer(
 
 testWithServer('opt-in: only what is labelled is shown, and once', async (t) => {
   await configure('overlays/opt-in', portOf());
-  await until(async () => (await ask('enabled')).length > 0);
+  await until(
+    'the webhooks are called',
+    () => ask('enabled'),
+    ({ length }) => length > 0,
+  );
   t.deepEqual(await ask('enabled'), ['inject.cortexflow.io']);
   t.deepEqual(await ask('enabled', ENABLED), ['inject.cortexflow.io']);
   for (const namespace of ['plain', 'disabled']) {
@@ -143,7 +151,11 @@ testWithServer('opt-in: only what is labelled is shown, and once', async (t) => 
 
 testWithServer('fail-closed: the promise is for labelled namespaces, and once', async (t) => {
   await configure('overlays/fail-closed', portOf());
-  await until(async () => (await ask('enabled')).length > 0);
+  await until(
+    'the webhooks are called',
+    () => ask('enabled'),
+    ({ length }) => length > 0,
+  );
   t.deepEqual(await ask('enabled'), ['inject-or-refuse.cortexflow.io']);
   for (const namespace of ['plain', 'disabled']) {
     t.deepEqual(await ask(namespace), ['inject.cortexflow.io'], namespace);
@@ -161,7 +173,11 @@ testWithServer(
     await new Promise((resolve) => gone.close(resolve));
 
     await configure('overlays/fail-closed', port);
-    await until(async () => (await create('enabled')).status !== 201);
+    await until(
+      'the pod is refused',
+      async () => (await create('enabled')).status,
+      (code) => code !== 201,
+    );
     const { status, body } = await create('enabled');
     t.is(status, 500);
     t.regex(

@@ -14,7 +14,8 @@ import { ENDPOINTS_TYPE_URL, NODE_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
 import { compact, remove } from './etcd.ts';
-import { type Program, start as startProgram, until } from '../system/programs.ts';
+import { type Program, start as startProgram } from '../system/programs.ts';
+import { until, within } from '../until.ts';
 import { type DeltaStream, deltaStream } from '../xds/client.ts';
 
 const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
@@ -132,9 +133,9 @@ class Client {
   }
 
   /** Takes responses until it holds, and acknowledges each. */
-  async until(holds: () => boolean): Promise<void> {
+  async until(what: string, holds: () => boolean): Promise<void> {
     while (!holds()) {
-      const { typeUrl, nonce, resources, removedResources } = await this.#stream.next();
+      const { typeUrl, nonce, resources, removedResources } = await within(what, this.#stream.next());
       for (const { name, version } of resources) this.held.set(name, version);
       for (const name of removedResources) this.held.delete(name);
       this.#stream.send({ typeUrl, responseNonce: nonce });
@@ -155,7 +156,7 @@ async function startAll(t: ExecutionContext, replicas: number) {
     const controlPlane = startControlPlane(t, environment);
     const { xds } = await controlPlane.serving();
     const client = new Client(t, xds as string);
-    await client.until(() => client.names === ALL);
+    await client.until('all resources', () => client.names === ALL);
     return { controlPlane, client };
   });
   return { server, replicas: await Promise.all(started) };
@@ -178,7 +179,10 @@ testWithServer(
     await apply(server, MESH.replace('10.0.0.1', '10.0.0.2'));
     await server.kubectl(['delete', 'node', 'node-a']);
     for (const client of [one, other]) {
-      await client.until(() => !client.held.has('node-a') && client.held.get(SLICE) !== before);
+      await client.until(
+        'node-a is gone and the slice changed',
+        () => !client.held.has('node-a') && client.held.get(SLICE) !== before,
+      );
     }
     t.deepEqual(one.held, other.held);
   },
@@ -202,21 +206,24 @@ testWithServer(
     const problem =
       /^ready\nwhat is served may be out of date, .* Service \d+ s, EndpointSlice \d+ s, Pod \d+ s, Node \d+ s ago; this program cannot watch services: connect ECONNREFUSED/;
     await until(
+      '/readyz names the problem',
       () => page(controlPlane, '/readyz'),
       (text) => problem.test(text),
     );
     t.true((await metric(controlPlane, 'cortexflow_kubernetes_staleness_seconds')) > 0);
     await settled();
     const late = new Client(t, (await controlPlane.serving())['xds'] as string);
-    await late.until(() => late.names === ALL);
+    await late.until('all resources', () => late.names === ALL);
     t.deepEqual(late.held, client.held);
 
     await server.startServer();
     await until(
+      '/readyz is ready again',
       () => page(controlPlane, '/readyz'),
       (text) => text === 'ready\n',
     );
     await until(
+      'a list that is taken again',
       () => metric(controlPlane, 'cortexflow_kubernetes_relists_total'),
       (relists) => relists > 0,
     );
@@ -224,7 +231,7 @@ testWithServer(
 
     const before = client.held.get(SLICE);
     await apply(server, MESH.replace('10.0.0.1', '10.0.0.2'));
-    await client.until(() => client.held.get(SLICE) !== before);
+    await client.until('the slice changed', () => client.held.get(SLICE) !== before);
     t.is(client.responses, responses + 1);
   },
 );
@@ -236,7 +243,7 @@ testWithServer('what vanished while nobody looked is taken away, and only that',
   await remove(server, 'minions/node-a');
   await compact(server);
   await server.startServer();
-  await client.until(() => !client.held.has('node-a'));
+  await client.until('node-a is gone', () => !client.held.has('node-a'));
   t.is(client.names, ALL.replace(' node-a', ''));
   t.is(await metric(controlPlane, 'cortexflow_kubernetes_objects'), 5);
 });
@@ -289,6 +296,7 @@ async function firstObstacle(kubeconfig: string): Promise<string> {
   const source = new KubernetesSource({ api, listener, logger, world });
   try {
     const [first] = await until(
+      'an obstacle that names the missing permission',
       async () => obstaclesOf(source.states),
       ([sentence = '']) => sentence.startsWith('may not'),
     );

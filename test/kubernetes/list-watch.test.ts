@@ -12,6 +12,7 @@ import { REAL_WORLD } from '../../api-server/world.ts';
 import { createLogger } from '../../process/log.ts';
 import { startApiServer, type TestApiServer, whyNoApiServer } from '../cluster/api-server.ts';
 import { testThatNeeds } from '../cluster/requirement.ts';
+import { until, within } from '../until.ts';
 import { compact, put } from './etcd.ts';
 
 // One after the other: each has an API server of its own.
@@ -48,12 +49,12 @@ class Known {
   }
 
   /** Resolves once it holds, as soon as something is told. */
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  async until(what: string, holds: () => boolean): Promise<void> {
+    while (!holds()) await within(what, new Promise<void>((resolve) => this.#waiting.push(resolve)));
   }
 
   async has(name: string): Promise<void> {
-    await this.until(() => this.names.has(name));
+    await this.until(`the object ${name}`, () => this.names.has(name));
   }
 
   #wake(): void {
@@ -100,10 +101,13 @@ async function follow(
 
 /** Resolves with the next problem. */
 async function troubled(watched: ListWatch): Promise<string> {
-  for (;;) {
-    if (watched.problem !== undefined) return watched.problem;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  return String(
+    await until(
+      'a problem of the watch',
+      () => watched.problem,
+      (problem) => problem !== undefined,
+    ),
+  );
 }
 
 async function write(server: TestApiServer, name: string, data = ''): Promise<void> {
@@ -120,12 +124,12 @@ testWithServer('objects are followed as they come and go', async (t) => {
   const server = await start(t);
   await write(server, 'before');
   const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
-  await known.until(() => watched.isSynced);
+  await known.until('the watch is synced', () => watched.isSynced);
   t.true(known.names.has('before'));
   await write(server, 'after');
   await known.has('after');
   await remove(server, 'before');
-  await known.until(() => !known.names.has('before'));
+  await known.until('the object of before is gone', () => !known.names.has('before'));
   t.deepEqual(watched.counters, { relists: 0, errors: 0 });
   t.deepEqual(known.problems, []);
 });
@@ -136,7 +140,7 @@ testWithServer(
     const server = await start(t);
     await write(server, 'kept');
     const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
-    await known.until(() => watched.isSynced);
+    await known.until('the watch is synced', () => watched.isSynced);
     await server.stopServer();
     t.regex(await troubled(watched), /^cannot watch configmaps in namespace default: connect ECONNREFUSED/);
     t.is(known.deletions, 0);
@@ -155,7 +159,7 @@ testWithServer(
     const server = await start(t);
     await write(server, 'kept');
     const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig }, { watchMs: 1000 });
-    await known.until(() => watched.isSynced);
+    await known.until('the watch is synced', () => watched.isSynced);
     await server.stopEtcd();
     await new Promise((resolve) => setTimeout(resolve, 3000));
     t.deepEqual([known.names.has('kept'), known.deletions], [true, 0]);
@@ -172,14 +176,14 @@ testWithServer('all crashed, and etcd compacted meanwhile: only what is gone is 
   await write(server, 'kept');
   await write(server, 'goes');
   const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
-  await known.until(() => watched.isSynced);
+  await known.until('the watch is synced', () => watched.isSynced);
   await server.stopEtcd();
   await server.stopServer();
   await server.startEtcd();
   await server.startServer();
   await remove(server, 'goes');
   await compact(server);
-  await known.until(() => !known.names.has('goes'));
+  await known.until('the deleted object is gone', () => !known.names.has('goes'));
   t.true(known.names.has('kept'));
   t.is(known.deletions, 1);
 });
@@ -226,7 +230,7 @@ testWithServer(
       watched.close();
       api.close();
     });
-    await known.until(() => watched.isSynced);
+    await known.until('the watch is synced', () => watched.isSynced);
     t.is(asked.filter((page) => page === 'first').length, 2);
     t.deepEqual([...known.names].filter((name) => name.startsWith('n-')).toSorted(), names);
     t.true(known.names.has('meanwhile'));
@@ -237,7 +241,7 @@ testWithServer('an API server that falls silent is noticed, and followed again w
   const server = await start(t);
   const limits = { watchMs: 1000, stallMs: 2000, requestTimeoutMs: 500 };
   const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig }, limits);
-  await known.until(() => watched.isSynced);
+  await known.until('the watch is synced', () => watched.isSynced);
   await write(server, 'before');
   await known.has('before');
   server.pause();
@@ -260,7 +264,7 @@ testWithServer('a network that swallows everything is noticed, and a new connect
     DIRECTORY: await serviceAccount(t, server),
   };
   const { known, watched } = await follow(t, environment, { watchMs: 1000, stallMs: 2000 });
-  await known.until(() => watched.isSynced);
+  await known.until('the watch is synced', () => watched.isSynced);
   network.swallow();
   await write(server, 'unheard');
   await known.has('unheard');
@@ -341,7 +345,7 @@ testWithServer('a token that is not valid any more is told, and its successor is
     DIRECTORY: directory,
   };
   const { known, watched } = await follow(t, environment, { watchMs: 1000 });
-  await known.until(() => watched.isSynced);
+  await known.until('the watch is synced', () => watched.isSynced);
   await server.call({ method: 'DELETE', path: '/api/v1/namespaces/default/serviceaccounts/reader' });
   await server.createServiceAccount('reader', 'default');
   t.regex(

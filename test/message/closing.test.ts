@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { RECEIVED } from '../../sidecar/message/answer.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { failureOf, request, startApi } from './harness.ts';
 
 // The last replies on a connection reach whoever is still sending.
@@ -33,6 +33,7 @@ test('told to end, it answers what it has taken and nothing else, and whoever go
   one.socket.on('data', (chunk: Buffer) => (replies += chunk.toString().split('\n').length - 1));
   for (let count = 0; count < 400; count++) one.send(request('x'.repeat(15_000)));
   await until(
+    'a message is delivered',
     async () => taken,
     (count) => count > 0,
   );
@@ -48,6 +49,7 @@ test('whoever does not close as well is waited for no longer than allowed', asyn
   const { client, api } = startApi(t, { limits: { lingerMs: 50, idleTimeoutMs: 50 } });
   t.is(await client().ending, 'end');
   await until(
+    'no open connection',
     async () => api.openConnections,
     (open) => open === 0,
   );
@@ -73,6 +75,7 @@ test('who sends without end is not listened to for ever', async (t) => {
   send();
   t.regex(failureOf(await one.reply()), /the most allowed/u);
   await until(
+    '1 open connection',
     async () => api.openConnections,
     (open) => open === 1,
   );

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { EndpointLoad } from '../../sidecar/balance/load.ts';
 import { delivered, type Failure, failed, OUTCOMES, verdictOf } from '../../sidecar/message/answer.ts';
 import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import { HttpTaker } from '../../sidecar/message/http-taker.ts';
 import { replyLine } from '../../sidecar/message/protocol.ts';
+import { until } from '../until.ts';
 import {
   failureOf,
   HOST,
@@ -208,7 +208,11 @@ test('what finds no connection free waits with another endpoint, which takes no 
   // Nothing is under way to B, so that each would rather go there. They are more than there are retries.
   table = tableOf(...serviceAt('hello', [OTHER, B]));
   const replies = Array.from({ length: 150 }, () => sidecar.client().ask(request('hi')));
-  while (loadOf(sidecar, OTHER)?.active !== 151) await turn();
+  await until(
+    '151 messages under way',
+    () => loadOf(sidecar, OTHER)?.active,
+    (count) => count === 151,
+  );
   t.is(sidecar.counters.retries, 0);
   isSlow = false;
   for (const socket of slow.sockets) socket.write(DELIVERED);

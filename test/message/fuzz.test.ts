@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { parseRequest } from '../../sidecar/message/protocol.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { Client, HOST, request, startApi, textOf } from './harness.ts';
 
 // Whatever is sent: one reply for each line, in its form, and nothing else is disturbed.
@@ -88,6 +88,7 @@ test('clients that come, say anything and vanish leave nothing behind', async (t
     }),
   );
   await until(
+    'no open connection',
     async () => api.openConnections,
     (open) => open === 0,
   );

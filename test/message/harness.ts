@@ -15,6 +15,7 @@ import { type Deliver, MessageApi } from '../../sidecar/message/message-api.ts';
 import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
 import type { Change, Origin } from '../../sidecar/services/change.ts';
 import { emptyTable, type Table, withChanges } from '../../sidecar/services/table.ts';
+import { within } from '../until.ts';
 
 export const HOST = '127.0.0.1';
 const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
@@ -114,7 +115,7 @@ export class Client {
 
   async line(): Promise<string> {
     const line = this.#lines.shift();
-    return line ?? new Promise((resolve) => this.#waiting.push(resolve));
+    return line ?? within('a reply', new Promise((resolve) => this.#waiting.push(resolve)));
   }
 
   async reply(): Promise<Reply> {

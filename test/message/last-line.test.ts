@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { type Answer, delivered } from '../../sidecar/message/answer.ts';
 import type { MessageLimits } from '../../sidecar/message/limits.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { type Client, failureOf, request, type RunningApi, startApi } from './harness.ts';
 
 // A last line without an end is whole once its sender has sent a FIN, however long it waits to be taken.
@@ -28,11 +28,13 @@ async function withLastLine(
   for (let index = 0; index < MESSAGES; index++) one.send(request(`${index}`));
   one.socket.write(last);
   await until(
+    'all messages are delivered, and the begun line is held',
     async () => api.api.memory.bytes,
     (bytes) => taken === MESSAGES && bytes > last.length,
   );
   ready.resolve(large);
   await until(
+    'the large answer is held',
     async () => api.api.memory.bytes,
     (bytes) => bytes > large.payload.length,
   );
@@ -60,6 +62,7 @@ test('it gives way only after lines that have not ended', async (t) => {
   const begun = api.client();
   begun.socket.write('x');
   await until(
+    'another begun line is held',
     async () => memory.bytes,
     (bytes) => bytes > before,
   );

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { type Answer, delivered } from '../../sidecar/message/answer.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { failureOf, request, startApi } from './harness.ts';
 
 // What somebody can make a sidecar hold who has no good in mind.
@@ -11,17 +11,20 @@ test('a message whose sender has left is held, and counted, until it is answered
   const gone = client();
   gone.send(request('x'.repeat(150_000)));
   await until(
+    '200,000 held bytes',
     async () => api.memory.bytes,
     (bytes) => bytes >= 200_000,
   );
   gone.socket.resetAndDestroy();
   await until(
+    'no open connection',
     async () => api.openConnections,
     (count) => count === 0,
   );
   t.regex(failureOf(await client().ask(request('x'.repeat(150_000)))), /holds as much as it may/u);
   answer.resolve(delivered(''));
   await until(
+    'no held bytes',
     async () => api.memory.bytes,
     (bytes) => bytes === 0,
   );
@@ -37,16 +40,19 @@ test('the answer for a sender who has left takes no room', async (t) => {
   gone.send(request('small'));
   begun.socket.write('x'.repeat(300_000));
   await until(
+    '300,000 held bytes',
     async () => api.memory.bytes,
     (bytes) => bytes >= 300_000,
   );
   gone.socket.resetAndDestroy();
   await until(
+    '1 open connection',
     async () => api.openConnections,
     (count) => count === 1,
   );
   answer.resolve(delivered(Buffer.alloc(750_000).toString('base64')));
   await until(
+    'the outcome of the message',
     async () => counters.outcomes.delivered + counters.outcomes['bad-answer'],
     (count) => count === 1,
   );
@@ -69,11 +75,13 @@ test('answers that nobody reads are left out when there is no more room for them
     for (let index = 0; index < 16; index++) socket.write(`${JSON.stringify(request('small'))}\n`);
   }
   await until(
+    'all 48 messages are held',
     async () => api.memory.bytes,
     (bytes) => bytes > 48 * JSON.stringify(request('small')).length - 1,
   );
   ready.resolve();
   await until(
+    'the outcomes of all 48 messages',
     async () => counters.outcomes.delivered + counters.outcomes['bad-answer'],
     (count) => count === 48,
   );

@@ -6,7 +6,7 @@ import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import type { Sent } from '../../sidecar/message/peer-connection.ts';
 import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
 import { LONGEST_ANSWER, replyLine } from '../../sidecar/message/protocol.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { HOST } from './harness.ts';
 
 // Connections to other sidecars, seen from the one that makes them.
@@ -118,6 +118,7 @@ test('one connection carries one message after another; one that rests for long 
   t.true(sent.every(({ kind }) => kind === 'answered'));
   t.is(accepted, 1);
   await until(
+    'no open connection on either side',
     async () => sockets.size + peers.openConnections,
     (open) => open === 0,
   );
@@ -141,6 +142,7 @@ test('a sidecar that says more than it was asked is not listened to any longer',
   const peers = peersOf(t);
   t.is(whyOf(await peers.send(to, LINE, inMs(10_000))), 'answered');
   await until(
+    'no open connection on either side',
     async () => sockets.size + peers.openConnections,
     (open) => open === 0,
   );
@@ -178,6 +180,7 @@ test('what was not written whole was not sent, however that ended', async (t) =>
   t.is(whyOf(await late), 'not-sent: did not answer in time');
   const ending = peers.send(sleeps.to, LONG_LINE, inMs(60_000));
   await until(
+    'an open connection at the other sidecar',
     async () => sleeps.sockets.size,
     (open) => open > 0,
   );
@@ -210,6 +213,7 @@ test('at the end, who waits for an answer is told that nobody knows', async (t) 
   const peers = peersOf(t);
   const sent = peers.send(to, LINE, inMs(60_000));
   await until(
+    '1 open connection',
     async () => sockets.size,
     (open) => open === 1,
   );
@@ -231,6 +235,7 @@ test('what other sidecars have begun to answer is counted, and given up where th
   const first = await Promise.race(sent);
   t.is(whyOf(first), 'lost: answers at length, and this sidecar holds as much as it may of all connections');
   await until(
+    '100,000 held bytes',
     async () => memory.bytes,
     (bytes) => bytes >= 100_000,
   );

@@ -4,7 +4,7 @@ import test from 'ava';
 import { type Answer, delivered } from '../../sidecar/message/answer.ts';
 import type { Message } from '../../sidecar/message/protocol.ts';
 import { LONGEST_LINE } from '../../sidecar/message/protocol.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { Client, failureOf, request, startApi, textOf } from './harness.ts';
 
 // What somebody sees who talks with the message API, whatever becomes of the messages.
@@ -142,6 +142,7 @@ test('what is under way is answered before a connection ends on which HTTP came'
   const one = client();
   one.send(VERBATIM, 'GET / HTTP/1.1', VERBATIM);
   await until(
+    'a line that is not JSON is counted',
     async () => counters.outcomes['bad-json'],
     (count) => count === 1,
   );
@@ -212,6 +213,7 @@ test('one too many is told so and closed, and there is room again when one has l
   one.socket.end();
   t.is(await one.ending, 'end');
   await until(
+    'no open connection',
     async () => api.openConnections,
     (open) => open === 0,
   );
@@ -273,6 +275,7 @@ test('a client that never reads costs a bounded amount, and is reset in the end'
   for (let index = 0; index < 2_000; index += 1) one.send(request(`${index}`));
   let most = 0;
   await until(
+    'deliveries, and then no open connection',
     async () => (most = Math.max(most, api.memory.bytes)),
     () => api.openConnections === 0 && delivering > 0,
   );
@@ -314,6 +317,7 @@ test('what is held for all connections together is bounded: beyond it messages a
   const [one, two, three] = [client(), client(), client()];
   one.send(request('x'.repeat(150_000)));
   await until(
+    'the first message is delivered',
     async () => answers.length,
     (length) => length === 1,
   );
@@ -325,6 +329,7 @@ test('what is held for all connections together is bounded: beyond it messages a
   await one.reply();
   two.send(request('x'.repeat(150_000)));
   await until(
+    'the second message is delivered',
     async () => answers.length,
     (length) => length === 2,
   );

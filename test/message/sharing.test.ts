@@ -4,7 +4,7 @@ import { type Answer, delivered, failed } from '../../sidecar/message/answer.ts'
 import { HeldMemory } from '../../sidecar/message/held-memory.ts';
 import { HttpTaker } from '../../sidecar/message/http-taker.ts';
 import { DEFAULT_PEERS, Peers } from '../../sidecar/message/peers.ts';
-import { until } from '../system/programs.ts';
+import { until } from '../until.ts';
 import {
   type ApiSetup,
   type Client,
@@ -32,6 +32,7 @@ async function connectAll(
   for (const before = counters.connections; clients.length < count;) {
     clients.push(client(address));
     await until(
+      `connection ${before + clients.length}`,
       async () => counters.connections,
       (connections) => connections === before + clients.length,
     );
@@ -62,6 +63,7 @@ test('a connection whose line has only begun makes room, one whose message is un
   waiting!.send(request('under way'));
   begun!.socket.write('{"service":');
   await until(
+    'the message and the begun line are held',
     async () => api.api.memory.bytes,
     (bytes) => bytes > JSON.stringify(request('under way')).length,
   );
@@ -108,6 +110,7 @@ test('the longest lines that have only begun are dropped before any message is t
     begun.push(one);
     // Its own: the memory of one may be enough for it and the next.
     await until(
+      `${length} more held bytes`,
       async () => memory.bytes - before,
       (bytes) => bytes >= length,
     );
@@ -135,6 +138,7 @@ async function askWhereALineHasBegun(t: ExecutionContext, setup: ApiSetup): Prom
   begun.socket.write('x'.repeat(900_000));
   await once(begun.socket, 'drain');
   await until(
+    '900,000 held bytes',
     async () => api.memory.bytes,
     (bytes) => bytes >= 900_000,
   );
@@ -178,6 +182,7 @@ test('however many lines wait to be taken, they leave room for messages of other
     send();
   }
   await until(
+    '300,000 held bytes',
     async () => api.memory.bytes,
     (bytes) => bytes > 300_000,
   );

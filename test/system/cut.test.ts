@@ -3,7 +3,8 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { Folder } from './folder.ts';
-import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
+import { type Program, startControlPlane, startSidecar } from './programs.ts';
+import { until } from '../until.ts';
 
 const SERVICE = `
 apiVersion: v1
@@ -56,6 +57,7 @@ async function receiving(t: ExecutionContext): Promise<{ sidecar: Program; clien
   });
   const { admin, upstreams } = await sidecar.serving();
   await until(
+    'the sidecar is ready',
     () => fetch(`http://${admin as string}/readyz`),
     ({ ok }) => ok,
   );

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { Folder } from './folder.ts';
-import { claimPort, type Program, start, until } from './programs.ts';
+import { claimPort, type Program, start } from './programs.ts';
+import { until } from '../until.ts';
 
 interface Backend {
   readonly port: number;
@@ -107,6 +108,7 @@ async function adminUrl(program: Program, path: string): Promise<string> {
 async function readyz(sidecar: Program): Promise<void> {
   const url = await adminUrl(sidecar, '/readyz');
   await until(
+    `an answer with success from ${url}`,
     () => fetch(url),
     ({ ok }) => ok,
   );
@@ -170,6 +172,7 @@ test('an endpoint leaves under load, and is stopped, without one failed request'
   const port = await upstreamPort(mesh.sidecar);
   const running = load(port, 8);
   await until(
+    'answers of all 3 backends',
     async () => running.answers.size,
     (size) => size === 3,
   );
@@ -177,6 +180,7 @@ test('an endpoint leaves under load, and is stopped, without one failed request'
   const [leaving] = backends;
   folder.write(`${leaving!.port}.yaml`, slice(leaving!.port, false));
   await until(
+    "an endpoint that is not ready in the sidecar's table",
     () => config(mesh.sidecar),
     ({ services }) => services[0]!.slices.some(({ endpoints }) => endpoints[0]!.health !== 'ready'),
   );
@@ -184,6 +188,7 @@ test('an endpoint leaves under load, and is stopped, without one failed request'
   const [, other] = backends;
   const before = running.answers.get(String(other!.port)) ?? 0;
   await until(
+    '200 more answers of the other backend',
     async () => running.answers.get(String(other!.port)) ?? 0,
     (count) => count > before + 200,
   );
@@ -191,6 +196,7 @@ test('an endpoint leaves under load, and is stopped, without one failed request'
   leaving!.server.closeIdleConnections();
   const gone = running.answers.get(String(leaving!.port));
   await until(
+    '200 more answers of the other backend',
     async () => running.answers.get(String(other!.port)) ?? 0,
     (count) => count > before + 400,
   );
@@ -219,6 +225,7 @@ test('control plane killed, folder changed, control plane restarted: traffic thr
   const port = await upstreamPort(mesh.sidecar);
   const running = load(port, 4);
   await until(
+    'answers of all 3 backends',
     async () => running.answers.size,
     (size) => size === 3,
   );
@@ -229,12 +236,17 @@ test('control plane killed, folder changed, control plane restarted: traffic thr
   folder.remove(`${backends[0]!.port}.yaml`);
   const before = running.answers.get(String(backends[1]!.port)) ?? 0;
   await until(
+    '100 more answers of the second backend',
     async () => running.answers.get(String(backends[1]!.port)) ?? 0,
     (count) => count > before + 100,
   );
 
   startControlPlane(t, controlPlaneEnvironment(folder, mesh.controlPlanePort));
-  await until(async () => running.answers.has(String(fourth.port)), Boolean);
+  await until(
+    'an answer of the fourth backend',
+    async () => running.answers.has(String(fourth.port)),
+    Boolean,
+  );
   await running.stop();
   t.deepEqual(running.failures, []);
   const names = (await config(mesh.sidecar)).services[0]!.slices.length;
@@ -266,6 +278,7 @@ test('a sidecar is told to end: it takes nothing new and finishes what is open',
   const port = await upstreamPort(mesh.sidecar);
   const pending = request(port);
   await until(
+    '1 open outbound connection in the metrics',
     async () =>
       (await (await fetch(await adminUrl(mesh.sidecar, '/metrics'))).text()).includes(
         'cortexflow_tcp_open_connections{direction="outbound"} 1',

@@ -9,6 +9,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import { until as untilWithin, within } from '../until.ts';
+
+/** As many lines of a log as a failure shows. */
+const SHOWN_LINES = 10;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -31,8 +35,9 @@ export interface Command {
 export class Program {
   readonly log: LogLine[] = [];
   readonly #child: ChildProcess;
-  readonly #waiting = new Set<() => void>();
   readonly #name: string;
+  /** Its output is read to the end, which may be a little after its exit. */
+  #isClosed = false;
 
   constructor({ file, environment, args = [], through = [] }: Command) {
     this.#name = file;
@@ -45,7 +50,9 @@ export class Program {
     for (const input of [this.#child.stdout!, this.#child.stderr!]) {
       createInterface({ input }).on('line', (line) => this.#take(line));
     }
-    this.#child.on('exit', () => this.#wake());
+    this.#child.on('close', () => {
+      this.#isClosed = true;
+    });
   }
 
   get pid(): number {
@@ -54,14 +61,18 @@ export class Program {
 
   /** Resolves with the first line, past or coming, for which `matches` holds. */
   async line(matches: (line: LogLine) => boolean): Promise<LogLine> {
-    for (;;) {
-      const found = this.log.find(matches);
-      if (found) return found;
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
-        throw new Error(`${this.#name} ended without that line; it wrote:\n${this.text}`);
-      }
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    }
+    const { found } = await untilWithin(
+      `a line of ${this.#name} with ${String(matches)}`,
+      () => ({ found: this.log.find(matches), log: this.log.slice(-SHOWN_LINES), isClosed: this.#isClosed }),
+      ({ found: line, isClosed }) => line !== undefined || isClosed,
+    );
+    if (found === undefined)
+      throw new Error(`${this.#name} ended without that line; it wrote:\n${this.text}`);
+    return found;
+  }
+
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** Resolves with the line that says where the program listens. */
@@ -75,27 +86,17 @@ export class Program {
 
   /** Ends it and resolves with its exit code, or the signal's name. */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const exit = once(this.#child, 'exit');
-      this.#child.kill(signal);
-      await exit;
-    }
-    return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
+    if (!this.#hasEnded) this.#child.kill(signal);
+    return this.exited();
   }
 
   async exited(): Promise<number | string> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    if (!this.#hasEnded) await within(`the end of ${this.#name}`, once(this.#child, 'exit'));
     return this.#child.exitCode ?? this.#child.signalCode ?? 'unknown';
   }
 
   #take(line: string): void {
     this.log.push(line.startsWith('{') ? JSON.parse(line) : { level: 'none', message: line });
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
   }
 }
 

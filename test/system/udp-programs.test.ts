@@ -8,7 +8,8 @@ import { testThatNeeds } from '../cluster/requirement.ts';
 import { startCoreDns } from '../dns/coredns.ts';
 import { dig } from '../dns/dig.ts';
 import { Folder } from './folder.ts';
-import { claimPort, startControlPlane, startSidecar, until } from './programs.ts';
+import { claimPort, startControlPlane, startSidecar } from './programs.ts';
+import { until } from '../until.ts';
 
 // UDP upstreams between programs that other people wrote, and a stream such as calls and films are made of.
 
@@ -54,6 +55,7 @@ endpoints: [{ addresses: [127.0.0.1] }]
   });
   const { admin } = await sidecar.serving();
   await until(
+    'the sidecar is ready',
     () => fetch(`http://${String(admin)}/readyz`),
     ({ ok }) => ok,
   );
@@ -85,6 +87,7 @@ testThatNeeds(noServers, test)('dig asks dnsmasq and CoreDNS behind one upstream
   );
   t.teardown(() => dnsmasq.kill('SIGKILL'));
   await until(
+    'an answer of dnsmasq for www.example.com',
     () => dig(dnsmasqPort, 'www.example.com').catch(() => undefined),
     (answer) => answer?.status === 'NOERROR',
   );
@@ -110,7 +113,8 @@ testThatNeeds(noIperf, test)('iperf3 loses nothing, and nothing comes out of ord
   // So slow that the kernel has room for what comes while a busy machine gives iperf3 or the sidecar no turn.
   const args = ['-c', '127.0.0.1', '-p', String(upstream), '-u', '-b', '1M', '-l', '1200', '-t', '5', '-J'];
   const ask = () => run('iperf3', args, { maxBuffer: 1 << 26 }).catch(() => undefined);
-  const { stdout = '' } = (await until(ask, (answer) => answer !== undefined)) ?? {};
+  const { stdout = '' } =
+    (await until('a run of iperf3 that succeeds', ask, (answer) => answer !== undefined)) ?? {};
   const { end } = JSON.parse(stdout) as {
     end: {
       sum: { packets: number; lost_packets: number };
@@ -150,6 +154,7 @@ test('streams of numbered packets arrive whole, each once, in order and at one e
     return numbers;
   });
   await until(
+    'all packets echoed',
     () => Promise.resolve(echoed.reduce((sum, numbers) => sum + numbers.length, 0)),
     (count) => count >= STREAMS * PACKETS,
   );

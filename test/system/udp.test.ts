@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import type { FlowCounters } from '../../sidecar/flows/counters.ts';
 import { Folder } from './folder.ts';
-import { type Program, start, startControlPlane, startSidecar, until } from './programs.ts';
+import { type Program, start, startControlPlane, startSidecar } from './programs.ts';
+import { until } from '../until.ts';
 
 // UDP upstreams as people run them: a control plane on files, a sidecar, programs on sockets of their own.
 
@@ -56,6 +57,7 @@ test('datagrams reach endpoints, move when theirs leaves, and are seen on the ad
 
   folder.remove(`${backends[0]}.yaml`);
   await until(
+    'every flow is answered by the backend that is left',
     () => Promise.all(clients.map((client) => ask(client, port))),
     (answers) => answers.every((answer) => answer === String(backends[1])),
   );
@@ -119,6 +121,7 @@ test('where no file descriptor is left the quietest flow makes room; without one
   const clients = await Promise.all([socket(t), socket(t), socket(t), socket(t)]);
   clients[0].send('anybody?', port, '127.0.0.1');
   const short = await until(
+    'a datagram dropped for want of sockets',
     () => countersGiven(0),
     ({ dropped }) => dropped.shortage > 0,
   );
@@ -145,6 +148,7 @@ async function startMesh(t: ExecutionContext, folder: Folder): Promise<Program> 
   });
   const { admin } = await sidecar.serving();
   await until(
+    'the sidecar is ready',
     () => fetch(`http://${admin as string}/readyz`),
     ({ ok }) => ok,
   );

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { Folder } from './folder.ts';
-import { claimPort, type Program, startControlPlane, startSidecar, until } from './programs.ts';
+import { claimPort, type Program, startControlPlane, startSidecar } from './programs.ts';
+import { until } from '../until.ts';
 
 const EDITS = 10_000;
 const SERVICES = Array.from({ length: 20 }, (_, index) => `service-${index}`);
@@ -181,6 +182,7 @@ test(`${EDITS} edits with the control plane killed in between: every sidecar end
   const { expected } = model;
   for (const sidecar of sidecars) {
     await until(
+      'the expected table in the sidecar',
       () => table(sidecar),
       (current) => JSON.stringify(current) === JSON.stringify(expected),
     );

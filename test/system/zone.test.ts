@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Folder } from './folder.ts';
-import { type Program, startControlPlane, startSidecar, until } from './programs.ts';
+import { type Program, startControlPlane, startSidecar } from './programs.ts';
+import { until } from '../until.ts';
 
 /** A backend that answers with the name of the zone it stands for. */
 async function backend(t: ExecutionContext, zone: string): Promise<number> {
@@ -109,6 +110,7 @@ async function config(sidecar: Program): Promise<Config> {
 /** Resolves once the sidecar says that it is in this zone. */
 async function untilIn(sidecar: Program, zone: string): Promise<void> {
   await until(
+    `the zone ${zone}`,
     () => config(sidecar),
     ({ locality }) => locality.zone === zone,
   );
@@ -117,6 +119,7 @@ async function untilIn(sidecar: Program, zone: string): Promise<void> {
 /** Which zones answer twenty connections, one after another. */
 async function answeringZones(sidecar: Program): Promise<readonly string[]> {
   await until(
+    'the sidecar is ready',
     () => admin(sidecar, '/readyz'),
     ({ ok }) => ok,
   );

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { leavesOut } from '../cluster/requirement.ts';
-import { startControlPlane, until } from '../system/programs.ts';
+import { startControlPlane } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { deltaStream } from '../xds/client.ts';
 import { findGrpcurl, grpcurl, INSTALL_GRPCURL } from './grpcurl.ts';
 
@@ -72,9 +73,17 @@ if (binary === undefined) {
       stream.send({ typeUrl, responseNonce: nonce, ...(errorDetail && { errorDetail }) });
     }
 
-    const accepted = await until(() => statusOf('content'), isAnswered);
+    const accepted = await until(
+      'the status of the accepted resource',
+      () => statusOf('content'),
+      isAnswered,
+    );
     t.like(accepted, { typeUrl, name: 'demo/hello', clientStatus: 'ACKED' });
-    const rejected = await until(() => statusOf('unhappy'), isAnswered);
+    const rejected = await until(
+      'the status of the rejected resource',
+      () => statusOf('unhappy'),
+      isAnswered,
+    );
     t.like(rejected, { typeUrl, name: 'demo/hello', clientStatus: 'NACKED' });
     t.regex(rejected!.errorState!.details, /hello: no such protocol/);
   });

@@ -16,6 +16,7 @@ import type {
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { messageCodec, methodPath, rawCodec } from '../../wire/grpc-service.ts';
 import type { Codec } from '../../wire/grpc-service.ts';
+import { within } from '../until.ts';
 
 export type DeltaInit = MessageInitShape<typeof DeltaDiscoveryRequestSchema>;
 export type SotwInit = MessageInitShape<typeof DiscoveryRequestSchema>;
@@ -61,7 +62,11 @@ export class TestStream<Init, Response> {
   /** The next response that was not taken yet; rejects when the stream ends before. */
   async next(): Promise<Response> {
     while (this.received.length <= this.#taken) {
-      const status = await Promise.race([once(this.#call, 'data').then(() => undefined), this.ended]);
+      const arrived = once(this.#call, 'data').then(() => undefined);
+      const status = await within(
+        `response ${this.#taken + 1} of the stream`,
+        Promise.race([arrived, this.ended]),
+      );
       if (status !== undefined) throw new Error(`the stream ended: ${status.code} ${status.details}`);
     }
     return this.received[this.#taken++] as Response;

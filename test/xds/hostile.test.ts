@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { status } from '@grpc/grpc-js';
@@ -7,6 +6,7 @@ import type { XdsEngineOptions } from '../../control-plane/xds/engine.ts';
 import { ClusterDiscoveryService } from '../../gen/envoy/service/cluster/v3/cds_pb.ts';
 import { CLUSTER_TYPE_URL } from '../../control-plane/xds/services.ts';
 import { OverLimit, readDeltaRequest } from '../../control-plane/xds/request.ts';
+import { until } from '../until.ts';
 import { deltaStream, sotwStream } from './client.ts';
 import type { DeltaStream } from './client.ts';
 import { serve } from './serve.ts';
@@ -217,7 +217,11 @@ test('a client that leaves in the middle of everything leaves nothing behind', a
   for (const stream of streams) stream.send({ typeUrl: T });
   await Promise.all(streams.map((stream) => stream.next()));
   for (const stream of streams) stream.close();
-  while (serving.engine.counters.streams > 0) await sleep(5);
+  await until(
+    'no open stream',
+    () => serving.engine.counters.streams,
+    (count) => count === 0,
+  );
   t.is(serving.engine.counters.streamsBehind, 0);
   t.deepEqual([...serving.engine.streams()], []);
 });

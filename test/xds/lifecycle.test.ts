@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { status } from '@grpc/grpc-js';
 import type { Identified } from '../../control-plane/xds/caller.ts';
 import type { XdsEngineOptions } from '../../control-plane/xds/engine.ts';
+import { until } from '../until.ts';
 import { deltaStream } from './client.ts';
 import type { DeltaStream } from './client.ts';
 import { serve } from './serve.ts';
@@ -161,7 +161,11 @@ test('one address has no more streams than its share, and a new one when one has
   t.teardown(() => second.close());
   t.is((await second.ended).code, status.RESOURCE_EXHAUSTED);
   first.close();
-  while (serving.engine.counters.streams > 0) await sleep(5);
+  await until(
+    'no open stream',
+    () => serving.engine.counters.streams,
+    (count) => count === 0,
+  );
   await connect(t, serving);
   t.is(serving.engine.counters.streams, 1);
 });
@@ -189,7 +193,11 @@ test('types that clients make up are forgotten when nobody asks for them any mor
     }
     stream.close();
   }
-  while (serving.engine.counters.streams > 0) await sleep(5);
+  await until(
+    'no open stream',
+    () => serving.engine.counters.streams,
+    (count) => count === 0,
+  );
   const still = await connect(t, serving);
   serving.resources.put(T, { a: '1' });
   t.is((await still.next()).resources[0]?.name, 'a');

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
+import { until } from '../../../test/until.ts';
 import { withLength } from '../message-splitter.ts';
 import { ServerStream } from './streams.ts';
 
@@ -45,7 +46,11 @@ for (const [how, endServer] of [
     const { told, stream, connection } = await pausing(t);
     const [first, ...others] = numbered(4);
     connection.write(first!);
-    while (told.length === 0) await turn();
+    await until(
+      'the first message',
+      () => told,
+      ({ length }) => length > 0,
+    );
     connection.write(Buffer.concat(others), () => endServer(connection));
     await delay(100);
     t.deepEqual(told, ['1']);
@@ -71,7 +76,11 @@ test('what comes in many reads is whole, in order, and one at a time', async (t)
 test('ended by who asks, it tells nothing more', async (t) => {
   const { told, stream, connection } = await pausing(t);
   connection.write(Buffer.concat(numbered(3)));
-  while (told.length === 0) await turn();
+  await until(
+    'the first message',
+    () => told,
+    ({ length }) => length > 0,
+  );
   stream.end();
   stream.resume();
   await delay(50);
