@@ -571,7 +571,7 @@ test('nothing is taken for gone before a stream that resumes has told what is di
   });
   const { discovery } = newDiscovery(t, { addresses: [await server.listen()], world });
   const { directory } = discovery;
-  const known = (name: string) => {
+  const knownOf = (name: string) => {
     const { table } = directory;
     return [completenessOfServices(table), table.sync.extent.unreadable.has(name)];
   };
@@ -581,17 +581,17 @@ test('nothing is taken for gone before a stream that resumes has told what is di
     () => ({ responses: discovery.counters.responses, known: discovery.directory.table.servicesKnown }),
     ({ responses, known }) => responses === 2 && known,
   );
-  t.deepEqual(known('demo/bad'), ['some', true]);
+  t.deepEqual(knownOf('demo/bad'), ['some', true]);
   second?.write(bytesOf(SERVICE_TYPE_URL, { 'demo/other': HELLO }));
   await until(
     '3 responses',
     () => discovery.counters.responses,
     (count) => count === 3,
   );
-  t.deepEqual(known('demo/other'), ['some', true]);
+  t.deepEqual(knownOf('demo/other'), ['some', true]);
   t.is(beQuiet(), 1);
-  t.deepEqual(known('demo/bad'), ['all', false]);
-  t.deepEqual(known('demo/other'), ['all', true]);
+  t.deepEqual(knownOf('demo/bad'), ['all', false]);
+  t.deepEqual(knownOf('demo/other'), ['all', true]);
 });
 
 test('however late a stream begins to tell, it is heard to the end', async (t) => {
