@@ -2,11 +2,11 @@ import { networkInterfaces } from 'node:os';
 import { hostPort, StartupError } from '../process/listen.ts';
 import type { Interception } from './config.ts';
 import type { Forwarder } from './forward/forwarder.ts';
-import { portsForWorkload } from './forward/local-ports.ts';
+import { portsForWorkload } from './net/local-ports.ts';
 import type { Origin, TrafficDirection } from './forward/origin.ts';
-import { type ListenerPort, OriginalDestinations } from './forward/original-dst.ts';
-import type { SocketAddress } from './forward/socket-address.ts';
-import type { TcpStream } from './forward/tcp.ts';
+import { type ListenerPort, OriginalDestinations } from './net/original-dst.ts';
+import type { SocketAddress } from './net/socket-address.ts';
+import type { TcpStream } from './net/tcp.ts';
 import type { Destination } from './services/decision.ts';
 
 /** The wildcard of each family, apart, so that no address is an IPv4-mapped one. */

@@ -8,9 +8,9 @@ import {
   descriptorLimit,
   messageConnectionsWithin,
   withinDescriptors,
-} from './forward/file-limit.ts';
-import { formatAddress } from './forward/socket-address.ts';
-import type { TcpStream } from './forward/tcp.ts';
+} from './resource-limits.ts';
+import { formatAddress } from './net/socket-address.ts';
+import type { TcpStream } from './net/tcp.ts';
 import type { DirectTaker } from './interception.ts';
 import { MessageCounters } from './message/counters.ts';
 import { Delivery, type DeliveryOptions } from './message/delivery.ts';

@@ -8,7 +8,7 @@ import { Udp } from './datagram/udp.ts';
 import { FlowForwarder } from './flows/forwarder.ts';
 import { exposeFlows } from './flows/metrics.ts';
 import type { FlowLimits } from './flows/limits.ts';
-import { socketAddressOf } from './forward/socket-address.ts';
+import { socketAddressOf } from './net/socket-address.ts';
 import type { Routes } from './services/decision.ts';
 import { policyOf } from './upstreams.ts';
 

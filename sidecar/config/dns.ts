@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { parseAddress } from '../../process/environment.ts';
 import { isOwnServer } from '../dns/own-server.ts';
-import { socketAddressOf } from '../forward/socket-address.ts';
+import { socketAddressOf } from '../net/socket-address.ts';
 import { list, received, section, text, whole } from './fields.ts';
 import { listenField } from './listen-address.ts';
 

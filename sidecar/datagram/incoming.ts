@@ -1,5 +1,5 @@
-import type { SocketAddress } from '../forward/socket-address.ts';
-import { readSockaddr, SOCKADDR_BYTES, sockaddrLength, writeSockaddr } from '../native/sockaddr.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
+import { readSockaddr, SOCKADDR_BYTES, sockaddrLength, writeSockaddr } from '../net/sockaddr.ts';
 import { type AddressOf, MessageHeaders, type Range, type Slots } from './message-headers.ts';
 import { type Datagrams, Peer } from './socket.ts';
 

@@ -1,4 +1,4 @@
-import { SOCKADDR_BYTES } from '../native/sockaddr.ts';
+import { SOCKADDR_BYTES } from '../net/sockaddr.ts';
 
 /** `struct mmsghdr` of 64-bit Linux, recvmmsg(2): a `struct msghdr` of 56 bytes, and how many bytes came or went. */
 const HEADER_BYTES = 64;

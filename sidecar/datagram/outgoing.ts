@@ -1,4 +1,4 @@
-import { SOCKADDR_BYTES } from '../native/sockaddr.ts';
+import { SOCKADDR_BYTES } from '../net/sockaddr.ts';
 import { type AddressOf, MessageHeaders, type Range, type Slots } from './message-headers.ts';
 import { AGAIN } from './system-calls.ts';
 

@@ -1,4 +1,4 @@
-import type { SocketAddress } from '../forward/socket-address.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
 import type { Range } from './message-headers.ts';
 
 /** Where a datagram came from and an answer goes to: a `sockaddr`. */

@@ -15,9 +15,9 @@
  */
 import { isIPv6 } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import type { ListenAddress, SocketAddress } from '../forward/socket-address.ts';
+import type { ListenAddress, SocketAddress } from '../net/socket-address.ts';
 import { binding } from '../native/binding.ts';
-import { readSockaddr, SOCKADDR_BYTES } from '../native/sockaddr.ts';
+import { readSockaddr, SOCKADDR_BYTES } from '../net/sockaddr.ts';
 import { Incoming } from './incoming.ts';
 import { Outgoing, sendAll, type Sender } from './outgoing.ts';
 import type { MessageHeaders, Range } from './message-headers.ts';

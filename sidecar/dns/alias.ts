@@ -1,5 +1,5 @@
 import { FLAG, HEADER_BYTES, setUint16, TYPE, uint32 } from './protocol.ts';
-import { formatIPv4, formatIPv6 } from '../native/sockaddr.ts';
+import { formatIPv4, formatIPv6 } from '../net/sockaddr.ts';
 import { readLabels } from './name.ts';
 import { type PlacedRecord, placedRecords } from './placed-records.ts';
 import type { ResourceRecord } from './record.ts';

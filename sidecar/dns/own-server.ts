@@ -1,6 +1,6 @@
 import { isIP, isIPv6, SocketAddress as Canonical } from 'node:net';
-import { isListenedAt } from '../forward/own-address.ts';
-import type { SocketAddress } from '../forward/socket-address.ts';
+import { isListenedAt } from '../net/own-address.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
 
 /** What is sent to nobody's address arrives on loopback, and resolv.conf(5) may name it so. */
 const LOOPBACK: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };

@@ -1,7 +1,7 @@
 import { randomFillSync, randomInt } from 'node:crypto';
 import { Udp } from '../datagram/udp.ts';
 import type { DatagramSocket } from '../datagram/socket.ts';
-import { formatAddress, type SocketAddress } from '../forward/socket-address.ts';
+import { formatAddress, type SocketAddress } from '../net/socket-address.ts';
 import type { Directory } from '../services/directory.ts';
 import { bindError } from '../../process/listen.ts';
 import type { Logger } from '../../process/log.ts';

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostPort } from '../../process/listen.ts';
 import type { Logger } from '../../process/log.ts';
-import { type SocketAddress, socketAddressOf } from '../forward/socket-address.ts';
+import { type SocketAddress, socketAddressOf } from '../net/socket-address.ts';
 import type { Directory } from '../services/directory.ts';
 import { exposeDns } from './metrics.ts';
 import { isOwnServer } from './own-server.ts';

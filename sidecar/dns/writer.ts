@@ -1,4 +1,4 @@
-import { SOCKADDR_BYTES, writeSockaddr } from '../native/sockaddr.ts';
+import { SOCKADDR_BYTES, writeSockaddr } from '../net/sockaddr.ts';
 import { type Edns, EDNS, OPT_BYTES, type QueryReader, writeOpt } from './query.ts';
 import {
   CLASS_IN,

@@ -1,5 +1,5 @@
 import type { ServiceKey } from '../services/service.ts';
-import { formatIPv4, formatIPv6 } from '../native/sockaddr.ts';
+import { formatIPv4, formatIPv6 } from '../net/sockaddr.ts';
 
 /** What a name stands for, by the specification of Kubernetes' DNS and as CoreDNS reads it. */
 export type Meaning =

@@ -6,7 +6,7 @@ import type { Range } from '../datagram/message-headers.ts';
 import type { DatagramReceiver, Datagrams, DatagramSocket, Peer } from '../datagram/socket.ts';
 import type { Udp } from '../datagram/udp.ts';
 import { shortageOf } from '../forward/outcome.ts';
-import { formatAddress, type SocketAddress, unmapped } from '../forward/socket-address.ts';
+import { formatAddress, type SocketAddress, unmapped } from '../net/socket-address.ts';
 import type { Decision, Destination, EndpointGroup, Routes } from '../services/decision.ts';
 import { Backend } from './backend.ts';
 import type { FlowEnding, Loss } from './counters.ts';
@@ -287,7 +287,11 @@ export class Flow implements Used, DatagramReceiver, PickRequest {
 
   #warn(message: string, reason: string, fields: Fields): void {
     const { service } = this.#origin;
-    service.warnings.say(this.#around.log, { message, reason, fields: { service: service.name, ...fields } });
+    service.warnings.warn(this.#around.log, {
+      message,
+      reason,
+      fields: { service: service.name, ...fields },
+    });
   }
 
   #lost(reason: Loss, count: number): void {

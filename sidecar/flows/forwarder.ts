@@ -3,10 +3,10 @@ import type { Balancer } from '../balance/balancer.ts';
 import type { Range } from '../datagram/message-headers.ts';
 import type { DatagramReceiver, Datagrams, DatagramSocket } from '../datagram/socket.ts';
 import type { Udp } from '../datagram/udp.ts';
-import { isListenedAt } from '../forward/own-address.ts';
+import { isListenedAt } from '../net/own-address.ts';
 import { nameOfPassed, nameOfRefused } from '../forward/service-uses.ts';
-import { formatAddress, type ListenAddress, type SocketAddress } from '../forward/socket-address.ts';
-import { Warnings } from '../forward/warnings.ts';
+import { formatAddress, type ListenAddress, type SocketAddress } from '../net/socket-address.ts';
+import { RateLimitedLog } from '../../process/rate-limited-log.ts';
 import type { Decision, Destination, Routes } from '../services/decision.ts';
 import { Flow, type FlowSurroundings } from './flow.ts';
 import { FlowTable } from './flow-table.ts';
@@ -95,12 +95,12 @@ export class FlowForwarder implements FlowSurroundings {
     if (destination.kind === 'service') this.#service(destination.service);
     // Listeners may have the same port on different addresses.
     const number = this.#listeners.length;
-    const warnings = new Warnings();
+    const warnings = new RateLimitedLog();
     const receiver: DatagramReceiver = {
       received: (datagrams, listener) => this.#received(datagrams, { number, listener, destination }),
       failed: (reason) => {
         const fields = { listener: formatAddress(address) };
-        warnings.say(this.log, { message: 'Could not receive or answer a datagram.', reason, fields });
+        warnings.warn(this.log, { message: 'Could not receive or answer a datagram.', reason, fields });
       },
     };
     const opened = this.udp.bind(address, receiver);

@@ -1,4 +1,4 @@
-import { Warnings } from '../forward/warnings.ts';
+import { RateLimitedLog } from '../../process/rate-limited-log.ts';
 import type { Lease, Routes } from '../services/decision.ts';
 import { FlowCounters } from './counters.ts';
 
@@ -7,7 +7,7 @@ export class ServiceFlows {
   /** `namespace/name`, or a word where it is no Service. */
   readonly name: string;
   readonly counters = new FlowCounters();
-  readonly warnings = new Warnings();
+  readonly warnings = new RateLimitedLog();
   #open = 0;
   #lease: Lease | undefined;
 

@@ -8,9 +8,9 @@ import type { Origin, TrafficDirection } from './origin.ts';
 import { connectFailureOf, type Ending, type Outcome, type Refusal, shortageOf } from './outcome.ts';
 import type { ServiceUse } from './service-use.ts';
 import { nameOfPassed, nameOfRefused } from './service-uses.ts';
-import { formatAddress, type SocketAddress, unmapped } from './socket-address.ts';
+import { formatAddress, type SocketAddress, unmapped } from '../net/socket-address.ts';
 import type { Surroundings } from './surroundings.ts';
-import { type ConnectWaiter, connectTcp, type TcpStream } from './tcp.ts';
+import { type ConnectWaiter, connectTcp, type TcpStream } from '../net/tcp.ts';
 
 const NONE: ReadonlySet<string> = new Set();
 

@@ -4,10 +4,10 @@ import test from 'ava';
 import { readAll } from '../../test/forward/harness.ts';
 import { streamAndPeer } from '../../test/forward/streams.ts';
 import { until } from '../../test/until.ts';
-import { BufferPool } from './buffer-pool.ts';
+import { BufferPool } from '../net/buffer-pool.ts';
 import { Direction } from './direction.ts';
-import { type TcpStream, WRITE_PENDING } from './tcp.ts';
-import { Turn } from './turn.ts';
+import { type TcpStream, WRITE_PENDING } from '../net/tcp.ts';
+import { WriteCoalescer } from '../net/write-coalescer.ts';
 
 const NOBODY = { writeFinished() {}, writeFailed() {} };
 
@@ -19,12 +19,12 @@ function jam(stream: TcpStream): number {
   return written;
 }
 
-/** A turn that has seen many writes at once and so puts off the next one. */
-async function busyTurn(): Promise<Turn> {
-  const turn = new Turn();
-  for (let write = 0; write < 200; write++) turn.defer({ flush() {} });
+/** Has seen many writes in one turn, and so defers the next one. */
+async function busyCoalescer(): Promise<WriteCoalescer> {
+  const coalescer = new WriteCoalescer();
+  for (let write = 0; write < 200; write++) coalescer.defer({ flush() {} });
   await nextTurn();
-  return turn;
+  return coalescer;
 }
 
 test('last bytes and the end at once, for a sink that is full: both arrive, the end last', async (t) => {
@@ -39,7 +39,7 @@ test('last bytes and the end at once, for a sink that is full: both arrive, the 
   const direction = new Direction(
     source.stream,
     sink.stream,
-    { pool: new BufferPool(), turn: await busyTurn() },
+    { pool: new BufferPool(), coalescer: await busyCoalescer() },
     {
       directionEnded() {
         hasEnded = true;
@@ -63,8 +63,8 @@ test('last bytes and the end at once, for a sink that is full: both arrive, the 
   t.true(text.endsWith('tail'));
 });
 
-/** Puts off everything, until somebody who knows better flushes it. */
-class EndlessTurn extends Turn {
+/** Defers every write until the test flushes it. */
+class DeferAll extends WriteCoalescer {
   override defer(): boolean {
     return true;
   }
@@ -73,7 +73,7 @@ class EndlessTurn extends Turn {
 test('last bytes and a reset within one turn: the bytes come first', async (t) => {
   const [source, sink] = [await streamAndPeer(t), await streamAndPeer(t)];
   const failed = Promise.withResolvers<string>();
-  const resources = { pool: new BufferPool(), turn: new EndlessTurn() };
+  const resources = { pool: new BufferPool(), coalescer: new DeferAll() };
   const direction = new Direction(source.stream, sink.stream, resources, {
     directionEnded: () => failed.resolve('end'),
     sourceFailed(_direction, code) {

@@ -1,14 +1,14 @@
 import { getSystemErrorName } from 'node:util';
-import { type BufferPool, SMALLEST_BUFFER } from './buffer-pool.ts';
-import type { ReadBuffer } from './read-buffer.ts';
+import { type BufferPool, SMALLEST_BUFFER } from '../net/buffer-pool.ts';
+import type { ReadBuffer } from '../net/read-buffer.ts';
 import {
   type StreamReader,
   type StreamWriter,
   type TcpStream,
   WRITE_FINISHED,
   WRITE_PENDING,
-} from './tcp.ts';
-import type { Deferred, Turn } from './turn.ts';
+} from '../net/tcp.ts';
+import type { Deferred, WriteCoalescer } from '../net/write-coalescer.ts';
 
 /** After this many reads in a row that left a grown buffer nearly empty, it goes back. */
 const SMALL_READS_BEFORE_SHRINKING = 16;
@@ -27,7 +27,7 @@ export interface DirectionOwner {
 /** What the directions of all connections share. */
 export interface CopyResources {
   readonly pool: BufferPool;
-  readonly turn: Turn;
+  readonly coalescer: WriteCoalescer;
 }
 
 /**
@@ -93,7 +93,7 @@ export class Direction implements StreamReader, StreamWriter, Deferred {
     if (
       length < SMALLEST_BUFFER &&
       this.#buffer.size === SMALLEST_BUFFER &&
-      this.#resources.turn.defer(this)
+      this.#resources.coalescer.defer(this)
     ) {
       return this.#defer(bytes);
     }

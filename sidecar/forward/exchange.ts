@@ -2,7 +2,7 @@ import { type CopyResources, Direction, type DirectionOwner } from './direction.
 import type { Limits } from './limits.ts';
 import type { Origin } from './origin.ts';
 import { afterRest } from './rest.ts';
-import type { KeepAlive, TcpStream } from './tcp.ts';
+import type { KeepAlive, TcpStream } from '../net/tcp.ts';
 
 /** A connection that has been quiet for this long gives back grown buffers. */
 const KEPT_BUFFERS_MS = 5_000;

@@ -1,18 +1,18 @@
 import type { Logger } from '../../process/log.ts';
 import type { Balancer } from '../balance/balancer.ts';
 import type { Destination, Routes } from '../services/decision.ts';
-import { BufferPool } from './buffer-pool.ts';
+import { BufferPool } from '../net/buffer-pool.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { ConnectTimes } from './counters.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { type Origin, type TrafficDirection, UPSTREAM } from './origin.ts';
-import { isListenedAt } from './own-address.ts';
+import { isListenedAt } from '../net/own-address.ts';
 import type { ServiceUse } from './service-use.ts';
 import { isGone, ServiceUses } from './service-uses.ts';
-import { Turn } from './turn.ts';
-import { Warnings } from './warnings.ts';
-import type { ListenAddress, SocketAddress } from './socket-address.ts';
-import { type Acceptor, listenTcp, type TcpListener, type TcpStream } from './tcp.ts';
+import { WriteCoalescer } from '../net/write-coalescer.ts';
+import { RateLimitedLog } from '../../process/rate-limited-log.ts';
+import type { ListenAddress, SocketAddress } from '../net/socket-address.ts';
+import { type Acceptor, listenTcp, type TcpListener, type TcpStream } from '../net/tcp.ts';
 
 /** Where connections come from and how to tell where they want to go. */
 export interface Listener {
@@ -48,7 +48,7 @@ export class Forwarder implements ConnectionHost {
   readonly routes: Routes;
   readonly balancer: Balancer;
   readonly pool = new BufferPool();
-  readonly turn = new Turn();
+  readonly coalescer = new WriteCoalescer();
   readonly limits: Limits;
   readonly connectTimes = { outbound: new ConnectTimes(), inbound: new ConnectTimes() };
   readonly log: Logger;
@@ -132,7 +132,7 @@ export class Forwarder implements ConnectionHost {
   }
 
   #acceptorOf(listener: Listener): Acceptor {
-    const warnings = new Warnings();
+    const warnings = new RateLimitedLog();
     const { origin = UPSTREAM } = listener;
     return {
       accepted: (client) => {
@@ -154,7 +154,7 @@ export class Forwarder implements ConnectionHost {
       },
       acceptFailed: (code) => {
         const fields = { listener: listener.name };
-        warnings.say(this.log, { message: 'Could not accept a connection.', reason: code, fields });
+        warnings.warn(this.log, { message: 'Could not accept a connection.', reason: code, fields });
       },
     };
   }

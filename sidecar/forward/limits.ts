@@ -1,4 +1,4 @@
-import type { KeepAlive } from './tcp.ts';
+import type { KeepAlive } from '../net/tcp.ts';
 
 /** What one sidecar's forwarder grants its connections. */
 export interface Limits {

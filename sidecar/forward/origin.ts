@@ -1,4 +1,4 @@
-import type { LocalPorts } from './socket-address.ts';
+import type { LocalPorts } from '../net/socket-address.ts';
 
 /** Which way a connection goes, seen from the workload: made by it or to it. */
 export type TrafficDirection = 'outbound' | 'inbound';

@@ -4,7 +4,7 @@ import { ServiceCounters } from './counters.ts';
 import type { TrafficDirection } from './origin.ts';
 import type { Ending } from './outcome.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { type Warning, Warnings } from './warnings.ts';
+import { type Warning, RateLimitedLog } from '../../process/rate-limited-log.ts';
 
 /** Once the last connection to a Service ended this long ago, the loads of its endpoints may be forgotten. */
 const KEPT_AFTER_LAST_USE_MS = 5 * 60_000;
@@ -22,7 +22,7 @@ export class ServiceUse {
   readonly direction: TrafficDirection;
   readonly counters = new ServiceCounters();
   readonly retryBudget: RetryBudget;
-  readonly #warnings = new Warnings();
+  readonly #warnings = new RateLimitedLog();
   #open = 0;
   #lease: Lease | undefined;
   #lastUsedAtMs: number;
@@ -50,7 +50,7 @@ export class ServiceUse {
 
   /** Of this Service, whose name is added. */
   warn(log: Logger, { message, reason, fields }: Warning): void {
-    this.#warnings.say(log, { message, reason, fields: { service: this.name, ...fields } });
+    this.#warnings.warn(log, { message, reason, fields: { service: this.name, ...fields } });
   }
 
   /** Keeps the endpoints subscribed for as long as there are connections. */

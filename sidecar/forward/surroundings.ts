@@ -6,7 +6,7 @@ import type { CopyResources } from './direction.ts';
 import type { Limits } from './limits.ts';
 import type { TrafficDirection } from './origin.ts';
 import type { ServiceUse } from './service-use.ts';
-import type { SocketAddress } from './socket-address.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
 
 /** What all connections of one forwarder share. */
 export interface Surroundings extends CopyResources {

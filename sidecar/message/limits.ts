@@ -46,3 +46,11 @@ export function tickMs(...limits: readonly number[]): number {
     Math.min(LONGEST_TICK_MS, ...limits.map((limit) => limit / TICKS_PER_LIMIT)),
   );
 }
+
+/** For so many connections that take messages one more may linger: it has been answered, and waits to be closed. */
+const PER_LINGERING = 8;
+
+/** How many connections may linger beside so many that take messages. */
+export function lingeringBeside(connections: number): number {
+  return Math.ceil(connections / PER_LINGERING);
+}

@@ -1,4 +1,4 @@
-import type { StreamReader, TcpStream } from '../forward/tcp.ts';
+import type { StreamReader, TcpStream } from '../net/tcp.ts';
 
 /** More than the kernels of both sides hold of what was sent ahead. */
 const MOST_BYTES = 16 * 1024 * 1024;

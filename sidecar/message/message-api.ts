@@ -1,13 +1,12 @@
 import type { Logger } from '../../process/log.ts';
-import { lingeringBeside } from '../forward/file-limit.ts';
-import type { SocketAddress } from '../forward/socket-address.ts';
-import { listenTcp, type TcpListener, type TcpStream } from '../forward/tcp.ts';
-import { Warnings } from '../forward/warnings.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
+import { listenTcp, type TcpListener, type TcpStream } from '../net/tcp.ts';
+import { RateLimitedLog } from '../../process/rate-limited-log.ts';
 import type { Answer } from './answer.ts';
 import type { MessageCounters } from './counters.ts';
 import { HeldMemory } from './held-memory.ts';
 import { Lingering } from './lingering.ts';
-import { type MessageLimits, tickMs } from './limits.ts';
+import { lingeringBeside, type MessageLimits, tickMs } from './limits.ts';
 import { dotted, type Message } from './protocol.ts';
 import { Round } from './round.ts';
 import { Senders } from './senders.ts';
@@ -37,7 +36,7 @@ export class MessageApi implements SessionSurroundings {
   readonly readBuffer: Buffer;
   readonly #deliver: Deliver;
   readonly #log: Logger;
-  readonly #warnings = new Warnings();
+  readonly #warnings = new RateLimitedLog();
   readonly #sessions = new Senders();
   /** The oldest first. */
   readonly #lingering = new Set<Lingering>();
@@ -80,7 +79,7 @@ export class MessageApi implements SessionSurroundings {
       accepted: (stream: TcpStream) => this.take(stream),
       acceptFailed: (code: string) => {
         const message = 'Could not accept a connection for messages.';
-        this.#warnings.say(this.#log, { message, reason: code, fields: {} });
+        this.#warnings.warn(this.#log, { message, reason: code, fields: {} });
       },
     };
     const result = listenTcp({ address, port, ipv6Only: true }, acceptor);
@@ -100,7 +99,7 @@ export class MessageApi implements SessionSurroundings {
     this.counters.outcomes[outcome]++;
     if (outcome === 'delivered' || outcome === 'received') return;
     const fields = { service: dotted(service), from: session.from, detail };
-    this.#warnings.say(this.#log, { message: 'A message was not delivered.', reason: outcome, fields });
+    this.#warnings.warn(this.#log, { message: 'A message was not delivered.', reason: outcome, fields });
   }
 
   ended(session: Session, unclosed?: TcpStream): void {

@@ -6,9 +6,9 @@ import {
   type TcpStream,
   WRITE_FINISHED,
   WRITE_PENDING,
-} from '../forward/tcp.ts';
+} from '../net/tcp.ts';
 import { connectFailureOf } from '../forward/outcome.ts';
-import type { SocketAddress } from '../forward/socket-address.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
 import { getSystemErrorName } from 'node:util';
 import type { Answer } from './answer.ts';
 import type { HeldMemory } from './held-memory.ts';

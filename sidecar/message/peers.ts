@@ -1,4 +1,4 @@
-import type { SocketAddress } from '../forward/socket-address.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
 import { HeldMemory } from './held-memory.ts';
 import { tickMs } from './limits.ts';
 import {

@@ -1,4 +1,4 @@
-import { type StreamWriter, type TcpStream, WRITE_FINISHED, WRITE_PENDING } from '../forward/tcp.ts';
+import { type StreamWriter, type TcpStream, WRITE_FINISHED, WRITE_PENDING } from '../net/tcp.ts';
 
 const EMPTY = Buffer.alloc(0);
 

@@ -1,4 +1,4 @@
-import type { StreamReader, TcpStream } from '../forward/tcp.ts';
+import type { StreamReader, TcpStream } from '../net/tcp.ts';
 import { type Answer, type Failure, failed, withoutAnswer } from './answer.ts';
 import type { HeldMemory, SpareHolder } from './held-memory.ts';
 import type { MessageLimits } from './limits.ts';

@@ -33,7 +33,7 @@ for (const [from, to] of [
   ['sidecar/dns/zone.ts', 'sidecar/config.ts'],
   ['sidecar/dns/upstream/cache.ts', 'wire/pod.ts'],
   ['sidecar/services/table.ts', 'sidecar/message/limits.ts'],
-  ['sidecar/forward/tcp.ts', 'sidecar/dns/zone.ts'],
+  ['sidecar/net/tcp.ts', 'sidecar/dns/zone.ts'],
   ['sidecar/balance/picker.ts', 'node:fs'],
   ['sidecar/balance/picker.ts', 'process/log.ts'],
   ['control-plane/mesh/mesh.ts', 'control-plane/xds/engine.ts'],

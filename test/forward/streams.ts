@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
-import { connectTcp, type TcpStream } from '../../sidecar/forward/tcp.ts';
+import { connectTcp, type TcpStream } from '../../sidecar/net/tcp.ts';
 import { HOST, portOf } from './harness.ts';
 
 /** A stream of ours connected to a socket of `node:net`. */

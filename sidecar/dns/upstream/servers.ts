@@ -1,4 +1,4 @@
-import type { SocketAddress } from '../../forward/socket-address.ts';
+import type { SocketAddress } from '../../net/socket-address.ts';
 import type { ServerSockets } from './sockets.ts';
 
 /** So many times without an answer, and others are asked first. */

@@ -1,6 +1,6 @@
 import type { Datagrams, DatagramSocket } from '../../datagram/socket.ts';
 import type { Udp } from '../../datagram/udp.ts';
-import type { SocketAddress } from '../../forward/socket-address.ts';
+import type { SocketAddress } from '../../net/socket-address.ts';
 import { setUint16, uint16 } from '../protocol.ts';
 import { answers, type SentQuery } from './match.ts';
 

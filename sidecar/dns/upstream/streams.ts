@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import type { SocketAddress } from '../../forward/socket-address.ts';
+import type { SocketAddress } from '../../net/socket-address.ts';
 import { MessageSplitter, withLength } from '../message-splitter.ts';
 
 export interface StreamReceiver {

@@ -1,21 +1,20 @@
-import type { Fields, Logger } from '../../process/log.ts';
+import type { Fields, Logger } from './log.ts';
 
-/** Warnings with one message and reason come no faster than this; what was left out is counted in the next. */
+/** The shortest time between two warnings with the same message and reason; the next one counts those left out. */
 const BETWEEN_WARNINGS_MS = 10_000;
 
-/** Something to be said. */
 export interface Warning {
   readonly message: string;
   readonly reason: string;
   readonly fields: Fields;
 }
 
-/** Says what is wrong with one subject without flooding the log: a failing Service fails every connection. */
-export class Warnings {
+/** Warns about one subject without flooding the log: a failing Service fails every connection. */
+export class RateLimitedLog {
   readonly #said = new Map<string, { atMs: number; unsaid: number }>();
 
-  /** `reason` is one of few words: what has the same message and another reason is counted on its own. */
-  say(log: Logger, { message, reason, fields }: Warning): void {
+  /** @param warning whose `reason` is one of few words, since each message and reason is counted by itself */
+  warn(log: Logger, { message, reason, fields }: Warning): void {
     const key = `${message} ${reason}`;
     const nowMs = performance.now();
     const said = this.#said.get(key);

@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { Fields, Logger } from '../../process/log.ts';
-import { Warnings } from './warnings.ts';
+import type { Fields, Logger } from './log.ts';
+import { RateLimitedLog } from './rate-limited-log.ts';
 
 test('one warning for each message and reason, however often and in whatever order they come', (t) => {
   const lines: Fields[] = [];
@@ -12,12 +12,12 @@ test('one warning for each message and reason, however often and in whatever ord
     isEnabled: () => true,
     with: () => log,
   };
-  const warnings = new Warnings();
+  const warnings = new RateLimitedLog();
   for (let time = 0; time < 3; time++) {
     for (const reason of ['no-endpoints', 'connect-failed']) {
-      warnings.say(log, { message: 'Refused a connection.', reason, fields: { time } });
+      warnings.warn(log, { message: 'Refused a connection.', reason, fields: { time } });
     }
-    warnings.say(log, { message: 'Could not connect.', reason: 'ETIMEDOUT', fields: { time } });
+    warnings.warn(log, { message: 'Could not connect.', reason: 'ETIMEDOUT', fields: { time } });
   }
   t.deepEqual(lines, [
     { message: 'Refused a connection.', time: 0, reason: 'no-endpoints' },

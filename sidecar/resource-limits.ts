@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { Logger } from '../../process/log.ts';
+import type { Logger } from '../process/log.ts';
+import { lingeringBeside } from './message/limits.ts';
 
 /** A carried connection has a socket on either side. */
 const PER_CONNECTION = 2;
@@ -10,19 +11,11 @@ const RESERVED = 64;
 /** One descriptor in so many takes messages, one more passes them on, and one more may be with the workload. */
 const SHARE_OF_MESSAGES = 16;
 
-/** For so many connections that take messages one more can be open, on which all is said. */
-const PER_LINGERING = 8;
-
 const MOST_DELIVERIES = 64;
 
 /** How many connections can be open for messages with that many descriptors; at least one. */
 export function messageConnectionsWithin(descriptors: number): number {
   return Math.max(1, Math.floor(descriptors / SHARE_OF_MESSAGES));
-}
-
-/** How many connections on which all is said can be open besides so many that take messages. */
-export function lingeringBeside(messageConnections: number): number {
-  return Math.ceil(messageConnections / PER_LINGERING);
 }
 
 /** How many messages can be with the workload at one time with that many descriptors; at least one. */

@@ -1,25 +1,24 @@
-/** From so many at a time on, putting writes off until the end of the turn pays for itself. */
+/** Deferring writes pays for itself from so many in one turn of the event loop. */
 const WORTHWHILE = 4;
-/** While it does not pay, every so many writes it is tried. */
+/** While it does not pay, one in so many writes is deferred, to find out whether it would. */
 const TRY_EVERY = 64;
 
-/** Who has put something off. */
+/** A connection with a deferred write. */
 export interface Deferred {
   flush(): void;
 }
 
 /**
- * Puts small writes off until the event loop has read from all connections that had something to read. The
- * processes behind them are then woken once for many messages instead of once for each, which with many busy
- * connections saves a sixth of the work; with few it would only add to their latency, so it watches how many
- * come together.
+ * Defers small writes until the event loop has read from every readable connection. The processes behind them are then
+ * woken once for many messages, which saves a sixth of the work with many busy connections. With few it would only add
+ * latency, so the coalescer counts how many writes come together.
  */
-export class Turn {
+export class WriteCoalescer {
   #deferred: Deferred[] = [];
   #isWorthwhile = false;
   #untried = 0;
 
-  /** False: do it now. */
+  /** False: write now. */
   defer(deferred: Deferred): boolean {
     const isUnderWay = this.#deferred.length > 0;
     if (!isUnderWay && !this.#isWorthwhile && ++this.#untried < TRY_EVERY) return false;
@@ -37,6 +36,6 @@ export class Turn {
   }
 }
 
-function end(turn: Turn): void {
-  turn.end();
+function end(coalescer: WriteCoalescer): void {
+  coalescer.end();
 }

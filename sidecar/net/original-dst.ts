@@ -8,7 +8,7 @@
  */
 import { StartupError } from '../../process/listen.ts';
 import { loadFfi } from '../native/ffi.ts';
-import { readSockaddr, SOCKADDR_BYTES } from '../native/sockaddr.ts';
+import { readSockaddr, SOCKADDR_BYTES } from './sockaddr.ts';
 import type { SocketAddress } from './socket-address.ts';
 import type { TcpStream } from './tcp.ts';
 

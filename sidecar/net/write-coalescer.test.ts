@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test from 'ava';
-import { Turn } from './turn.ts';
+import { WriteCoalescer } from './write-coalescer.ts';
 
 class Write {
   flushes = 0;
@@ -11,8 +11,8 @@ class Write {
 }
 
 /** How many of so many writes in one turn were put off. */
-function deferredOf(turn: Turn, writes: readonly Write[]): number {
-  return writes.filter((write) => turn.defer(write)).length;
+function deferredOf(coalescer: WriteCoalescer, writes: readonly Write[]): number {
+  return writes.filter((write) => coalescer.defer(write)).length;
 }
 
 function writesOf(count: number): readonly Write[] {
@@ -20,11 +20,11 @@ function writesOf(count: number): readonly Write[] {
 }
 
 test('where many writes come together they are put off, and each is flushed once when the turn ends', async (t) => {
-  const turn = new Turn();
-  deferredOf(turn, writesOf(100));
+  const coalescer = new WriteCoalescer();
+  deferredOf(coalescer, writesOf(100));
   await nextTurn();
   const writes = writesOf(20);
-  t.is(deferredOf(turn, writes), 20);
+  t.is(deferredOf(coalescer, writes), 20);
   t.true(writes.every(({ flushes }) => flushes === 0));
   await nextTurn();
   t.true(writes.every(({ flushes }) => flushes === 1));
@@ -33,20 +33,20 @@ test('where many writes come together they are put off, and each is flushed once
 });
 
 test('where they come alone nearly all are done at once', async (t) => {
-  const turn = new Turn();
+  const coalescer = new WriteCoalescer();
   let deferred = 0;
   for (let round = 0; round < 640; round++) {
-    deferred += deferredOf(turn, writesOf(1));
+    deferred += deferredOf(coalescer, writesOf(1));
     await nextTurn();
   }
   t.true(deferred <= 10, `${deferred} of 640 put off`);
 });
 
 test('putting off ends when few are left', async (t) => {
-  const turn = new Turn();
-  deferredOf(turn, writesOf(100));
+  const coalescer = new WriteCoalescer();
+  deferredOf(coalescer, writesOf(100));
   await nextTurn();
-  t.is(deferredOf(turn, writesOf(3)), 3);
+  t.is(deferredOf(coalescer, writesOf(3)), 3);
   await nextTurn();
-  t.is(deferredOf(turn, writesOf(3)), 0);
+  t.is(deferredOf(coalescer, writesOf(3)), 0);
 });

@@ -5,7 +5,7 @@ import {
   descriptorLimit,
   messageConnectionsWithin,
   parseDescriptorLimit,
-} from './file-limit.ts';
+} from './resource-limits.ts';
 
 const LIMITS = `Limit                     Soft Limit           Hard Limit           Units
 Max processes             63432                63432                processes

@@ -1,6 +1,6 @@
 /** Addresses of sockets as the kernel keeps them: `sockaddr_in` and `sockaddr_in6` of Linux (ip(7), ipv6(7)). */
 import { networkInterfaces } from 'node:os';
-import type { SocketAddress } from '../forward/socket-address.ts';
+import type { SocketAddress } from './socket-address.ts';
 
 /** The longer of the two, `sockaddr_in6`. */
 export const SOCKADDR_BYTES = 28;
