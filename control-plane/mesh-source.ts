@@ -35,7 +35,7 @@ export async function startMesh(
     onRejection: (rejection) =>
       logger.warn('Rejected an object; its last good state stays', { reason: formatRejection(rejection) }),
     onWarning: (warning) =>
-      logger.warn('Took an object without some part of it', { reason: formatRejection(warning) }),
+      logger.warn('Accepted an object without some part of it', { reason: formatRejection(warning) }),
   });
   const listener: Listener = {
     onEvents: (events) => mesh.apply(events),
@@ -47,6 +47,7 @@ export async function startMesh(
   };
   const source = await openSource(config.source, listener, logger);
   readiness.remark(() => source.remark());
+  readiness.remark(() => unreadable(mesh));
   return { mesh, source, synced: isSynced.promise };
 }
 
@@ -58,6 +59,12 @@ async function openSource(config: SourceConfig, listener: Listener, logger: Logg
   }
   const { openKubernetes } = await import('./kubernetes/open.ts');
   return openKubernetes(config.serviceAccountDirectory, listener, logger);
+}
+
+/** Names one of the objects that cannot be read, or only in part; the log has all of them and the reasons. */
+function unreadable({ unreadable: [first, ...others] }: Mesh): string | undefined {
+  if (first === undefined) return undefined;
+  return `not wholly readable: ${first}${others.length === 0 ? '' : ` and ${others.length} more`}`;
 }
 
 /** The first of what has to be mended before anything is served; the log has all of it. */

@@ -104,6 +104,7 @@ function compileEndpoints(service: Service, slice: EndpointSlice, pods: MeshStat
     ipFamily: IP_FAMILY[slice.family],
     ports: slice.ports.map((port) => ({ ...port, protocol: PROTOCOL[port.protocol] })),
     endpoints: slice.endpoints.map((endpoint) => compileEndpoint(endpoint, podBehind(slice, endpoint, pods))),
+    incomplete: slice.incomplete ?? false,
   });
   return toBinary(endpointsProto.EndpointsSchema, message);
 }

@@ -13,7 +13,13 @@ import type { MeshEvent } from './state.ts';
 
 /** What an event comes to, aside from any state. */
 export type Conversion = { readonly origin: string | undefined } & (
-  | { readonly outcome: 'rejected'; readonly identity: ObjectIdentity; readonly problems: readonly string[] }
+  | {
+      readonly outcome: 'rejected';
+      readonly identity: ObjectIdentity;
+      readonly problems: readonly string[];
+      /** What counts of it while it was never good. */
+      readonly certain?: Next;
+    }
   | { readonly outcome: 'deleted'; readonly next: Next }
   | { readonly outcome: 'accepted'; readonly next: Next; readonly warnings: readonly string[] }
 );
@@ -64,5 +70,7 @@ function named<I extends ObjectIdentity, V>(
   identity: I,
   result: Parsed<V>,
 ): Parsed<I & { readonly value: V }> {
-  return result.outcome === 'accepted' ? { ...result, value: { ...identity, value: result.value } } : result;
+  if (result.outcome === 'accepted') return { ...result, value: { ...identity, value: result.value } };
+  const { certain, ...rejected } = result;
+  return certain === undefined ? rejected : { ...rejected, certain: { ...identity, value: certain } };
 }

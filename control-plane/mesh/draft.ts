@@ -2,13 +2,12 @@ import { endpointsName, serviceName } from '../../wire/resource-kinds.ts';
 import { emptyMap } from '../xds/persistent-map.ts';
 import type { Conversion, Next } from './conversion.ts';
 import type { EndpointSlice } from './endpoint-slice.ts';
-import { isDnsLabel } from './name.ts';
 import type { Node } from './node.ts';
 import type { Identity } from './object.ts';
 import { objectLabel } from './object.ts';
 import { type Pod, samePod } from './pod.ts';
 import type { Rejection } from './rejection.ts';
-import { otherService, type Service } from './service.ts';
+import type { Service } from './service.ts';
 import { withSlice } from './slices-by-pod.ts';
 import type { Applied, MeshState } from './state.ts';
 
@@ -28,7 +27,7 @@ export class Draft {
   enter(conversion: Conversion): void {
     this.#report(conversion);
     if (conversion.outcome !== 'rejected') this.#set(conversion.next);
-    else if (conversion.identity.kind === 'Service') this.#setUnreadable(conversion.identity);
+    else if (conversion.certain !== undefined) this.#setUnreadable(conversion.certain);
   }
 
   finish(): Applied {
@@ -71,12 +70,14 @@ export class Draft {
     }
   }
 
-  /** The last good state stands. Where there is none, sidecars must not take the Service for one that does not exist. */
-  #setUnreadable(identity: Identity<'Service'>): void {
-    const { namespace, name } = identity;
-    const isKnown = this.#state.services.has(serviceName(namespace, name));
-    if (isKnown || !isDnsLabel(namespace) || !isDnsLabel(name)) return;
-    this.#setService(identity, otherService(identity));
+  /** The last good state stands; where there is none, what is certain. Neither is all that there is. */
+  #setUnreadable(certain: Next): void {
+    if (certain.kind === 'Service') {
+      if (!this.#state.services.has(serviceName(certain.namespace, certain.name))) this.#set(certain);
+    } else if (certain.kind === 'EndpointSlice') {
+      const lastGood = this.#sliceNow(certain);
+      this.#setSlice(certain, lastGood === undefined ? certain.value : { ...lastGood, incomplete: true });
+    }
   }
 
   #setService({ namespace, name }: Identity<'Service'>, next: Service | undefined): void {
@@ -99,18 +100,25 @@ export class Draft {
     const key = `${namespace}/${name}`;
     const owner = next?.service === undefined ? undefined : serviceName(namespace, next.service);
     const previousOwner = this.#state.owners.get(key);
-    const before = previousOwner === undefined ? undefined : this.#state.slices.get(previousOwner)?.get(name);
+    const before = this.#sliceNow({ namespace, name });
     const after = owner === undefined ? undefined : next;
     if (previousOwner !== undefined && previousOwner !== owner) {
       this.#replaceSlice(previousOwner, name, undefined);
     }
     if (owner !== undefined) this.#replaceSlice(owner, name, after);
-    const { owners, slicesByPod } = this.#state;
+    const { owners, slicesByPod, incomplete } = this.#state;
+    const label = objectLabel({ kind: 'EndpointSlice', namespace, name });
     this.#state = {
       ...this.#state,
+      incomplete: after?.incomplete === true ? incomplete.set(label, true) : incomplete.delete(label),
       owners: owner === undefined ? owners.delete(key) : owners.set(key, owner),
       slicesByPod: withSlice(slicesByPod, key, { before, after }),
     };
+  }
+
+  #sliceNow({ namespace, name }: Omit<Identity<'EndpointSlice'>, 'kind'>): EndpointSlice | undefined {
+    const owner = this.#state.owners.get(`${namespace}/${name}`);
+    return owner === undefined ? undefined : this.#state.slices.get(owner)?.get(name);
   }
 
   #replaceSlice(service: string, name: string, next: EndpointSlice | undefined): void {

@@ -1,10 +1,10 @@
 import type { Address, IpFamily } from './address.ts';
 import { isUnspecified, parseAddress } from './address.ts';
 import { Field, Problems } from './field.ts';
-import { checkIdentity, dnsLabel } from './name.ts';
+import { checkIdentity, dnsLabel, isDnsLabel, isDnsSubdomain } from './name.ts';
 import type { Identity } from './object.ts';
 import type { Parsed } from './parsed.ts';
-import { parsed } from './parsed.ts';
+import { parsed, parsedOr } from './parsed.ts';
 import type { Protocol } from './protocol.ts';
 import { carriedProtocol } from './protocol.ts';
 
@@ -19,6 +19,8 @@ export interface EndpointSlice {
   readonly ports: readonly EndpointPort[];
   /** In an order that follows from what they are. */
   readonly endpoints: readonly Endpoint[];
+  /** Set where the object has more than this, which cannot be read: what is missing here proves nothing. */
+  readonly incomplete?: true;
 }
 
 export interface EndpointPort {
@@ -62,16 +64,24 @@ export function parseEndpointSlice(
   const root = new Field(object, '', problems);
   checkIdentity(root, identity);
   const family = parseFamily(root.at('addressType'));
-  const slice: EndpointSlice = {
-    namespace: identity.namespace,
-    name: identity.name,
-    service: parseService(root, warnings),
-    family: family ?? 'ipv4',
-    ports: parsePorts(root.at('ports'), warnings),
-    endpoints:
-      family === undefined ? [] : parseEndpoints(root.at('endpoints'), { ...identity, family, warnings }),
-  };
-  return parsed(slice, problems, warnings);
+  const { namespace, name } = identity;
+  const service = parseService(root, warnings);
+  const ports = parsePorts(root.at('ports'), warnings);
+  const unreadable = new Problems();
+  const endpoints =
+    family === undefined
+      ? []
+      : parseEndpoints(root.at('endpoints'), { namespace, family, warnings, unreadable });
+  for (const sentence of unreadable.sentences)
+    warnings.add(`${sentence}; until then this endpoint is left out`);
+  const slice = { namespace, name, service, family: family ?? 'ipv4', ports, endpoints } as const;
+  const result = parsed<EndpointSlice>(
+    unreadable.isEmpty ? slice : { ...slice, incomplete: true },
+    problems,
+    warnings,
+  );
+  const canBeNamed = isDnsLabel(namespace) && isDnsSubdomain(name) && isDnsLabel(service ?? '');
+  return canBeNamed ? parsedOr({ ...slice, ports: [], endpoints: [], incomplete: true }, result) : result;
 }
 
 /** FQDN is a word of the Kubernetes API that was never given a meaning. */
@@ -111,11 +121,13 @@ interface SliceContext {
   readonly namespace: string;
   readonly family: IpFamily;
   readonly warnings: Problems;
+  /** Of endpoints: one that cannot be read is left out, and the others serve. */
+  readonly unreadable: Problems;
 }
 
 /** In an order of our own, since Kubernetes leaves it open: once, and not each time that the slice is compiled. */
 function parseEndpoints(list: Field, context: SliceContext): readonly Endpoint[] {
-  const endpoints = list.list(MOST_ENDPOINTS).map((field) => parseEndpoint(field, context));
+  const endpoints = list.list(MOST_ENDPOINTS).flatMap((field) => parseEndpoint(field, context) ?? []);
   const texts = new Map<Endpoint, string>();
   const textOf = (endpoint: Endpoint): string => {
     const text = texts.get(endpoint) ?? JSON.stringify(endpoint);
@@ -132,9 +144,13 @@ function compare(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-function parseEndpoint(field: Field, { namespace, family, warnings }: SliceContext): Endpoint {
+/** Undefined: something is wrong with it. */
+function parseEndpoint(place: Field, context: SliceContext): Endpoint | undefined {
+  const { namespace, family, warnings, unreadable } = context;
+  const problems = new Problems();
+  const field = place.withProblems(problems);
   const hints = field.at('hints');
-  return {
+  const endpoint: Endpoint = {
     address: parseEndpointAddress(field.at('addresses'), family, warnings),
     health: parseHealth(field.at('conditions')),
     hostname: dnsLabel(field.at('hostname')),
@@ -144,6 +160,8 @@ function parseEndpoint(field: Field, { namespace, family, warnings }: SliceConte
     nodeHints: parseHints(hints.at('forNodes')),
     pod: parsePod(field.at('targetRef'), namespace),
   };
+  for (const sentence of problems.sentences) unreadable.add(sentence);
+  return problems.isEmpty ? endpoint : undefined;
 }
 
 /** Kubernetes says that the addresses of one endpoint are interchangeable and that clients use the first. */

@@ -41,6 +41,11 @@ export class Field {
     this.#problems = problems;
   }
 
+  /** The same place, whose problems are noted elsewhere. */
+  withProblems(problems: Problems): Field {
+    return new Field(this.value, this.path, problems);
+  }
+
   get isPresent(): boolean {
     return this.value !== undefined;
   }

@@ -368,6 +368,48 @@ test('of a Service that was never good it is told that there is one, if by its n
   t.deepEqual(names(snapshots.current), []);
 });
 
+function at(...addresses: readonly string[]) {
+  return slice({ name: 'hello-a', service: 'hello', addresses });
+}
+
+test('given a slice with an endpoint that cannot be read, serves the others and says that there are more', (t) => {
+  const { mesh, tell, snapshots } = scene();
+  tell(service('hello'), at('10.1.0.1', '10.1.0.2'));
+  t.like(message(snapshots.current, 'demo/hello/hello-a'), { incomplete: undefined });
+  tell(at('10.1.0.1', 'nonsense'));
+  const partial = message(snapshots.current, 'demo/hello/hello-a');
+  t.like(partial, { endpoints: [{ address: '10.1.0.1' }], incomplete: true });
+  t.deepEqual(mesh.unreadable, ['EndpointSlice demo/hello-a']);
+  t.is(mesh.warnings.length, 1);
+
+  const { tell: tellOther, snapshots: others } = scene();
+  tellOther(service('hello'), at('10.1.0.1', 'nonsense'));
+  t.deepEqual(message(others.current, 'demo/hello/hello-a'), partial, 'whatever a replica knew before');
+  tell(at('10.1.0.1'));
+  t.like(message(snapshots.current, 'demo/hello/hello-a'), { incomplete: undefined });
+  t.deepEqual(mesh.unreadable, []);
+});
+
+test('given a slice that cannot be read at all, keeps its last good endpoints and says that there may be others', (t) => {
+  const { tell, snapshots } = scene();
+  const good = slice({ name: 'hello-a', service: 'hello', addresses: ['10.1.0.1'] });
+  const bad = upsert(
+    '{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: FQDN, metadata: {name: hello-a, namespace: demo, labels: {kubernetes.io/service-name: hello}}}',
+  );
+  tell(service('hello'), bad);
+  t.deepEqual(names(snapshots.current), ['demo/hello', 'demo/hello/hello-a']);
+  t.like(message(snapshots.current, 'demo/hello/hello-a'), { incomplete: true });
+  tell(good);
+  t.like(message(snapshots.current, 'demo/hello/hello-a'), { incomplete: undefined });
+  tell(bad);
+  t.like(message(snapshots.current, 'demo/hello/hello-a'), {
+    endpoints: [{ address: '10.1.0.1' }],
+    incomplete: true,
+  });
+  tell(gone('EndpointSlice', 'hello-a'));
+  t.deepEqual(names(snapshots.current), ['demo/hello']);
+});
+
 test('what an object enters without stands as a warning until it is mended', (t) => {
   const { mesh, tell, warnings } = scene();
   const partly = service('hello', 'ports: [{name: a, port: 80}, {name: b, port: 81, protocol: SCTP}]');

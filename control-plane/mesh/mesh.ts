@@ -74,6 +74,12 @@ export class Mesh {
     return sorted(this.#state.warnings.values());
   }
 
+  /** Objects whose newest state cannot be read, or only in part; sorted by name. */
+  get unreadable(): readonly string[] {
+    const { rejections, incomplete } = this.#state;
+    return [...new Set([...rejections.keys(), ...incomplete.keys()])].toSorted();
+  }
+
   /** Publishes nothing any more. */
   close(): void {
     this.#isSynced = false;

@@ -194,7 +194,7 @@ const MISTAKES: Readonly<Record<string, { spec: string; says: string[] }>> = {
 
 for (const [title, { spec, says }] of Object.entries(MISTAKES)) {
   test(`rejected: ${title}`, (t) => {
-    t.deepEqual(read(spec), { outcome: 'rejected', problems: says });
+    t.like(read(spec), { outcome: 'rejected', problems: says, certain: { type: 'other' } });
   });
 }
 
@@ -229,7 +229,7 @@ function longWord(length: number): string {
 test('a Service may have a thousand ports, and words of any length that Kubernetes takes', (t) => {
   const most = read(manyPorts(1000));
   t.is(most.outcome === 'accepted' && most.value.ports.length, 1000);
-  t.deepEqual(read(manyPorts(1001)), {
+  t.like(read(manyPorts(1001)), {
     outcome: 'rejected',
     problems: ['spec.ports is a list of 1001: use at most 1000 entries'],
   });

@@ -1,10 +1,10 @@
 import type { Address, IpFamily } from './address.ts';
 import { parseAddress } from './address.ts';
 import { Field, Problems, shown } from './field.ts';
-import { checkIdentity, dnsLabel, isDnsSubdomain } from './name.ts';
+import { checkIdentity, dnsLabel, isDnsLabel, isDnsSubdomain } from './name.ts';
 import { hasOtherProxy, type Identity } from './object.ts';
 import type { Parsed } from './parsed.ts';
-import { parsed } from './parsed.ts';
+import { parsed, parsedOr } from './parsed.ts';
 import type { Protocol } from './protocol.ts';
 import { carriedProtocol } from './protocol.ts';
 
@@ -79,7 +79,9 @@ export function parseService(object: unknown, identity: Identity<'Service'>): Pa
       .at('internalTrafficPolicy')
       .choice<InternalTrafficPolicy>({ Cluster: 'cluster', Local: 'local' }),
   };
-  return parsed(service, problems, warnings);
+  const result = parsed(service, problems, warnings);
+  const canBeNamed = isDnsLabel(identity.namespace) && isDnsLabel(identity.name);
+  return canBeNamed ? parsedOr(otherService(identity), result) : result;
 }
 
 /** Of which others know more. */

@@ -29,6 +29,8 @@ export interface MeshState {
   readonly nodes: PersistentMap<Node>;
   /** Objects whose newest state did not enter, by `Service demo/hello`. */
   readonly rejections: PersistentMap<Rejection>;
+  /** Slices that are incomplete, by `EndpointSlice demo/hello-x7k`. */
+  readonly incomplete: PersistentMap<true>;
   /** Objects that entered without some part of them, by `Service demo/hello`. */
   readonly warnings: PersistentMap<Rejection>;
 }
@@ -41,6 +43,7 @@ export const EMPTY_STATE: MeshState = {
   slicesByPod: emptyMap(),
   nodes: emptyMap(),
   rejections: emptyMap(),
+  incomplete: emptyMap(),
   warnings: emptyMap(),
 };
 

@@ -1,5 +1,10 @@
 import { isIP } from 'node:net';
-import { completenessOfEndpoints, completenessOfServices, isMisleading } from '../services/completeness.ts';
+import {
+  completenessOfEndpoints,
+  completenessOfServices,
+  isMisleading,
+  isPartlyUnreadable,
+} from '../services/completeness.ts';
 import type { EndpointSlice, IpFamily, Service, ServiceKey } from '../services/service.ts';
 import type { Table } from '../services/table.ts';
 import { CLASS_IN, FIRST_META_TYPE, LAST_META_TYPE, TYPE } from './protocol.ts';
@@ -71,7 +76,7 @@ function absent({ table }: Knowledge): Answer {
 
 /** Whether others know better of a Service than the table. */
 function isDoubtful(service: ServiceKey, table: Table): boolean {
-  return isMisleading(table, service) || table.sync.extent.unreadable.has(service);
+  return isMisleading(table, service) || isPartlyUnreadable(table, service);
 }
 
 function answerReverse({ labels, type }: Question, address: string, knowledge: Knowledge): Answer {

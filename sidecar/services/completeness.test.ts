@@ -147,6 +147,19 @@ test('an upstream has no other way: the last good table stands', (t) => {
   t.is(directory.decide(asUpstream).action, 'balance');
 });
 
+const incompleteSlice: Change = {
+  kind: 'slice',
+  slice: {
+    key: 'demo/web/1',
+    service: 'demo/web',
+    family: 'ipv4',
+    ports: [],
+    endpoints: [],
+    incomplete: true,
+  },
+  origin,
+};
+
 test('the completeness of a subscription follows what the stream has sent', (t) => {
   let table = emptyTable({ zone: '', node: '' });
   const completeness = (...changes: readonly Change[]) => {
@@ -161,6 +174,8 @@ test('the completeness of a subscription follows what the stream has sent', (t) 
   const whole = { services: true, endpoints: all, unreadable: none };
   t.deepEqual(completeness({ kind: 'extent', extent: whole }), ['all', 'all']);
   t.deepEqual(completeness({ kind: 'extent', extent: { ...whole, unreadable: all } }), ['all', 'readable']);
+  t.deepEqual(completeness(incompleteSlice, { kind: 'extent', extent: whole }), ['all', 'readable']);
+  t.deepEqual(completeness(slice([endpoint])), ['all', 'all']);
   t.deepEqual(completeness({ kind: 'extent', extent: whole }, { kind: 'freshness', freshness: 'stale' }), [
     'stale',
     'stale',

@@ -8,7 +8,7 @@ import type { Table } from './table.ts';
  * - `nothing`: no answer yet; connections wait for it.
  * - `overdue`: no answer yet, and the wait for it is over.
  * - `some`: what was received so far; the server may send more.
- * - `readable`: all but what could not be read.
+ * - `readable`: all but what the control plane or this sidecar could not read.
  * - `stale`: what a control plane sent that no longer answers.
  */
 export type Completeness = 'nothing' | 'overdue' | 'some' | 'readable' | 'stale' | 'all';
@@ -21,16 +21,28 @@ export function completenessOfServices({ servicesKnown, sync }: Table): Complete
 }
 
 /** Of one Service and its endpoints. */
-export function completenessOfEndpoints({ endpoints, overdue, sync }: Table, key: ServiceKey): Completeness {
+export function completenessOfEndpoints(table: Table, key: ServiceKey): Completeness {
+  const { endpoints, overdue, sync } = table;
   if (!endpoints.has(key)) return overdue.has(key) ? 'overdue' : 'nothing';
-  if (sync.extent.unreadable.has(key)) return 'readable';
+  if (isPartlyUnreadable(table, key)) return 'readable';
   if (sync.freshness !== 'current') return 'stale';
   return sync.extent.endpoints.has(key) ? 'all' : 'some';
 }
 
 /** Whether the table may lack the newest state of a Service, so that no refusal may rest on it. */
-export function mayBeOutdated({ sync }: Table, service: ServiceKey): boolean {
-  return sync.freshness !== 'current' || sync.extent.unreadable.has(service);
+export function mayBeOutdated(table: Table, service: ServiceKey): boolean {
+  return table.sync.freshness !== 'current' || isPartlyUnreadable(table, service);
+}
+
+/** Whether a part of a Service or of its endpoints could not be read, by the control plane or by this sidecar. */
+export function isPartlyUnreadable({ endpoints, sync }: Table, service: ServiceKey): boolean {
+  if (sync.extent.unreadable.has(service)) return true;
+  return (
+    endpoints
+      .get(service)
+      ?.slices.values()
+      .some(({ slice }) => slice.incomplete === true) ?? false
+  );
 }
 
 /** Whether the endpoints in the table are better not used: they led to nothing, or are too old. */

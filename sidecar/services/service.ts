@@ -40,6 +40,8 @@ export interface EndpointSlice {
   readonly family: IpFamily;
   readonly ports: readonly EndpointPort[];
   readonly endpoints: readonly Endpoint[];
+  /** Set where the control plane could not read all of it: what is missing here proves nothing. */
+  readonly incomplete?: true;
 }
 
 export interface EndpointPort {

@@ -125,6 +125,7 @@ function toSlice(key: string, message: wire.Endpoints): EndpointSlice {
     family,
     ports: portsOf(message.ports, ({ name, port }, protocol) => ({ name, port, protocol })),
     endpoints: message.endpoints.map((endpoint) => toEndpoint(endpoint, family, share)),
+    ...(message.incomplete ? { incomplete: true } : {}),
   };
 }
 
