@@ -2,8 +2,8 @@
 import { Balancer } from '../../sidecar/balance/balancer.ts';
 import { Forwarder } from '../../sidecar/forward/forwarder.ts';
 import type { EndpointGroup } from '../../sidecar/services/decision.ts';
-import type { Service } from '../../sidecar/services/service.ts';
 import type { Logger } from '../../process/log.ts';
+import { candidateOf, serviceOf } from '../../test/fixtures/mesh.ts';
 
 const HOST = '127.0.0.1';
 
@@ -18,21 +18,8 @@ const log: Logger = {
 
 function groupOf(backendPort: number): EndpointGroup {
   const port = { name: '', port: backendPort, protocol: 'tcp', appProtocol: '' } as const;
-  const service: Service = {
-    key: `bench/port-${backendPort}`,
-    namespace: 'bench',
-    name: `port-${backendPort}`,
-    type: 'cluster-ip',
-    clusterIps: [],
-    ipFamilies: ['ipv4'],
-    externalName: undefined,
-    ports: [port],
-    affinityTimeoutMs: undefined,
-    trafficDistribution: 'cluster-wide',
-    internalTrafficPolicy: 'cluster',
-  };
-  const candidate = { id: `${HOST}:${backendPort}`, address: HOST, port: backendPort, zone: '', node: '' };
-  return { service, port, candidates: [candidate] };
+  const service = serviceOf(`bench/port-${backendPort}`, { ports: [port] });
+  return { service, port, candidates: [candidateOf(HOST, backendPort)] };
 }
 
 const groups = new Map<number, EndpointGroup>();

@@ -4,27 +4,14 @@ import { Balancer } from '../../sidecar/balance/balancer.ts';
 import { Udp } from '../../sidecar/datagram/udp.ts';
 import { FlowForwarder } from '../../sidecar/flows/forwarder.ts';
 import type { EndpointGroup } from '../../sidecar/services/decision.ts';
-import type { Service } from '../../sidecar/services/service.ts';
+import { candidateOf, serviceOf } from '../../test/fixtures/mesh.ts';
 
 const HOST = '127.0.0.1';
 const [listen = 0, backend = 0] = process.argv.slice(2).map(Number);
 
 const port = { name: '', port: 1, protocol: 'udp', appProtocol: '' } as const;
-const service: Service = {
-  key: 'bench/udp',
-  namespace: 'bench',
-  name: 'udp',
-  type: 'cluster-ip',
-  clusterIps: [],
-  ipFamilies: ['ipv4'],
-  externalName: undefined,
-  ports: [port],
-  affinityTimeoutMs: undefined,
-  trafficDistribution: 'cluster-wide',
-  internalTrafficPolicy: 'cluster',
-};
-const candidate = { id: `${HOST}:${backend}`, address: HOST, port: backend, zone: '', node: '' };
-const group: EndpointGroup = { service, port, candidates: [candidate] };
+const service = serviceOf('bench/udp', { ports: [port] });
+const group: EndpointGroup = { service, port, candidates: [candidateOf(HOST, backend)] };
 
 const forwarder = new FlowForwarder({
   routes: {

@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import test from 'ava';
-import { ApiError, type ApiRequest, type ApiServer } from '../../api-server/api-server.ts';
+import { ApiError, type ApiRequest, type ApiServer, type LinesRequest } from '../../api-server/api-server.ts';
 import { createLogger } from '../../process/log.ts';
 import { schedule } from '../../process/schedule.ts';
 import { type Bundle, secretData } from './bundle.ts';
@@ -11,10 +12,15 @@ const logger = createLogger({ format: 'json', level: () => 'error', write: () =>
 const world = { now: Date.now, random: Math.random, schedule };
 
 /** A watch that tells of one object after a while. */
-async function* onceAdded(when: Promise<void>, object: object): AsyncGenerator<string> {
+async function* onceAdded(
+  when: Promise<void>,
+  object: object,
+  { signal }: LinesRequest,
+): AsyncGenerator<string> {
+  const closed = once(signal, 'abort');
   await when;
   yield JSON.stringify({ type: 'ADDED', object });
-  await new Promise(() => {});
+  await closed;
 }
 
 test("another replica's Secret that arrives while ours is made is not written over", async (t) => {
@@ -38,7 +44,7 @@ test("another replica's Secret that arrives while ours is made is not written ov
         throw new ApiError({ status: 409, reason: 'AlreadyExists', message: 'there is one' });
       return secret;
     },
-    lines: async () => onceAdded(making.promise, secret),
+    lines: async (request) => onceAdded(making.promise, secret, request),
     close: () => {},
   };
   const adopted = Promise.withResolvers<Bundle>();
@@ -90,7 +96,7 @@ class SecretStore {
         ? this.#secret
         : { metadata: { resourceVersion }, items: [this.#secret] };
     },
-    lines: async () => this.#lines(),
+    lines: async (request) => this.#lines(request),
     close: () => {},
   };
 
@@ -106,9 +112,11 @@ class SecretStore {
     this.#changed = Promise.withResolvers();
   }
 
-  async *#lines(): AsyncGenerator<string> {
+  async *#lines({ signal }: LinesRequest): AsyncGenerator<string> {
+    const closed = once(signal, 'abort');
     for (;;) {
-      await this.#changed.promise;
+      await Promise.race([this.#changed.promise, closed]);
+      if (signal.aborted) return;
       yield JSON.stringify({ type: 'MODIFIED', object: this.#secret });
     }
   }

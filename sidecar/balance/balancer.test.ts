@@ -1,4 +1,5 @@
 import test from 'ava';
+import { candidateOf, serviceOf } from '../../test/fixtures/mesh.ts';
 import type { EndpointGroup } from '../services/decision.ts';
 import type { Service, ServicePort } from '../services/service.ts';
 import { Balancer, type Policy } from './balancer.ts';
@@ -7,29 +8,11 @@ const PORT: ServicePort = { name: '', port: 80, protocol: 'tcp', appProtocol: ''
 const REQUEST = { clientAddress: '192.0.2.1', exclude: new Set<string>() };
 
 function service(affinityTimeoutMs: number | undefined): Service {
-  return {
-    key: 'demo/hello',
-    namespace: 'demo',
-    name: 'hello',
-    type: 'cluster-ip',
-    clusterIps: ['10.96.0.1'],
-    ipFamilies: ['ipv4'],
-    externalName: undefined,
-    ports: [PORT],
-    affinityTimeoutMs,
-    trafficDistribution: 'cluster-wide',
-    internalTrafficPolicy: 'cluster',
-  };
+  return serviceOf('demo/hello', { clusterIps: ['10.96.0.1'], ports: [PORT], affinityTimeoutMs });
 }
 
 function group(addresses: readonly string[], affinityTimeoutMs?: number): EndpointGroup {
-  const candidates = addresses.map((address) => ({
-    id: `${address}:80`,
-    address,
-    port: 80,
-    zone: '',
-    node: '',
-  }));
+  const candidates = addresses.map((address) => candidateOf(address, 80));
   return { service: service(affinityTimeoutMs), port: PORT, candidates };
 }
 

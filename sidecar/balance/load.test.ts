@@ -1,10 +1,6 @@
 import test from 'ava';
-import type { Candidate } from '../services/decision.ts';
+import { candidateOf } from '../../test/fixtures/mesh.ts';
 import { EndpointLoad, LoadBook } from './load.ts';
-
-function candidate(address: string): Candidate {
-  return { id: `${address}:80`, address, port: 80, zone: '', node: '' };
-}
 
 test('latency jumps to a peak and decays, with measurements and without', (t) => {
   const load = new EndpointLoad('10.0.0.1:80');
@@ -38,7 +34,11 @@ test('connections are counted from the attempt to the close, failed ones not as 
 
 test('the book keeps loads across changes and forgets who left, once their connections are closed', (t) => {
   const book = new LoadBook();
-  const [stays, leaves, busy] = [candidate('10.0.0.1'), candidate('10.0.0.2'), candidate('10.0.0.3')];
+  const [stays, leaves, busy] = [
+    candidateOf('10.0.0.1', 80),
+    candidateOf('10.0.0.2', 80),
+    candidateOf('10.0.0.3', 80),
+  ];
   const kept = book.of(stays);
   book.of(leaves);
   book.of(busy).connectStarted();

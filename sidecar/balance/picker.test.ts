@@ -1,5 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
+import { candidateOf } from '../../test/fixtures/mesh.ts';
 import type { Candidate } from '../services/decision.ts';
 import { AffinityBook, AffinityPicker } from './affinity.ts';
 import { type Contender, contendersOf } from './contender.ts';
@@ -28,10 +29,7 @@ const POLICIES: Readonly<Record<string, Build>> = {
 const NONE: ReadonlySet<string> = new Set();
 
 function candidates(count: number): readonly Candidate[] {
-  return Array.from({ length: count }, (_, index) => {
-    const address = `10.0.${index >> 8}.${index & 255}`;
-    return { id: `${address}:80`, address, port: 80, zone: '', node: '' };
-  });
+  return Array.from({ length: count }, (_, index) => candidateOf(`10.0.${index >> 8}.${index & 255}`, 80));
 }
 
 /** A small generator (mulberry32), so that a failing run can be repeated. */

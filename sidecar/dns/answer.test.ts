@@ -1,5 +1,6 @@
 import test from 'ava';
 import { WHOLE } from '../../test/dns/directory.ts';
+import { endpointOf, serviceOf } from '../../test/fixtures/mesh.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { Endpoint, EndpointSlice, Service } from '../services/service.ts';
 import { emptyTable, withChanges } from '../services/table.ts';
@@ -12,39 +13,15 @@ function service(name: string, fields: Partial<Service> = {}): Change {
   return {
     kind: 'service',
     origin,
-    service: {
-      key: `demo/${name}`,
-      namespace: 'demo',
-      name,
-      type: 'cluster-ip',
+    service: serviceOf(`demo/${name}`, {
       clusterIps: ['10.96.0.1', 'fd00::1'],
       ipFamilies: ['ipv4', 'ipv6'],
-      externalName: undefined,
       ports: [
         { name: 'web', port: 80, protocol: 'tcp', appProtocol: '' },
         { name: 'dns', port: 53, protocol: 'udp', appProtocol: '' },
       ],
-      affinityTimeoutMs: undefined,
-      trafficDistribution: 'cluster-wide',
-      internalTrafficPolicy: 'cluster',
       ...fields,
-    },
-  };
-}
-
-function endpoint(address: string, fields: Partial<Endpoint> = {}): Endpoint {
-  return {
-    address,
-    health: 'ready',
-    hostname: '',
-    node: '',
-    zone: '',
-    zoneHints: [],
-    nodeHints: [],
-    pod: '',
-    serviceAccount: '',
-    inMesh: false,
-    ...fields,
+    }),
   };
 }
 
@@ -71,13 +48,13 @@ const all: readonly Change[] = [
   service('sctp', { clusterIps: ['10.96.0.3'], ports: [] }),
   service('file', { clusterIps: [] }),
   slice('pods', [
-    endpoint('10.0.0.1', { hostname: 'pod-0' }),
-    endpoint('10.0.0.2'),
-    endpoint('10.0.0.3', { health: 'terminating' }),
-    endpoint('10.0.0.4', { health: 'not-ready' }),
+    endpointOf('10.0.0.1', { hostname: 'pod-0' }),
+    endpointOf('10.0.0.2'),
+    endpointOf('10.0.0.3', { health: 'terminating' }),
+    endpointOf('10.0.0.4', { health: 'not-ready' }),
   ]),
   { kind: 'endpoints-empty', service: 'demo/empty' },
-  slice('v6', [endpoint('fd00::2'), endpoint('fd00::')], { family: 'ipv6' }),
+  slice('v6', [endpointOf('fd00::2'), endpointOf('fd00::')], { family: 'ipv6' }),
 ];
 
 const current: Knowledge = {

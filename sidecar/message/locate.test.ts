@@ -1,4 +1,5 @@
 import test from 'ava';
+import { endpointOf, serviceOf } from '../../test/fixtures/mesh.ts';
 import type { Change, Origin } from '../services/change.ts';
 import type { Endpoint, Service } from '../services/service.ts';
 import { emptyTable, type Table, withChanges } from '../services/table.ts';
@@ -8,31 +9,13 @@ const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
 const KEY = 'demo/hello';
 const NOBODY: ReadonlySet<string> = new Set();
 
-const hello: Service = {
-  key: KEY,
-  namespace: 'demo',
-  name: 'hello',
+const hello = serviceOf(KEY, {
   type: 'headless',
-  clusterIps: [],
-  ipFamilies: ['ipv4'],
-  externalName: undefined,
   ports: [{ name: 'web', port: 80, protocol: 'tcp', appProtocol: '' }],
-  affinityTimeoutMs: undefined,
-  trafficDistribution: 'cluster-wide',
-  internalTrafficPolicy: 'cluster',
-};
+});
 
 function endpoint(address: string, fields: Partial<Endpoint> = {}): Endpoint {
-  const place = {
-    hostname: '',
-    node: '',
-    zone: '',
-    zoneHints: [],
-    nodeHints: [],
-    pod: '',
-    serviceAccount: '',
-  };
-  return { address, health: 'ready', inMesh: true, ...place, ...fields };
+  return endpointOf(address, { inMesh: true, ...fields });
 }
 
 function slice(...endpoints: readonly Endpoint[]): Change {

@@ -1,41 +1,21 @@
 import test from 'ava';
+import { endpointOf, serviceOf } from '../../test/fixtures/mesh.ts';
 import type { Change } from './change.ts';
 import { completenessOfEndpoints, completenessOfServices } from './completeness.ts';
 import type { Destination } from './decision.ts';
 import { Directory } from './directory.ts';
-import type { Service } from './service.ts';
 import { emptyTable, withChanges } from './table.ts';
 
 const origin = { version: '1', source: 'control-plane', sinceMs: 0 } as const;
-const web: Service = {
-  key: 'demo/web',
-  namespace: 'demo',
-  name: 'web',
-  type: 'cluster-ip',
+const web = serviceOf('demo/web', {
   clusterIps: ['10.96.0.1'],
-  ipFamilies: ['ipv4'],
-  externalName: undefined,
   ports: [{ name: '', port: 80, protocol: 'tcp', appProtocol: '' }],
-  affinityTimeoutMs: undefined,
-  trafficDistribution: 'cluster-wide',
-  internalTrafficPolicy: 'cluster',
-};
+});
 const toWeb: Destination = { kind: 'address', address: '10.96.0.1', port: 80, protocol: 'tcp' };
 const asUpstream: Destination = { kind: 'service', service: 'demo/web', port: 80, protocol: 'tcp' };
 const passThrough = { action: 'pass-through', address: '10.96.0.1', port: 80, service: 'demo/web' };
 
-const endpoint = {
-  address: '10.1.0.1',
-  health: 'ready',
-  hostname: '',
-  node: '',
-  zone: '',
-  zoneHints: [],
-  nodeHints: [],
-  pod: '',
-  serviceAccount: '',
-  inMesh: true,
-} as const;
+const endpoint = endpointOf('10.1.0.1', { inMesh: true });
 
 function slice(endpoints: readonly (typeof endpoint)[]): Change {
   const ports = [{ name: '', port: 8080, protocol: 'tcp' }] as const;

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { endpointOf, serviceOf } from '../../test/fixtures/mesh.ts';
 import type { Change, Origin } from './change.ts';
 import { decide } from './decide.ts';
 import { type Decision, type EndpointGroup, FALLBACK } from './decision.ts';
@@ -9,38 +10,14 @@ import { emptyTable, withChanges } from './table.ts';
 const origin: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
 const known: Change = { kind: 'services-known' };
 
-const hello: Service = {
-  key: 'demo/hello',
-  namespace: 'demo',
-  name: 'hello',
-  type: 'cluster-ip',
+const hello = serviceOf('demo/hello', {
   clusterIps: ['10.96.0.1', 'fd00::1'],
   ipFamilies: ['ipv4', 'ipv6'],
-  externalName: undefined,
   ports: [
     { name: 'web', port: 80, protocol: 'tcp', appProtocol: '' },
     { name: 'dns', port: 80, protocol: 'udp', appProtocol: '' },
   ],
-  affinityTimeoutMs: undefined,
-  trafficDistribution: 'cluster-wide',
-  internalTrafficPolicy: 'cluster',
-};
-
-function endpoint(address: string, fields: Partial<Endpoint> = {}): Endpoint {
-  return {
-    address,
-    health: 'ready',
-    hostname: '',
-    node: '',
-    zone: '',
-    zoneHints: [],
-    nodeHints: [],
-    pod: '',
-    serviceAccount: '',
-    inMesh: false,
-    ...fields,
-  };
-}
+});
 
 function slice(name: string, endpoints: readonly Endpoint[], fields: Partial<EndpointSlice> = {}): Change {
   return {
@@ -89,8 +66,8 @@ function refusal(decision: Decision): string {
 test('a Service port leads to the slice port of its name and protocol, in each slice its own', (t) => {
   const changes = [
     service(),
-    slice('1', [endpoint('10.0.0.2'), endpoint('10.0.0.1')]),
-    slice('2', [endpoint('10.0.0.3')], { ports: [{ name: 'web', port: 9090, protocol: 'tcp' }] }),
+    slice('1', [endpointOf('10.0.0.2'), endpointOf('10.0.0.1')]),
+    slice('2', [endpointOf('10.0.0.3')], { ports: [{ name: 'web', port: 9090, protocol: 'tcp' }] }),
   ];
   t.deepEqual(idsOf(...changes), ['10.0.0.1:8080', '10.0.0.2:8080', '10.0.0.3:9090']);
   const udp = groupOf(decide(table(...changes), { ...toHello, protocol: 'udp' }));
@@ -108,20 +85,22 @@ test('an endpoint in two slices counts once, with its best health', (t) => {
     idsOf(
       service(),
       slice('1', [
-        endpoint('10.0.0.1', { health: 'not-ready' }),
-        endpoint('10.0.0.2', { health: 'terminating' }),
+        endpointOf('10.0.0.1', { health: 'not-ready' }),
+        endpointOf('10.0.0.2', { health: 'terminating' }),
       ]),
-      slice('2', [endpoint('10.0.0.1'), endpoint('10.0.0.2', { health: 'not-ready' })]),
+      slice('2', [endpointOf('10.0.0.1'), endpointOf('10.0.0.2', { health: 'not-ready' })]),
     ),
     ['10.0.0.1:8080'],
   );
 });
 
 test('terminating endpoints are used only while none is ready, those not ready never', (t) => {
-  const terminating = endpoint('10.0.0.1', { health: 'terminating' });
-  const notReady = endpoint('10.0.0.2', { health: 'not-ready' });
+  const terminating = endpointOf('10.0.0.1', { health: 'terminating' });
+  const notReady = endpointOf('10.0.0.2', { health: 'not-ready' });
   t.deepEqual(idsOf(service(), slice('1', [terminating, notReady])), ['10.0.0.1:8080']);
-  t.deepEqual(idsOf(service(), slice('1', [terminating, notReady, endpoint('10.0.0.3')])), ['10.0.0.3:8080']);
+  t.deepEqual(idsOf(service(), slice('1', [terminating, notReady, endpointOf('10.0.0.3')])), [
+    '10.0.0.3:8080',
+  ]);
   t.is(
     refusal(decide(table(service(), slice('1', [notReady])), toHello)),
     "no-endpoints: Service demo/hello has endpoints (1), and none is ready: check the pods' readiness probes.",
@@ -129,13 +108,13 @@ test('terminating endpoints are used only while none is ready, those not ready n
 });
 
 test('zone hints are followed where every ready endpoint has some and one is for here', (t) => {
-  const here = endpoint('10.0.0.1', { zoneHints: ['here'] });
-  const there = endpoint('10.0.0.2', { zoneHints: ['there'] });
-  const unhinted = endpoint('10.0.0.3');
+  const here = endpointOf('10.0.0.1', { zoneHints: ['here'] });
+  const there = endpointOf('10.0.0.2', { zoneHints: ['there'] });
+  const unhinted = endpointOf('10.0.0.3');
   t.deepEqual(idsOf(service(), slice('1', [here, there])), ['10.0.0.1:8080']);
   t.is(idsOf(service(), slice('1', [here, there, unhinted])).length, 3, 'one has no hints');
   t.is(idsOf(service(), slice('1', [there])).length, 1, 'none is for here');
-  const notReady = endpoint('10.0.0.4', { health: 'not-ready' });
+  const notReady = endpointOf('10.0.0.4', { health: 'not-ready' });
   t.deepEqual(
     idsOf(service(), slice('1', [here, there, notReady])),
     ['10.0.0.1:8080'],
@@ -149,7 +128,7 @@ function inZone(zone: string): Change {
 
 test('zone hints are followed anew when the node turns out to be elsewhere, or nowhere', (t) => {
   const endpoints = ['here', 'there'].map((zone, index) =>
-    endpoint(`10.0.0.${index + 1}`, { zoneHints: [zone] }),
+    endpointOf(`10.0.0.${index + 1}`, { zoneHints: [zone] }),
   );
   const ids = (of: Table): string[] => groupOf(decide(of, toHello)).candidates.map(({ id }) => id);
   const unplaced = withChanges(emptyTable({ zone: '', node: 'n1' }), [
@@ -169,19 +148,19 @@ test('zone hints are followed anew when the node turns out to be elsewhere, or n
 });
 
 test('node hints come before zone hints, and a distribution without hints is none', (t) => {
-  const mine = endpoint('10.0.0.1', { zoneHints: ['here'], nodeHints: ['n1'] });
-  const near = endpoint('10.0.0.2', { zoneHints: ['here'], nodeHints: ['n2'] });
-  const far = endpoint('10.0.0.3', { zoneHints: ['there'], nodeHints: ['n3'] });
+  const mine = endpointOf('10.0.0.1', { zoneHints: ['here'], nodeHints: ['n1'] });
+  const near = endpointOf('10.0.0.2', { zoneHints: ['here'], nodeHints: ['n2'] });
+  const far = endpointOf('10.0.0.3', { zoneHints: ['there'], nodeHints: ['n3'] });
   t.deepEqual(idsOf(service(), slice('1', [mine, near, far])), ['10.0.0.1:8080']);
   t.deepEqual(idsOf(service(), slice('1', [near, far])), ['10.0.0.2:8080']);
-  const zoned = [endpoint('10.0.0.1', { zone: 'here' }), endpoint('10.0.0.2', { zone: 'there' })];
+  const zoned = [endpointOf('10.0.0.1', { zone: 'here' }), endpointOf('10.0.0.2', { zone: 'there' })];
   t.is(idsOf(service({ trafficDistribution: 'prefer-same-zone' }), slice('1', zoned)).length, 2);
 });
 
 test('a local traffic policy keeps to the node, whatever the hints say', (t) => {
   const local = service({ internalTrafficPolicy: 'local' });
-  const mine = endpoint('10.0.0.1', { node: 'n1', zoneHints: ['there'] });
-  const other = endpoint('10.0.0.2', { node: 'n2', zoneHints: ['here'] });
+  const mine = endpointOf('10.0.0.1', { node: 'n1', zoneHints: ['there'] });
+  const other = endpointOf('10.0.0.2', { node: 'n2', zoneHints: ['here'] });
   t.deepEqual(idsOf(local, slice('1', [mine, other])), ['10.0.0.1:8080']);
   const leaving = { ...mine, health: 'terminating' } as const;
   t.deepEqual(idsOf(local, slice('1', [leaving, other])), ['10.0.0.1:8080']);
@@ -192,8 +171,8 @@ test('a local traffic policy keeps to the node, whatever the hints say', (t) => 
 });
 
 test('a name uses the primary family and falls back, a cluster IP keeps to its own', (t) => {
-  const v6 = slice('6', [endpoint('fd00::5')], { family: 'ipv6' });
-  const v4 = slice('4', [endpoint('10.0.0.5')]);
+  const v6 = slice('6', [endpointOf('fd00::5')], { family: 'ipv6' });
+  const v4 = slice('4', [endpointOf('10.0.0.5')]);
   t.deepEqual(idsOf(service(), v6, v4), ['10.0.0.5:8080']);
   t.deepEqual(idsOf(service({ ipFamilies: ['ipv6', 'ipv4'] }), v6, v4), ['[fd00::5]:8080']);
   t.deepEqual(idsOf(service(), v6), ['[fd00::5]:8080']);
@@ -209,7 +188,7 @@ test('a name uses the primary family and falls back, a cluster IP keeps to its o
 });
 
 test('a group is the same object until something about it changes', (t) => {
-  const one = table(service(), slice('1', [endpoint('10.0.0.1')]));
+  const one = table(service(), slice('1', [endpointOf('10.0.0.1')]));
   const group = groupOf(decide(one, toHello));
   t.is(groupOf(decide(one, toHello)), group);
   t.is(groupOf(decide(one, toClusterIp)), group, 'by name and by cluster IP');
@@ -218,12 +197,12 @@ test('a group is the same object until something about it changes', (t) => {
   t.is(groupOf(decide(elsewhere, toHello)), group);
 
   const sameForUs = withChanges(elsewhere, [
-    slice('1', [endpoint('10.0.0.1', { pod: 'renamed' })]),
-    slice('2', [endpoint('10.0.0.1'), endpoint('10.0.0.9', { health: 'not-ready' })]),
+    slice('1', [endpointOf('10.0.0.1', { pod: 'renamed' })]),
+    slice('2', [endpointOf('10.0.0.1'), endpointOf('10.0.0.9', { health: 'not-ready' })]),
   ]);
   t.is(groupOf(decide(sameForUs, toHello)), group, 'slices changed, candidates did not');
 
-  const grown = withChanges(sameForUs, [slice('3', [endpoint('10.0.0.3')])]);
+  const grown = withChanges(sameForUs, [slice('3', [endpointOf('10.0.0.3')])]);
   t.not(groupOf(decide(grown, toHello)), group);
   t.is(groupOf(decide(one, toHello)).candidates.length, 1, 'an earlier table keeps its own');
   t.is(groupOf(decide(grown, toHello)).candidates.length, 2);
@@ -274,7 +253,7 @@ test('unknown, without the port, without endpoints, and elsewhere are four diffe
     'no-endpoints: Service demo/hello has no endpoints: check that pods run which its selector matches.',
   );
   t.regex(
-    refusal(decide(table(service(), slice('1', [endpoint('10.0.0.1')], { ports: [] })), toHello)),
+    refusal(decide(table(service(), slice('1', [endpointOf('10.0.0.1')], { ports: [] })), toHello)),
     /^no-endpoints: .* none for its port 80\/tcp/u,
   );
   const alias = service({ type: 'external-name', externalName: 'db.example.com', clusterIps: [] });
@@ -289,7 +268,7 @@ test('unknown, without the port, without endpoints, and elsewhere are four diffe
 });
 
 test('an address that is no cluster IP goes where it was going', (t) => {
-  const loaded = table(service(), slice('1', [endpoint('10.0.0.1')]));
+  const loaded = table(service(), slice('1', [endpointOf('10.0.0.1')]));
   t.deepEqual(decide(loaded, { kind: 'address', address: '10.0.0.1', port: 8080, protocol: 'tcp' }), {
     action: 'pass-through',
     address: '10.0.0.1',
@@ -298,7 +277,7 @@ test('an address that is no cluster IP goes where it was going', (t) => {
 });
 
 test('a connection to the workload goes where it was going, whatever the table knows', (t) => {
-  const loaded = table(service(), slice('1', [endpoint('10.0.0.1')]));
+  const loaded = table(service(), slice('1', [endpointOf('10.0.0.1')]));
   t.deepEqual(decide(loaded, { kind: 'workload', address: '10.96.0.1', port: 80 }), {
     action: 'pass-through',
     address: '10.96.0.1',
@@ -341,7 +320,7 @@ test('given a table that may be outdated, a refusal falls back to kube-proxy onl
 
 test('given an endpoint that could not be read, routes to those that could', (t) => {
   const unreadable = { services: true, endpoints: new Set<string>(), unreadable: new Set(['demo/hello']) };
-  const partial = table(service(), slice('1', [endpoint('10.0.0.1')]), {
+  const partial = table(service(), slice('1', [endpointOf('10.0.0.1')]), {
     kind: 'extent',
     extent: unreadable,
   });

@@ -1,5 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
+import { serviceOf } from '../../test/fixtures/mesh.ts';
 import type { Change, Origin } from './change.ts';
 import type { Endpoint, EndpointSlice, Service } from './service.ts';
 import type { Table } from './table.ts';
@@ -9,20 +10,7 @@ const ORIGIN: Origin = { version: '1', source: 'control-plane', sinceMs: 0 };
 const HERE = { zone: 'a', node: 'n1' };
 
 function service(key: string, clusterIps: readonly string[] = []): Service {
-  const [namespace = '', name = ''] = key.split('/');
-  return {
-    key,
-    namespace,
-    name,
-    type: 'cluster-ip',
-    clusterIps,
-    ipFamilies: ['ipv4'],
-    externalName: undefined,
-    ports: [],
-    affinityTimeoutMs: undefined,
-    trafficDistribution: 'cluster-wide',
-    internalTrafficPolicy: 'cluster',
-  };
+  return serviceOf(key, { clusterIps });
 }
 
 function slice(key: string, endpoints: readonly Endpoint[] = []): EndpointSlice {

@@ -37,7 +37,7 @@ function byTable(metrics: string): number {
 }
 
 testWithCoreDns('the sidecar answers as CoreDNS does, and most of it by itself', async (t) => {
-  t.timeout(300_000);
+  t.timeout(240_000);
   const server = await startApiServer();
   t.teardown(() => server.stop());
   await server.createNamespace('demo');

@@ -3,6 +3,7 @@ import type { Change } from '../../sidecar/services/change.ts';
 import type { Extent } from '../../sidecar/services/sync.ts';
 import { Directory } from '../../sidecar/services/directory.ts';
 import type { Service } from '../../sidecar/services/service.ts';
+import { endpointOf, serviceOf } from '../fixtures/mesh.ts';
 
 /** Every Service and every endpoint that exists was received. */
 export const WHOLE: Extent = { services: true, endpoints: { has: () => true }, unreadable: new Set() };
@@ -36,22 +37,8 @@ export function directoryOf(
 
 /** Of a Service: what is left out is as of one without cluster IPs, with the port 80. */
 export function serviceTold(fields: Partial<Service>): Change {
-  const [namespace = '', name = ''] = (fields.key ?? '').split('/');
-  const service: Service = {
-    key: '',
-    namespace,
-    name,
-    type: 'cluster-ip',
-    clusterIps: [],
-    ipFamilies: ['ipv4'],
-    externalName: undefined,
-    ports: [{ name: 'web', port: 80, protocol: 'tcp', appProtocol: '' }],
-    affinityTimeoutMs: undefined,
-    trafficDistribution: 'cluster-wide',
-    internalTrafficPolicy: 'cluster',
-    ...fields,
-  };
-  return { kind: 'service', service, origin };
+  const ports = [{ name: 'web', port: 80, protocol: 'tcp', appProtocol: '' }] as const;
+  return { kind: 'service', service: serviceOf(fields.key ?? '', { ports, ...fields }), origin };
 }
 
 /** Of ready endpoints at these addresses. */
@@ -65,18 +52,7 @@ export function endpointsTold(service: string, addresses: readonly string[]): Ch
       service,
       family: 'ipv4',
       ports: [{ name: 'web', port: 8080, protocol: 'tcp' }],
-      endpoints: addresses.map((address) => ({
-        address,
-        health: 'ready',
-        hostname: '',
-        node: '',
-        zone: '',
-        zoneHints: [],
-        nodeHints: [],
-        pod: '',
-        serviceAccount: '',
-        inMesh: false,
-      })),
+      endpoints: addresses.map((address) => endpointOf(address)),
     },
   };
 }

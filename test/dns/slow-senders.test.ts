@@ -59,7 +59,7 @@ const timers = () => process.getActiveResourcesInfo().filter((what) => what === 
 test('who sends less than a message, or reads none, is closed in the end', async (t) => {
   const { proxy, port } = await startProxyWith(
     t,
-    { tcpLimits: { idleMs: 500, unreadMs: LONG_MS } },
+    { tcpLimits: { idleMs: 2_000, unreadMs: LONG_MS } },
     answering,
   );
   await open(t, port);

@@ -186,7 +186,7 @@ test('endpoints are let go of once their last connection has ended, and asked fo
   const backend = await startBackend(t, echo);
   const routes = new LoadingRoutes();
   // Looked after an eighth of this time apart.
-  const { client } = startForwarder(t, { routes, limits: { idleTimeoutMs: 400 } });
+  const { client } = startForwarder(t, { routes, limits: { idleTimeoutMs: 1_500 } });
   routes.become({ action: 'balance', group: groupOf([backend]) });
   for (let round = 0; round < 2; round++) {
     const socket = client();

@@ -9,7 +9,7 @@ import { Forwarder } from '../../sidecar/forward/forwarder.ts';
 import type { Limits } from '../../sidecar/forward/limits.ts';
 import type { Outcome } from '../../sidecar/forward/outcome.ts';
 import type { Decision, Destination, EndpointGroup, Routes } from '../../sidecar/services/decision.ts';
-import type { Service } from '../../sidecar/services/service.ts';
+import { candidateOf, serviceOf } from '../fixtures/mesh.ts';
 
 export const HOST = '127.0.0.1';
 export const SERVICE = 'demo/hello';
@@ -18,27 +18,8 @@ export const DESTINATION: Destination = { kind: 'service', service: SERVICE, por
 /** A Service whose endpoints are these ports of this machine, in this order. */
 export function groupOf(ports: readonly number[], address = HOST): EndpointGroup {
   const port = { name: '', port: 80, protocol: 'tcp', appProtocol: '' } as const;
-  const service: Service = {
-    key: SERVICE,
-    namespace: 'demo',
-    name: 'hello',
-    type: 'cluster-ip',
-    clusterIps: [],
-    ipFamilies: ['ipv4'],
-    externalName: undefined,
-    ports: [port],
-    affinityTimeoutMs: undefined,
-    trafficDistribution: 'cluster-wide',
-    internalTrafficPolicy: 'cluster',
-  };
-  const candidates = ports.map((endpointPort) => ({
-    id: `${address}:${endpointPort}`,
-    address,
-    port: endpointPort,
-    zone: '',
-    node: '',
-  }));
-  return { service, port, candidates };
+  const candidates = ports.map((endpointPort) => candidateOf(address, endpointPort));
+  return { service: serviceOf(SERVICE, { ports: [port] }), port, candidates };
 }
 
 export function balanceOver(ports: readonly number[]): Routes {

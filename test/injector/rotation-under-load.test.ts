@@ -32,7 +32,7 @@ const POLICY: RotationPolicy = {
 const logger = createLogger({ format: 'json', level: () => 'error', write: () => {}, now: () => new Date() });
 
 testThatNeeds(whyNoApiServer(), test)('no admission fails while certificates are replaced', async (t) => {
-  t.timeout(600_000);
+  t.timeout(240_000);
   const cluster = await InjectorCluster.start();
   t.teardown(() => cluster.stop());
   const kubeconfig = await cluster.server.kubeconfigFor('injector', 'cortexflow');

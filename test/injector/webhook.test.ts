@@ -174,7 +174,7 @@ testInCluster('a pod with a budget of its own, tight as it may be, still validat
 testInCluster(
   'a thousand generated pods: each validates, keeps what was its own, and is injected once',
   async (t) => {
-    t.timeout(600_000);
+    t.timeout(240_000);
     const path = '/api/v1/namespaces/default/pods?dryRun=All';
     const made = async (body: object): Promise<Pod> => {
       const answer = await cluster.server.call({ method: 'POST', path, body });

@@ -175,7 +175,7 @@ if (!skipped(test)) {
   });
 
   test.serial('a gigabyte arrives byte for byte', async (t) => {
-    t.timeout(300_000);
+    t.timeout(240_000);
     const upload = client.ask('upload', { host: '10.96.0.15', port: 90, bytes: 1024 ** 3 });
     const arrived = await upload.catch(String);
     if (arrived !== true) {

@@ -15,6 +15,7 @@ import { type Deliver, MessageApi } from '../../sidecar/message/message-api.ts';
 import { DEFAULT_PEERS, Peers, type PeersOptions } from '../../sidecar/message/peers.ts';
 import type { Change, Origin } from '../../sidecar/services/change.ts';
 import { emptyTable, type Table, withChanges } from '../../sidecar/services/table.ts';
+import { endpointOf, serviceOf } from '../fixtures/mesh.ts';
 import { within } from '../until.ts';
 
 export const HOST = '127.0.0.1';
@@ -170,31 +171,8 @@ export function serviceAt(
   fields: { readonly inMesh?: boolean } = {},
 ): Change[] {
   const key = `demo/${name}`;
-  const service = {
-    key,
-    namespace: 'demo',
-    name,
-    type: 'headless',
-    clusterIps: [],
-    ipFamilies: ['ipv4'],
-    externalName: undefined,
-    ports: [],
-    affinityTimeoutMs: undefined,
-    trafficDistribution: 'cluster-wide',
-    internalTrafficPolicy: 'cluster',
-  } as const;
-  const place = {
-    hostname: '',
-    node: '',
-    zone: '',
-    zoneHints: [],
-    nodeHints: [],
-    pod: '',
-    serviceAccount: '',
-  };
-  const endpoints = addresses.map(
-    (address) => ({ address, health: 'ready', inMesh: true, ...place, ...fields }) as const,
-  );
+  const service = serviceOf(key, { type: 'headless' });
+  const endpoints = addresses.map((address) => endpointOf(address, { inMesh: true, ...fields }));
   return [
     { kind: 'service', service, origin },
     { kind: 'slice', slice: { key: `${key}/1`, service: key, family: 'ipv4', ports: [], endpoints }, origin },

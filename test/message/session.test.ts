@@ -236,13 +236,21 @@ test('whoever sends is known by an address of its own family, wherever the sidec
   t.deepEqual(from, ['::1', '127.0.0.1']);
 });
 
-test('messages beyond the rate wait, and none is lost', async (t) => {
+test('messages beyond the rate wait', async (t) => {
+  const { client, counters } = startApi(t, { limits: { messagesPerSecond: 1 } });
+  const one = client();
+  // The last one is due in two minutes.
+  for (let index = 0; index < 120; index += 1) one.send(request(`${index}`));
+  await one.reply();
+  for (let asked = 0; asked < 20; asked++) await client().ask(request('one of few'));
+  t.true(counters.outcomes.received < 20 + 120);
+});
+
+test('of messages beyond the rate none is lost', async (t) => {
   const { client, counters } = startApi(t, { limits: { messagesPerSecond: 20 } });
   const one = client();
-  const startedAtMs = performance.now();
   for (let index = 0; index < 30; index += 1) one.send(request(`${index}`));
   for (let index = 0; index < 30; index += 1) await one.reply();
-  t.true(performance.now() - startedAtMs >= 490);
   t.is(counters.outcomes.received, 30);
 });
 
@@ -287,7 +295,7 @@ test('a client that never reads costs a bounded amount, and is reset in the end'
 
 test('a client that reads slowly is waited for as long as it reads', async (t) => {
   const large = delivered(Buffer.alloc(780_000).toString('base64'));
-  const { client } = startApi(t, { deliver: async () => large, limits: { unreadTimeoutMs: 800 } });
+  const { client } = startApi(t, { deliver: async () => large, limits: { unreadTimeoutMs: 3_000 } });
   const one = client();
   one.socket.pause();
   for (let index = 0; index < 16; index += 1) one.send(request(`${index}`));

@@ -8,10 +8,11 @@ import { Balancer } from '../../sidecar/balance/balancer.ts';
 import { Udp } from '../../sidecar/datagram/udp.ts';
 import { FlowForwarder } from '../../sidecar/flows/forwarder.ts';
 import type { EndpointGroup } from '../../sidecar/services/decision.ts';
+import { candidateOf } from '../fixtures/mesh.ts';
 
 const HOST = '127.0.0.1';
 const port = Number(process.argv[2]);
-const candidate = { id: `${HOST}:${port}`, address: HOST, port, zone: '', node: '' };
+const candidate = candidateOf(HOST, port);
 const group = {
   service: { key: 'demo/echo' },
   port: { port: 7, protocol: 'udp' },

@@ -141,7 +141,7 @@ async function table(sidecar: Program): Promise<Model['expected']> {
 }
 
 test(`${EDITS} edits with the control plane killed in between: every sidecar ends with what the folder holds`, async (t) => {
-  t.timeout(300_000);
+  t.timeout(240_000);
   const seed = Number(process.env['SEED'] ?? Date.now() % 2 ** 31);
   t.log(`SEED=${seed} repeats this run`);
   const random = generator(seed);
