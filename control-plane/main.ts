@@ -1,3 +1,4 @@
+import '../process/node-version.mjs';
 import { Server, status } from '@grpc/grpc-js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { startAdmin } from '../process/admin.ts';

@@ -3,6 +3,7 @@
  * sidecar in front of whoever calls it. `npm start` runs it; Ctrl-C ends all of it. Another folder and
  * another bootstrap can be given as arguments.
  */
+import '../process/node-version.mjs';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { readConfig } from '../control-plane/config.ts';

@@ -1,3 +1,4 @@
+import '../process/node-version.mjs';
 import { lookup } from 'node:dns/promises';
 import type { Server } from 'node:https';
 import { collectDefaultMetrics, Registry } from 'prom-client';

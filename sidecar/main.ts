@@ -1,3 +1,4 @@
+import '../process/node-version.mjs';
 import { credentials } from '@grpc/grpc-js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { json, startAdmin } from '../process/admin.ts';

@@ -2,6 +2,7 @@
  * The init container: has the kernel hand the pod's TCP connections to the sidecar, makes sure that it does, and
  * ends. Run again, it comes to the same.
  */
+import '../../process/node-version.mjs';
 import { StartupError } from '../../process/listen.ts';
 import type { Logger } from '../../process/log.ts';
 import { runProgram } from '../../process/program.ts';
