@@ -1,8 +1,9 @@
+import '../process/node-version.mjs';
 import { Server, status } from '@grpc/grpc-js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { startAdmin } from '../process/admin.ts';
 import { hostPort } from '../process/listen.ts';
-import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
+import type { Logger, LogLevel } from '../process/log.ts';
 import { runProgram } from '../process/program.ts';
 import { Readiness } from '../process/readiness.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
@@ -116,11 +117,4 @@ function close(parts: readonly { close(): void }[], servers: readonly Server[]):
   for (const server of servers) server.forceShutdown();
 }
 
-await runProgram(async () => {
-  const result = readConfig((name) => process.env[name]);
-  if ('problems' in result) return result;
-  const { config } = result;
-  const level = new LogLevel(config.log.level);
-  await start(config, level, stderrLogger('control-plane', config.log.format, level));
-  return { problems: [] };
-});
+await runProgram({ name: 'control-plane', read: readConfig, start });

@@ -3,12 +3,13 @@
  * sidecar in front of whoever calls it. `npm start` runs it; Ctrl-C ends all of it. Another folder and
  * another bootstrap can be given as arguments.
  */
+import '../process/node-version.mjs';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { readConfig } from '../control-plane/config.ts';
 import type { Address } from '../process/environment.ts';
 import { hostPort } from '../process/listen.ts';
-import { runProgram } from '../process/program.ts';
+import { runStart } from '../process/program.ts';
 import { describeMistakes, loadConfig, type SidecarConfig } from '../sidecar/config.ts';
 import type { ControlPlaneConfig } from '../control-plane/config.ts';
 import { startBackends } from './backends.ts';
@@ -115,7 +116,7 @@ function sendIt({ host, port }: Address): string {
   return `  printf '%s\\n' '${message}' | nc -w1 ${host} ${port}   # a message, and its answer\n`;
 }
 
-await runProgram(async () => {
+await runStart(async () => {
   const controlPlane = readConfig(
     (name) => controlPlaneEnvironment[name as keyof typeof controlPlaneEnvironment],
   );

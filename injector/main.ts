@@ -1,3 +1,4 @@
+import '../process/node-version.mjs';
 import { lookup } from 'node:dns/promises';
 import type { Server } from 'node:https';
 import { collectDefaultMetrics, Registry } from 'prom-client';
@@ -6,7 +7,7 @@ import { surviveAcceptErrors } from '../process/accept-errors.ts';
 import { startAdmin } from '../process/admin.ts';
 import type { Address } from '../process/environment.ts';
 import { hostPort, listen } from '../process/listen.ts';
-import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
+import type { Logger, LogLevel } from '../process/log.ts';
 import { runProgram } from '../process/program.ts';
 import { Readiness } from '../process/readiness.ts';
 import { schedule } from '../process/schedule.ts';
@@ -108,11 +109,4 @@ function close(...parts: readonly { close(): void }[]): void {
   for (const part of parts) part.close();
 }
 
-await runProgram(async () => {
-  const result = readConfig((name) => process.env[name]);
-  if ('problems' in result) return result;
-  const { config } = result;
-  const level = new LogLevel(config.log.level);
-  await start(config, level, stderrLogger('injector', config.log.format, level));
-  return { problems: [] };
-});
+await runProgram({ name: 'injector', read: readConfig, start });

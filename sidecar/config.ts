@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import type * as Yaml from 'yaml';
 import { findClash } from './config/clashes.ts';
 import type { FieldPath, Mistake } from './config/mistakes.ts';
-import { fieldName } from './config/mistakes.ts';
+import { describeMistakes, fieldName } from './config/mistakes.ts';
 import type { Interception } from './config/interception.ts';
 import type { Upstream } from './config/upstreams.ts';
 import { BootstrapSchema } from './config/schema.ts';
@@ -71,6 +71,14 @@ export function loadConfig(lookup: Lookup): LoadedConfig {
     return { ok: false, mistakes };
   }
   return { ok: true, config: deepFreeze(toConfig(checked.bootstrap)) };
+}
+
+/** The same with the mistakes as one text for a person. */
+export function readConfig(
+  lookup: Lookup,
+): { readonly config: SidecarConfig } | { readonly problems: readonly string[] } {
+  const loaded = loadConfig(lookup);
+  return loaded.ok ? { config: loaded.config } : { problems: [describeMistakes(loaded.mistakes)] };
 }
 
 interface Wrong {

@@ -1,13 +1,14 @@
+import '../process/node-version.mjs';
 import { credentials } from '@grpc/grpc-js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { json, startAdmin } from '../process/admin.ts';
 import { hostPort } from '../process/listen.ts';
-import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
+import type { Logger, LogLevel } from '../process/log.ts';
 import { runProgram } from '../process/program.ts';
 import { Readiness } from '../process/readiness.ts';
 import { schedule } from '../process/schedule.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
-import { describeMistakes, loadConfig, type SidecarConfig } from './config.ts';
+import { readConfig, type SidecarConfig } from './config.ts';
 import { openDuties } from './duties.ts';
 import { memoryLimit } from './memory-limit.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
@@ -89,11 +90,4 @@ function becomeReadyWith(
   });
 }
 
-await runProgram(async () => {
-  const loaded = loadConfig((name) => process.env[name]);
-  if (!loaded.ok) return { problems: [describeMistakes(loaded.mistakes)] };
-  const { config } = loaded;
-  const level = new LogLevel(config.log.level);
-  await start(config, level, stderrLogger('sidecar', config.log.format, level));
-  return { problems: [] };
-});
+await runProgram({ name: 'sidecar', read: readConfig, start });

@@ -2,10 +2,11 @@
  * The init container: has the kernel hand the pod's TCP connections to the sidecar, makes sure that it does, and
  * ends. Run again, it comes to the same.
  */
+import '../../process/node-version.mjs';
 import { StartupError } from '../../process/listen.ts';
-import { type Logger, LogLevel, stderrLogger } from '../../process/log.ts';
+import type { Logger } from '../../process/log.ts';
 import { runProgram } from '../../process/program.ts';
-import { describeMistakes, type Interception, loadConfig } from '../config.ts';
+import { type Interception, readConfig } from '../config.ts';
 import { explainFailure, findFeatures, WITHOUT_LISTENERS } from './kernel.ts';
 import { nft } from './nft.ts';
 import { type Features, renderRuleset, type Ruleset, rulesetFor, TABLE } from './ruleset.ts';
@@ -81,17 +82,16 @@ async function tryFamily(
   return tested.outcome === 'arrived' ? family : undefined;
 }
 
-await runProgram(async () => {
-  const loaded = loadConfig((name) => process.env[name]);
-  if (!loaded.ok) return { problems: [describeMistakes(loaded.mistakes)] };
-  const { interception, dns, log } = loaded.config;
-  if (interception === undefined) {
-    return {
-      problems: ['The bootstrap has no interception: nothing to do for proxy-init. Leave it out of the pod.'],
-    };
-  }
-  // One port for both families, as a redirection goes to loopback of either.
-  const dnsPort = dns?.listen[0]?.port;
-  await intercept(interception, dnsPort, stderrLogger('proxy-init', log.format, new LogLevel(log.level)));
-  return { problems: [] };
+await runProgram({
+  name: 'proxy-init',
+  read: readConfig,
+  start: async ({ interception, dns }, _level, logger) => {
+    if (interception === undefined) {
+      throw new StartupError(
+        'The bootstrap has no interception: nothing to do for proxy-init. Leave it out of the pod.',
+      );
+    }
+    // One port for both families, as a redirection goes to loopback of either.
+    await intercept(interception, dns?.listen[0]?.port, logger);
+  },
 });

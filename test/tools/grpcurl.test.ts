@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
@@ -10,6 +13,7 @@ import { findGrpcurl, grpcurl, INSTALL_GRPCURL } from './grpcurl.ts';
 // A stranger with grpcurl and no proto file can see what the control plane serves, and to whom.
 
 const binary = findGrpcurl();
+const EXAMPLE = join(import.meta.dirname, '../../examples/hello');
 const ADS = 'envoy.service.discovery.v3.AggregatedDiscoveryService';
 const CSDS = 'envoy.service.status.v3.ClientStatusDiscoveryService';
 
@@ -54,6 +58,39 @@ if (binary === undefined) {
     const slices = await resources('Endpoints', 'demo/hello/*');
     t.true(slices.length > 0);
     for (const slice of slices) t.like(slice, { service: 'hello', ipFamily: 'IP_FAMILY_IPV4' });
+  });
+
+  test('given the command in README.md that keeps its input open, streams changes, too', async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'cortexflow-grpcurl-'));
+    t.teardown(() => rmSync(directory, { recursive: true }));
+    cpSync(EXAMPLE, directory, { recursive: true });
+    const { inspection } = await serveExample(t, directory);
+    const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+    const [, command = ''] = /^(\(echo .*\| grpcurl .* \\\n.*)$/mu.exec(readme) ?? [];
+    const child = spawn(
+      'sh',
+      ['-c', command.replace('grpcurl', binary).replace('127.0.0.1:18001', inspection)],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        detached: true,
+      },
+    );
+    t.teardown(() => process.kill(-child.pid!, 'SIGKILL'));
+    let printed = '';
+    child.stdout.on('data', (bytes: Buffer) => (printed += bytes.toString()));
+    await until(
+      'the first response',
+      () => printed,
+      (text) => text.includes('"nonce": "1"'),
+    );
+    const file = join(directory, 'endpoints-2.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('ready: true', 'ready: false'));
+    await until(
+      'the change',
+      () => printed,
+      (text) => text.includes('NOT_READY'),
+    );
+    t.pass();
   });
 
   test('shows what each client accepted, and what it rejected in its own words', async (t) => {
@@ -107,9 +144,12 @@ function isAnswered(resource: ResourceStatus | undefined): boolean {
 }
 
 /** A control plane as people run it, on the example's folder, and where its ports are. */
-async function serveExample(t: ExecutionContext): Promise<{ inspection: string; xds: string }> {
+async function serveExample(
+  t: ExecutionContext,
+  directory = EXAMPLE,
+): Promise<{ inspection: string; xds: string }> {
   const controlPlane = startControlPlane(t, {
-    CORTEXFLOW_DIRECTORY: join(import.meta.dirname, '../../examples/hello'),
+    CORTEXFLOW_DIRECTORY: directory,
   });
   const { inspection, xds } = await controlPlane.serving();
   return { inspection: String(inspection), xds: String(xds) };

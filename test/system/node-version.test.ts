@@ -1,0 +1,54 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const TOP = fileURLToPath(new URL('../..', import.meta.url));
+const PROGRAMS = [
+  'control-plane/main.ts',
+  'sidecar/main.ts',
+  'sidecar/proxy-init/main.ts',
+  'injector/main.ts',
+];
+/** Node loads TypeScript from 22.18 on; the programs need a later one. */
+const OLD = `data:text/javascript,
+  Object.defineProperty(process, 'version', { value: 'v24.1.0' });
+  Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '24.1.0' } });`;
+
+interface Ended {
+  readonly code: unknown;
+  readonly stderr: string;
+}
+
+function runNode(...args: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [...args], { cwd: TOP, timeout: 30_000 }, (error, _stdout, stderr) => {
+      resolve({ code: error?.code ?? 0, stderr });
+    });
+  });
+}
+
+test('given too old a Node, every program says in one line which is needed and how to get it', async (t) => {
+  const files = [...PROGRAMS, 'examples/start.ts', 'process/node-version.mjs'];
+  const results = await Promise.all(
+    files.map(async (file) => ({ file, ended: await runNode('--import', OLD, file) })),
+  );
+  for (const { file, ended } of results) {
+    const { code, stderr } = ended;
+    t.is(code, 1, file);
+    t.regex(stderr, /^CortexFlow needs Node 26 or newer, and this is v24\.1\.0: run npm ci, .*\n$/u, file);
+  }
+});
+
+test('given the Node of this tree, the check is silent', async (t) => {
+  t.deepEqual(await runNode('process/node-version.mjs'), { code: 0, stderr: '' });
+});
+
+test('npm checks the version before it runs a program, since an old Node cannot load TypeScript', (t) => {
+  const { scripts } = JSON.parse(readFileSync(`${TOP}package.json`, 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  for (const name of ['start', 'control-plane', 'sidecar', 'injector']) {
+    t.is(scripts[`pre${name}`], 'node process/node-version.mjs', name);
+  }
+});
