@@ -1,6 +1,6 @@
 import { credentials } from '@grpc/grpc-js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { json, startAdmin } from '../process/admin.ts';
+import { json, page, startAdmin } from '../process/admin.ts';
 import { hostPort } from '../process/listen.ts';
 import { type Logger, LogLevel, stderrLogger } from '../process/log.ts';
 import { runProgram } from '../process/program.ts';
@@ -30,7 +30,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     level,
     logger: log,
     localRoutes: {
-      'GET /config': () => json({ bootstrap: config, ...discovery.view(), ...duties.view() }),
+      'GET /config': page(() => json({ bootstrap: config, ...discovery.view(), ...duties.view() })),
     },
   });
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
