@@ -1,7 +1,7 @@
 import test from 'ava';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Counter, Registry } from 'prom-client';
 import { startAdmin, text } from './admin.ts';
 import { LogLevel } from './log.ts';
@@ -160,6 +160,11 @@ test('a path that is none is the mistake of whoever asks', async (t) => {
   t.is(await statusOf(port, '//'), 400);
 });
 
+/** A reset is an end like any other here: `once` would reject. */
+function closeOf(socket: Socket): Promise<unknown> {
+  return new Promise((resolve) => socket.once('close', resolve));
+}
+
 function countRenderings(registry: Registry): { count: number } {
   const renderings = { count: 0 };
   void new Counter({
@@ -176,7 +181,7 @@ test('given 1,500 pipelined requests for /metrics, renders once and closes the c
   const renderings = countRenderings(registry);
   const socket = connect({ host: '127.0.0.1', port });
   socket.on('error', () => {});
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(1_500));
   await closed;
   t.is((await ask('/metrics')).status, 200);
@@ -196,7 +201,7 @@ async function bytesReadOf(port: number, head: string): Promise<string> {
   socket.on('error', () => {});
   let received = '';
   socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.write(head);
   await closed;
   return received;
