@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { Agent, request as httpsRequest } from 'node:https';
 import { connect as connectTcp } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import test, { type ExecutionContext } from 'ava';
 import { listen } from '../process/listen.ts';
 import { createLogger } from '../process/log.ts';
@@ -135,8 +137,8 @@ test('a body of the size that an API server may send, and one beyond', async (t)
   const command = ['x'.repeat(3 * 1024 ** 2 + 1000)];
   const large = podReview({ ...PLAIN_POD, spec: { containers: [{ name: 'app', command }] } });
   t.is((await ask({ body: JSON.stringify(large) })).status, 200);
-  const huge = await ask({ body: Buffer.alloc(16 * 1024 ** 2, 'x') });
-  t.deepEqual([huge.status, huge.text], [413, 'the body is longer than 4194304 bytes\n']);
+  const huge = await ask({ body: Buffer.alloc(7 * 1024 ** 2, 'x') });
+  t.deepEqual([huge.status, huge.text], [413, 'the body is longer than 3407872 bytes\n']);
   t.deepEqual(outcomes, ['injected', 'error']);
 });
 
@@ -164,12 +166,19 @@ async function dial(port: number, from = '127.0.0.1'): Promise<TLSSocket> {
   return socket;
 }
 
+/** A reset is an end like any other here: `once` would reject. */
+function closeOf(socket: TLSSocket): Promise<unknown> {
+  return new Promise((resolve) => socket.once('close', resolve));
+}
+
 const SMALL_LIMITS: BodyLimits = {
   bodyBytes: 100_000,
   allBodiesBytes: 1_000_000,
   addressBytes: 1_000_000,
   smallBodyBytes: 10_000,
   discardedBytes: 1_000_000,
+  depth: 64,
+  values: 10_000,
 };
 
 test('many bodies at once take no more than their share, and those that do not fit hear so', async (t) => {
@@ -257,6 +266,106 @@ test('a body that never ends is cut off', async (t) => {
   const [answer] = (await once(socket, 'data')) as [Buffer];
   t.regex(answer.toString(), /^HTTP\/1\.1 408 /);
   await once(socket, 'close');
+});
+
+test('given bodies that are cheap to send and costly to parse, parses none of them', async (t) => {
+  const parsed: string[] = [];
+  const { ask } = await serve(t, {
+    review: (body) => {
+      parsed.push(body);
+      return realReviewer(body);
+    },
+  });
+  const bytes = 3 * 1024 ** 2;
+  const deep = 'the body is nested deeper than 64 levels\n';
+  const many = 'the body has more than 100000 values\n';
+  const costly: Readonly<Record<string, readonly [text: string, why: string]>> = {
+    'nested lists': [`{"kind":${'['.repeat(bytes / 2)}${']'.repeat(bytes / 2)}}`, deep],
+    'nested objects': ['{"":'.repeat(bytes / 4), deep],
+    'many objects': [`[${'{},'.repeat(bytes / 3)}{}]`, many],
+    'one key many times': [`{${'"a":1,'.repeat(bytes / 6)}"a":1}`, many],
+    'many keys': [`{${Array.from({ length: 200_000 }, (_, index) => `"${index}":1`).join(',')}}`, many],
+    'many prototypes': [`[${'{"__proto__":{}},'.repeat(bytes / 17)}{}]`, many],
+  };
+  for (const [shape, [body, why]] of Object.entries(costly)) {
+    const { status, text } = await ask({ body });
+    t.deepEqual([status, text], [400, why], shape);
+  }
+  t.deepEqual(parsed, []);
+  t.is((await ask({ body: JSON.stringify(podReview(BIG_POD)) })).status, 200);
+  t.is(parsed.length, 1);
+});
+
+/** With 5,000 variables, and what the API server keeps about who set each of them. */
+const BIG_POD = {
+  ...PLAIN_POD,
+  metadata: {
+    name: 'web',
+    managedFields: [
+      {
+        fieldsV1: Object.fromEntries(
+          Array.from({ length: 5_000 }, (_, index) => [
+            `k:{"name":"VARIABLE_${index}"}`,
+            { '.': {}, 'f:name': {}, 'f:value': {} },
+          ]),
+        ),
+      },
+    ],
+  },
+  spec: {
+    containers: [
+      {
+        name: 'app',
+        env: Array.from({ length: 5_000 }, (_, index) => ({ name: `VARIABLE_${index}`, value: 'x' })),
+      },
+    ],
+  },
+};
+
+test('given a body in pieces of one byte, holds one buffer for it', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const { port, server } = await serve(t);
+  const received = { bytes: 0 };
+  server.on('request', (request) => request.on('data', ({ length }) => (received.bytes += length)));
+  const socket = await dial(port);
+  t.teardown(() => socket.destroy());
+  const pieces = 300_000;
+  collectGarbage();
+  const before = process.memoryUsage();
+  socket.write(
+    'POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n',
+  );
+  socket.write('1\r\nx\r\n'.repeat(pieces));
+  await until(
+    'all pieces received',
+    () => received.bytes,
+    (bytes) => bytes === pieces,
+  );
+  collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  const grown = heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers;
+  t.true(grown < 10 * 1024 ** 2, `${grown} bytes`);
+});
+
+test('given 1,500 pipelined reviews, performs one and closes the connection', async (t) => {
+  const gate = Promise.withResolvers<void>();
+  let reviews = 0;
+  const { ask, port } = await serve(t, {
+    review: async (body) => {
+      reviews += 1;
+      await gate.promise;
+      return realReviewer(body);
+    },
+  });
+  const socket = await dial(port);
+  const closed = closeOf(socket);
+  const head = `POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n`;
+  socket.write(`${head}{}`.repeat(1_500));
+  await closed;
+  t.true(reviews <= 1, `${reviews} reviews`);
+  gate.resolve();
+  t.is((await ask()).status, 200);
 });
 
 test('targets that are no paths', async (t) => {

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import Koa, { type Context } from 'koa';
 import type { Logger } from '../process/log.ts';
-import { type BodyLimits, BodyReader } from './request-body.ts';
-import type { Outcome, Reviewer } from './reviewer.ts';
+import { type BodyLimits, BodyReader, type WholeBody } from './request-body.ts';
+import { ReviewTurns } from './review-turns.ts';
+import type { Outcome, ReviewAnswer, Reviewer } from './reviewer.ts';
 
 export interface AppOptions {
   readonly review: Reviewer;
@@ -22,13 +23,14 @@ const PATH = '/mutate';
 export function createApp(options: AppOptions): Handler {
   const app = new Koa();
   const bodies = new BodyReader(options.limits);
+  const turns = new ReviewTurns();
   app.use(async (context) => {
     const path = pathOf(context.req);
     if (path !== PATH) refuse(context, 404, `nothing at ${path.slice(0, 100)}; there is POST ${PATH}`);
     else if (context.method !== 'POST') {
       context.set('Allow', 'POST');
       refuse(context, 405, `${context.method} is not for ${PATH}; there is POST`);
-    } else await mutate(context, bodies, options);
+    } else await mutate(context, { ...options, bodies, turns });
     if (options.isEnding()) context.set('Connection', 'close');
   });
   // What is left are faults of connections: nobody is there any more to be told.
@@ -42,30 +44,48 @@ function pathOf({ url = '' }: IncomingMessage): string {
   return url.split('?', 1)[0] ?? '';
 }
 
-async function mutate(context: Context, bodies: BodyReader, options: AppOptions): Promise<void> {
-  const begun = performance.now();
-  const outcome = await reviewInto(context, bodies, options);
-  options.observe(outcome, (performance.now() - begun) / 1000);
+interface Means extends AppOptions {
+  readonly bodies: BodyReader;
+  readonly turns: ReviewTurns;
 }
 
-async function reviewInto(context: Context, bodies: BodyReader, options: AppOptions): Promise<Outcome> {
+async function mutate(context: Context, means: Means): Promise<void> {
+  const begun = performance.now();
+  const outcome = await reviewInto(context, means);
+  means.observe(outcome, (performance.now() - begun) / 1000);
+}
+
+async function reviewInto(context: Context, means: Means): Promise<Outcome> {
   if (!isJson(context.req.headers['content-type'])) {
     return refuse(context, 415, 'send application/json');
   }
-  const body = await bodies.read(context.req);
+  const body = await means.bodies.read(context.req);
   if (!body.ok) return body.status ? refuse(context, body.status, body.sentence) : 'error';
   try {
-    const answer = options.review(body.text);
-    const { status, outcome, text } = answer instanceof Promise ? await answer : answer;
+    const answer = await reviewOf(body, context.req, means);
+    if (answer === undefined) return 'error';
+    const { status, outcome, text } = answer;
     if (status !== 200) return refuse(context, status, text);
     context.type = 'application/json';
     context.body = text;
     return outcome;
   } catch (error) {
     // A fault of ours must not end the process: the next review may be of another kind.
-    options.logger.error('A review failed, which is a fault of the injector', { error: stackOf(error) });
+    means.logger.error('A review failed, which is a fault of the injector', { error: stackOf(error) });
     return refuse(context, 500, 'the injector failed; its log says why');
   }
+}
+
+/** Undefined where the connection was closed before it was this review's turn. */
+function reviewOf(
+  { bytes, cost, release }: WholeBody,
+  { socket }: IncomingMessage,
+  { turns, review }: Means,
+): Promise<ReviewAnswer | undefined> {
+  return turns.take(socket.remoteAddress ?? '', cost, () => {
+    release();
+    return socket.destroyed ? undefined : review(bytes.toString());
+  });
 }
 
 /** An API server asks nothing that is refused; whoever does gets no second request on the connection. */

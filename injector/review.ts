@@ -47,7 +47,7 @@ function readRequest(request: Fields): Review {
   if (typeof uid !== 'string' || uid === '') return malformed('request.uid is no text');
   if (!isObject(kind) || kind['kind'] !== 'Pod' || (kind['group'] ?? '') !== '') {
     return malformed(
-      `request.kind is ${shown(kind)}: this webhook reviews pods alone; set resources: ["pods"] in its rules`,
+      `request.kind is ${shownKind(kind)}: this webhook reviews pods alone; set resources: ["pods"] in its rules`,
     );
   }
   if (operation !== 'CREATE' || (request['subResource'] ?? '') !== '') {
@@ -111,7 +111,16 @@ function isObject(value: unknown): value is Fields {
 
 function shown(value: unknown): string {
   if (value === undefined || value === false) return 'missing';
-  return typeof value === 'string' ? excerpt(value) : excerpt(JSON.stringify(value));
+  if (typeof value === 'string') return excerpt(value);
+  if (Array.isArray(value)) return 'a list';
+  return isObject(value) ? 'an object' : JSON.stringify(value);
+}
+
+/** Without what else may be in it, which may be long. */
+function shownKind(value: unknown): string {
+  if (!isObject(value)) return shown(value);
+  const { group, version, kind } = value;
+  return excerpt([group, version, kind].filter((part) => typeof part === 'string').join('/'));
 }
 
 function malformed(sentence: string): Review {

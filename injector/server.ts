@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:https';
 import { limitConnections } from '../process/connection-limit.ts';
+import { inTurn } from '../process/turns.ts';
 import type { Handler } from './app.ts';
 
 /**
@@ -32,7 +33,7 @@ export function createWebhookServer(handler: Handler): Server {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: 1_000,
     },
-    handler,
+    inTurn(handler),
   );
   server.timeout = SILENCE_MS;
   limitConnections(server, CONNECTIONS);

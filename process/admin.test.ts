@@ -1,7 +1,7 @@
 import test from 'ava';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { Counter, Registry } from 'prom-client';
 import { startAdmin, text } from './admin.ts';
 import { LogLevel } from './log.ts';
@@ -113,6 +113,41 @@ test('on all addresses it may be read under any name, by which nobody changes an
   }
 });
 
+test('given all addresses, answers only what is for kubelets and Prometheus under any name', async (t) => {
+  for (const bound of ['0.0.0.0', '::']) {
+    const { port } = await started(t, bound);
+    const host = `rebound.example:${port}`;
+    for (const path of ['/healthz', '/readyz', '/metrics']) {
+      t.is(await statusOf(port, path, 'GET', { host }), 200, path);
+    }
+    for (const path of ['/config', '/log-level', '/nowhere']) {
+      t.is(await statusOf(port, path, 'GET', { host }), 421, path);
+      t.is(await statusOf(port, path, 'HEAD', { host }), 421, path);
+    }
+    t.is(await statusOf(port, '/config'), 200);
+  }
+});
+
+test('given a request that a browser marks as from another page, refuses what is local', async (t) => {
+  const { port } = await started(t);
+  for (const headers of [
+    { origin: 'null' },
+    { origin: 'http://127.0.0.1:1' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+  ]) {
+    t.is(await statusOf(port, '/config', 'GET', headers), 403, JSON.stringify(headers));
+    t.is(await statusOf(port, '/healthz', 'GET', headers), 200, JSON.stringify(headers));
+  }
+  for (const headers of [
+    { origin: `http://127.0.0.1:${port}` },
+    { 'sec-fetch-site': 'same-origin' },
+    { 'sec-fetch-site': 'none' },
+  ]) {
+    t.is(await statusOf(port, '/config', 'GET', headers), 200, JSON.stringify(headers));
+  }
+});
+
 test('a web page changes nothing', async (t) => {
   const { port, level } = await started(t);
   const origin = { origin: 'https://example.com' };
@@ -123,4 +158,71 @@ test('a web page changes nothing', async (t) => {
 test('a path that is none is the mistake of whoever asks', async (t) => {
   const { port } = await started(t);
   t.is(await statusOf(port, '//'), 400);
+});
+
+/** A reset is an end like any other here: `once` would reject. */
+function closeOf(socket: Socket): Promise<unknown> {
+  return new Promise((resolve) => socket.once('close', resolve));
+}
+
+function countRenderings(registry: Registry): { count: number } {
+  const renderings = { count: 0 };
+  void new Counter({
+    name: 'cortexflow_tries_total',
+    help: 'Tries.',
+    registers: [registry],
+    collect: () => void (renderings.count += 1),
+  });
+  return renderings;
+}
+
+test('given 1,500 pipelined requests for /metrics, renders once and closes the connection', async (t) => {
+  const { ask, port, registry } = await started(t);
+  const renderings = countRenderings(registry);
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.on('error', () => {});
+  const closed = closeOf(socket);
+  socket.write('GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(1_500));
+  await closed;
+  t.is((await ask('/metrics')).status, 200);
+  t.true(renderings.count <= 2, `${renderings.count} renderings`);
+});
+
+test('given 100 connections that ask for /metrics at once, renders it a few times', async (t) => {
+  const { port, registry } = await started(t);
+  const renderings = countRenderings(registry);
+  const statuses = await Promise.all(Array.from({ length: 100 }, () => statusOf(port, '/metrics')));
+  t.deepEqual(new Set(statuses), new Set([200]));
+  t.true(renderings.count <= 20, `${renderings.count} renderings`);
+});
+
+async function bytesReadOf(port: number, head: string): Promise<string> {
+  const socket = connect({ host: '127.0.0.1', port });
+  socket.on('error', () => {});
+  let received = '';
+  socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
+  const closed = closeOf(socket);
+  socket.write(head);
+  await closed;
+  return received;
+}
+
+test('given a request with a body that never ends, answers it and closes the connection', async (t) => {
+  const { port } = await started(t);
+  const received = await bytesReadOf(
+    port,
+    'GET /healthz HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n',
+  );
+  t.regex(received, /^HTTP\/1\.1 200 OK\r\nconnection: close\r\n/u);
+});
+
+test('given a request without a body, keeps the connection', async (t) => {
+  const { port } = await started(t);
+  const socket = connect({ host: '127.0.0.1', port });
+  t.teardown(() => void socket.destroy());
+  for (let count = 0; count < 3; count += 1) {
+    socket.write('GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n');
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    t.regex(answer.toString(), /connection: keep-alive/iu);
+  }
 });

@@ -1,13 +1,15 @@
 import type * as Http from 'node:http';
 import { createRequire } from 'node:module';
-import { isIP } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { surviveAcceptErrors } from './accept-errors.ts';
 import { limitConnections } from './connection-limit.ts';
 import { listen } from './listen.ts';
+import { refuseStranger } from './local-access.ts';
 import { isLevel, LEVELS, type Logger, type LogLevel } from './log.ts';
-import { isFromHere } from './peer.ts';
 import type { Readiness } from './readiness.ts';
+import { shareRendering } from './shared-rendering.ts';
+import { inTurn } from './turns.ts';
 
 /**
  * An `import` of node:http reads all that it exports, its WebSocket too, which loads an HTTP client that
@@ -18,7 +20,7 @@ const { createServer } = createRequire(import.meta.url)('node:http') as typeof H
 export interface AdminAnswer {
   readonly status: number;
   readonly contentType: string;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 /** Answers one method of one path, e.g. `GET /config`. */
@@ -33,8 +35,8 @@ export interface AdminOptions {
   /** Hears of connections that could not be accepted. */
   readonly logger?: Logger;
   /**
-   * Keyed `METHOD /path`. Answered to this machine alone, as everything is that changes something: to somebody there,
-   * or in the pod, `kubectl port-forward` included.
+   * Keyed `METHOD /path`. Answered to this machine or pod alone, `kubectl port-forward` included, like all but the
+   * pages for kubelets and Prometheus.
    */
   readonly localRoutes?: Readonly<Record<string, AdminRoute>>;
 }
@@ -48,6 +50,17 @@ export function text(status: number, body: string): AdminAnswer {
   return { status, contentType: 'text/plain; charset=utf-8', body: `${body}\n` };
 }
 
+/**
+ * A page that takes work to render: those that ask for it at the same time get the same rendering, and a flood does
+ * not hold up what the program is there for.
+ */
+export function page(render: () => AdminAnswer | Promise<AdminAnswer>): AdminRoute {
+  return shareRendering(async () => {
+    const { body, ...head } = await render();
+    return { ...head, body: Buffer.from(body) };
+  });
+}
+
 export function json(value: unknown): AdminAnswer {
   return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, null, 2)}\n` };
 }
@@ -59,15 +72,19 @@ const TIMES = { headersTimeout: 5_000, requestTimeout: 10_000, connectionsChecki
 /** Whoever does not take an answer holds no connection for longer. */
 const SILENCE_MS = 10_000;
 
+/** For kubelets and Prometheus, from wherever they come and under whatever name. */
+const OPEN_ROUTES: ReadonlySet<string> = new Set(['GET /healthz', 'GET /readyz', 'GET /metrics']);
+
 /**
  * The page on which a program tells about itself: /healthz, /readyz, /metrics, /log-level and what the
  * program adds. Rejects with a StartupError when it cannot listen.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const routes = new Map(Object.entries({ ...standardRoutes(options), ...options.localRoutes }));
-  const server = createServer(TIMES, (request, response) => {
-    void answer(routes, options, request).then((reply) => send(response, request, reply));
-  });
+  const handle: Http.RequestListener = (request, response) => {
+    void answer(routes, options.host, request).then((reply) => send(response, request, reply));
+  };
+  const server = createServer(TIMES, inTurn(handle));
   server.timeout = SILENCE_MS;
   limitConnections(server, CONNECTIONS);
   const port = await listen(server, 'the admin page', options.host, options.port);
@@ -89,14 +106,24 @@ function standardRoutes({ readiness, registry, level }: AdminOptions): Record<st
       readiness.isReady
         ? text(200, ['ready', ...readiness.remarks].join('\n'))
         : text(503, `not ready: ${readiness.reasons.join('; ')}`),
-    'GET /metrics': async () => ({
+    'GET /metrics': page(async () => ({
       status: 200,
       contentType: registry.contentType,
-      body: await registry.metrics(),
-    }),
+      body: await renderMetrics(registry),
+    })),
     'GET /log-level': () => text(200, level.current),
     'PUT /log-level': (url) => setLevel(level, url.searchParams.get('level') ?? ''),
   };
+}
+
+/** As `registry.metrics()` does, but with a turn of the event loop for each metric: many series take a while. */
+async function renderMetrics(registry: Registry): Promise<string> {
+  const parts: string[] = [];
+  for (const { name } of registry.getMetricsAsArray()) {
+    await nextTurn();
+    parts.push(await registry.getSingleMetricAsString(name));
+  }
+  return `${parts.join('\n\n')}\n`;
 }
 
 function setLevel(level: LogLevel, wanted: string): AdminAnswer {
@@ -107,7 +134,7 @@ function setLevel(level: LogLevel, wanted: string): AdminAnswer {
 
 async function answer(
   routes: ReadonlyMap<string, AdminRoute>,
-  { host, localRoutes = {} }: AdminOptions,
+  boundHost: string,
   request: Http.IncomingMessage,
 ): Promise<AdminAnswer> {
   const { url: path = '', method: asked = 'GET' } = request;
@@ -115,13 +142,10 @@ async function answer(
   const url = new URL(`http://admin${path}`);
   const method = asked === 'HEAD' ? 'GET' : asked;
   const name = `${method} ${url.pathname}`;
+  const refusal = OPEN_ROUTES.has(name) ? undefined : refuseStranger(request, boundHost);
+  if (refusal !== undefined) return text(refusal.status, refusal.sentence);
   const route = routes.get(name);
-  const refused = refusal(request, host) ?? strange(request, method !== 'GET' || name in localRoutes);
-  const unknown = `nothing at ${name}; there is ${[...routes.keys()].join(', ')}`;
-  return refused ?? (route === undefined ? text(404, unknown) : perform(route, url));
-}
-
-async function perform(route: AdminRoute, url: URL): Promise<AdminAnswer> {
+  if (route === undefined) return text(404, `nothing at ${name}; there is ${[...routes.keys()].join(', ')}`);
   try {
     return await route(url);
   } catch (error) {
@@ -129,47 +153,13 @@ async function perform(route: AdminRoute, url: URL): Promise<AdminAnswer> {
   }
 }
 
-/**
- * A page in somebody's browser can send requests here, and read the answers if it makes its own name resolve to
- * this address (DNS rebinding): it cannot hide that name, nor, when it changes something, where it comes from.
- * What listens on all addresses is meant to be read by everybody, under whatever name, a Service's for instance.
- */
-function refusal({ method, headers }: Http.IncomingMessage, boundHost: string): AdminAnswer | undefined {
-  const host = hostOf(headers.host ?? '');
-  const changes = method !== 'GET' && method !== 'HEAD';
-  const isOpen = !changes && isWildcard(boundHost);
-  if (!isOpen && host !== boundHost && host !== 'localhost' && isIP(host) === 0) {
-    return text(
-      421,
-      `this page is not ${host}: ask for it by IP address, localhost or the host it listens on`,
-    );
-  }
-  return changes && headers.origin !== undefined
-    ? text(403, 'web pages may not change anything here: leave out the Origin header')
-    : undefined;
-}
-
-/** Strangers may read what is cheap to tell; the rest is for whoever may be on this machine. */
-function strange({ socket }: Http.IncomingMessage, isForLocals: boolean): AdminAnswer | undefined {
-  return isForLocals && !isFromHere(socket)
-    ? text(403, 'this is answered to the machine or pod itself: use kubectl port-forward, and ask localhost')
-    : undefined;
-}
-
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
-}
-
-/** The host of a Host header, without port and brackets. */
-function hostOf(header: string): string {
-  return header.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-}
-
 function send(
   response: Http.ServerResponse,
   request: Http.IncomingMessage,
   { status, contentType, body }: AdminAnswer,
 ): void {
+  // Nothing here takes a body: one that is still to come is not read to its end.
+  if (!request.complete) response.setHeader('connection', 'close');
   request.resume();
   response.writeHead(status, { 'content-type': contentType, 'content-length': Buffer.byteLength(body) });
   response.end(request.method === 'HEAD' ? undefined : body);

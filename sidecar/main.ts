@@ -1,7 +1,7 @@
 import '../process/node-version.mjs';
 import { credentials } from '@grpc/grpc-js';
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { json, startAdmin } from '../process/admin.ts';
+import { json, page, startAdmin } from '../process/admin.ts';
 import { hostPort } from '../process/listen.ts';
 import type { Logger, LogLevel } from '../process/log.ts';
 import { runProgram } from '../process/program.ts';
@@ -31,7 +31,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     level,
     logger: log,
     localRoutes: {
-      'GET /config': () => json({ bootstrap: config, ...discovery.view(), ...duties.view() }),
+      'GET /config': page(() => json({ bootstrap: config, ...discovery.view(), ...duties.view() })),
     },
   });
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));
