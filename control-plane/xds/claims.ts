@@ -1,14 +1,24 @@
-import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { EMPTY_SET, findResource, withResources } from './resource-set.ts';
+import { ClaimCursor, sumOfVersions } from './claim-entries.ts';
+import type { ClaimEntries } from './claim-entries.ts';
+import { GoneNames, NamePacker } from './gone-names.ts';
+import { allResources, collectionOf, EMPTY_SET, findResource, withResources } from './resource-set.ts';
 import type { ResourceSet } from './resource-set.ts';
 import { claimedResource } from './resource.ts';
 import type { Resource } from './resource.ts';
 
-/** What a client that comes back says it holds already: `initial_resource_versions`. */
+/** What a client that comes back holds of the resources that are served: `initial_resource_versions`, once read. */
 export interface Claims {
   readonly count: number;
-  /** The claims as a set of resources: one of ours, where they are all of it. */
+  /** The claimed resources that exist; one of our own sets where they are all of it. */
   resolve(history: History): ResourceSet;
+}
+
+/** Claims that are read, with what does not exist here. */
+export interface ReadClaims extends Claims {
+  /** What the client holds, may hold as far as it is subscribed, and is to be sent as removed. */
+  readonly gone: GoneNames;
+  /** What they make this process hold until the stream is level, in bytes. */
+  readonly bytes: number;
 }
 
 /** The sets of a type that were current lately, by their versions, and the one that is. */
@@ -19,100 +29,121 @@ export interface History {
 
 export const NO_CLAIMS: Claims = { count: 0, resolve: () => EMPTY_SET };
 
-/**
- * Map entries of `initial_resource_versions` as they came, each a name (field 1) and a version (field 2). Throws
- * where one is none.
- */
-export function claimsOf(entries: readonly Uint8Array[]): Claims {
-  if (entries.length === 0) return NO_CLAIMS;
-  for (const entry of entries) if (!isPlain(entry)) readEntry(entry);
-  return {
-    count: entries.length,
-    resolve: (history) => knownSet(entries, history) ?? claimedSet(entries, history.set),
+/** What a read set of claims costs for each resource in which it differs from a set of ours. */
+const BYTES_PER_RESOURCE = 192;
+
+/** How many entries are read between two looks at the clock. */
+const ENTRIES_PER_LOOK = 64;
+
+/** Reads the claims of a first request, in as many slices as its caller wants. */
+export class ClaimsReading {
+  readonly #entries: ClaimEntries;
+  readonly #set: ResourceSet;
+  readonly #isSubscribed: Coverage;
+  readonly #cursor: ClaimCursor;
+  readonly #claimed = new Map<string, Resource>();
+  readonly #gone: NamePacker;
+  #result: ReadClaims | undefined;
+
+  /** `subscribe`: the names of the same request. `chunkBytes`: how many bytes of names go into one response. */
+  constructor(
+    entries: ClaimEntries,
+    history: History,
+    { subscribe, chunkBytes }: { readonly subscribe: readonly string[]; readonly chunkBytes: number },
+  ) {
+    this.#entries = entries;
+    this.#set = history.set;
+    this.#cursor = new ClaimCursor(entries);
+    this.#isSubscribed = coverageOf(subscribe);
+    this.#gone = new NamePacker(chunkBytes);
+    const known = knownSet(entries, history);
+    if (known !== undefined)
+      this.#result = readClaims(entries.count, known, { gone: NOTHING_GONE, edits: 0 });
+  }
+
+  /** Reads on while `hasTime`, which is asked now and then; undefined: there is more to read. */
+  advance(hasTime: () => boolean): ReadClaims | undefined {
+    while (this.#result === undefined) {
+      for (let nth = 0; nth < ENTRIES_PER_LOOK; nth += 1) {
+        if (!this.#cursor.next()) return this.#finish();
+        this.#take();
+      }
+      if (!hasTime()) return undefined;
+    }
+    return this.#result;
+  }
+
+  #take(): void {
+    const { name } = this.#cursor;
+    const coverage = this.#isSubscribed(name);
+    if (coverage === 'none') return;
+    const ours = findResource(this.#set, name);
+    if (ours !== undefined) {
+      const { version } = this.#cursor;
+      this.#claimed.set(name, ours.version === version ? ours : claimedResource(ours.name, version));
+    } else if (coverage === 'implied') {
+      this.#gone.add(this.#entries.message, this.#cursor.nameStart, this.#cursor.nameEnd);
+    }
+  }
+
+  #finish(): ReadClaims {
+    const held = heldSet(this.#set, this.#claimed);
+    this.#result = readClaims(this.#entries.count, held.set, { ...held, gone: this.#gone.names() });
+    this.#claimed.clear();
+    return this.#result;
+  }
+}
+
+/** Reads claims in one go. */
+export function readAllClaims(...reading: ConstructorParameters<typeof ClaimsReading>): ReadClaims {
+  return new ClaimsReading(...reading).advance(() => true) as ReadClaims;
+}
+
+/** How a subscription covers a name: not at all, by itself, or by its collection or the wildcard. */
+type Coverage = (name: string) => 'none' | 'explicit' | 'implied';
+
+/** A name that is subscribed to by itself is answered anyway, and need not be sent as removed once more. */
+function coverageOf(subscribe: readonly string[]): Coverage {
+  const names = new Set(subscribe);
+  const isWildcard = names.size === 0 || names.has('*');
+  return (name) => {
+    if (names.has(name)) return 'explicit';
+    return isWildcard || names.has(`${collectionOf(name)}/*`) ? 'implied' : 'none';
   };
 }
 
 /**
  * The set of ours that these versions are exactly. Asked first, because after an interruption nearly all clients
- * hold what we sent lately: the sum of the claimed versions is looked up as that of a set, and no name is. A
- * client that made up its claims fools itself only.
+ * hold what we sent lately: the sum of the claimed versions is looked up as that of a set, and no name is.
  */
-function knownSet(entries: readonly Uint8Array[], { set, recent }: History): ResourceSet | undefined {
+function knownSet(entries: ClaimEntries, { set, recent }: History): ResourceSet | undefined {
+  if (entries.count === 0) return EMPTY_SET;
   const version = sumOfVersions(entries);
   if (version === undefined) return undefined;
   const known = version === set.version ? set : recent.get(version);
-  return known?.size === entries.length ? known : undefined;
+  return known?.size === entries.count ? known : undefined;
 }
 
-/** Undefined where a version is none of ours. */
-function sumOfVersions(entries: readonly Uint8Array[]): string | undefined {
-  let high = 0;
-  let low = 0;
-  for (const entry of entries) {
-    if (!hasVersionLast(entry)) return undefined;
-    const upper = hexadecimal(entry, entry.length - 16);
-    const lower = hexadecimal(entry, entry.length - 8);
-    if (upper < 0 || lower < 0) return undefined;
-    high += upper;
-    low += lower;
+/** The claimed resources as a set; a client that lacks little shares nearly all of ours. */
+function heldSet(
+  set: ResourceSet,
+  claimed: ReadonlyMap<string, Resource>,
+): { readonly set: ResourceSet; readonly edits: number } {
+  if (2 * claimed.size < set.size) return { set: withResources(EMPTY_SET, claimed), edits: claimed.size };
+  const edits: (readonly [string, Resource | undefined])[] = [];
+  for (const ours of allResources(set)) {
+    const held = claimed.get(ours.name);
+    if (held !== ours) edits.push([ours.name, held]);
   }
-  high += Math.floor(low / 2 ** 32);
-  return lowDigits(high) + lowDigits(low);
+  return { set: withResources(set, edits), edits: edits.length };
 }
 
-/** The low 32 bits as hexadecimal digits. */
-function lowDigits(value: number): string {
-  return (value % 2 ** 32).toString(16).padStart(8, '0');
-}
+const NOTHING_GONE = new GoneNames([]);
 
-/** Are the last 16 bytes the version? So it is where the fields came in order, as every known encoder writes them. */
-function hasVersionLast(entry: Uint8Array): boolean {
-  const tag = entry.length - 18;
-  return entry[tag] === VERSION_TAG && entry[tag + 1] === 16;
-}
-
-/** A name of less than 128 bytes and a version of ours, and nothing else: what most entries are. */
-function isPlain(entry: Uint8Array): boolean {
-  return entry[0] === NAME_TAG && entry[1] === entry.length - 20 && hasVersionLast(entry);
-}
-
-const NAME_TAG = (1 << 3) | 2;
-const VERSION_TAG = (2 << 3) | 2;
-
-/** Eight digits; -1 where one is none. */
-function hexadecimal(digits: Uint8Array, from: number): number {
-  let value = 0;
-  for (let at = from; at < from + 8; at += 1) {
-    const digit = DIGITS[digits[at] as number] as number;
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
-  }
-  return value;
-}
-
-const DIGITS = Int8Array.from({ length: 256 }, (_, code) =>
-  '0123456789abcdef'.indexOf(String.fromCodePoint(code)),
-);
-
-function claimedSet(entries: readonly Uint8Array[], current: ResourceSet): ResourceSet {
-  const claimed = new Map<string, Resource>();
-  for (const entry of entries) {
-    const { name, version } = readEntry(entry);
-    const known = findResource(current, name);
-    claimed.set(name, known?.version === version ? known : claimedResource(name, version));
-  }
-  return withResources(EMPTY_SET, claimed);
-}
-
-function readEntry(entry: Uint8Array): { readonly name: string; readonly version: string } {
-  const reader = new BinaryReader(entry);
-  let name = '';
-  let version = '';
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field === 1) name = reader.string();
-    else if (field === 2) version = reader.string();
-    else reader.skip(wireType, field);
-  }
-  return { name, version };
+function readClaims(
+  count: number,
+  set: ResourceSet,
+  { gone, edits }: { readonly gone: GoneNames; readonly edits: number },
+): ReadClaims {
+  return { count, resolve: () => set, gone, bytes: gone.bytes + edits * BYTES_PER_RESOURCE };
 }

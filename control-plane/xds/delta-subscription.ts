@@ -189,7 +189,8 @@ function unsubscribeDelta(subscription: Subscription, names: readonly string[]):
   return { ...after, due };
 }
 
-function isCovered({ wildcard, names }: Subscription, name: string): boolean {
+/** Does the subscription ask for this name, be it by the wildcard or by its collection? */
+export function isCovered({ wildcard, names }: Subscription, name: string): boolean {
   return wildcard || names.has(name) || names.has(`${collectionOf(name)}/${WILDCARD}`);
 }
 

@@ -1,9 +1,9 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
-import { claimsOf } from './claims.ts';
-import type { Claims } from './claims.ts';
+import { CLAIMS_FIELD, isPlainClaim } from './claim-entries.ts';
+import type { ClaimEntries } from './claim-entries.ts';
+import { FieldCursor } from './field-cursor.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 
@@ -21,7 +21,7 @@ export interface Request {
 export interface DeltaRequest extends Request {
   readonly subscribe: readonly string[];
   readonly unsubscribe: readonly string[];
-  readonly claims: Claims;
+  readonly claims: ClaimEntries;
 }
 
 export interface SotwRequest extends Request {
@@ -34,16 +34,16 @@ export interface SotwRequest extends Request {
  * become strings at all. Unknown fields are skipped. Throws `OverLimit` before any of its names is read.
  */
 export function readDeltaRequest(bytes: Buffer, limits: RequestLimits = DEFAULT_LIMITS): DeltaRequest {
-  const fields = new Fields(bytes, Math.max(limits.subscriptions + 1, limits.claims));
+  const fields = new Fields(bytes, { names: [3, 4], most: limits.subscriptions + 1, claims: CLAIMS_FIELD });
   fields.checkNames(3, limits);
   fields.checkNames(4, limits);
-  fields.check('claims', fields.count(5), limits);
+  fields.check('claims', fields.claims.count, limits);
   return {
     node: fields.bytes(1),
     typeUrl: fields.text(2),
     subscribe: fields.texts(3),
     unsubscribe: fields.texts(4),
-    claims: claimsOf(fields.all(5)),
+    claims: fields.claims,
     nonce: fields.text(6),
     error: readStatus(fields.bytes(7)),
   };
@@ -94,7 +94,7 @@ const RECENT_REQUESTS = 4;
 
 /** Reads a `DiscoveryRequest`; throws where the bytes are none, and `OverLimit` before any of its names is read. */
 export function readSotwRequest(bytes: Buffer, limits: RequestLimits = DEFAULT_LIMITS): SotwRequest {
-  const fields = new Fields(bytes, limits.subscriptions + 1);
+  const fields = new Fields(bytes, { names: [3], most: limits.subscriptions + 1, claims: undefined });
   fields.checkNames(3, limits);
   return {
     node: fields.bytes(2),
@@ -111,28 +111,50 @@ function readStatus(bytes: Uint8Array | undefined): Status | undefined {
 
 const NONE: readonly Buffer[] = [];
 
-/** The length-delimited fields of one message, by number. Repeated ones beyond `most` are counted and not kept. */
+/** Which fields of a message are kept as what. Of all others the last one counts. */
+interface Layout {
+  /** Repeated fields; those beyond `most` are counted and not kept. */
+  readonly names: readonly number[];
+  readonly most: number;
+  /** The field whose entries are checked and counted, and read later. */
+  readonly claims: number | undefined;
+}
+
+/** The length-delimited fields of one message, by number. */
 class Fields {
   readonly #values: (Buffer[] | undefined)[] = [];
   readonly #left = new Map<number, number>();
+  readonly #message: Buffer;
+  #claims = 0;
+  #firstClaim = 0;
 
-  constructor(message: Buffer, most: number) {
-    const reader = new BinaryReader(message);
-    while (reader.pos < reader.len) {
-      const [field, wireType] = reader.tag();
-      if (wireType !== WireType.LengthDelimited || field > LAST_FIELD) {
-        reader.skip(wireType, field);
-        continue;
+  constructor(message: Buffer, layout: Layout) {
+    this.#message = message;
+    const cursor = new FieldCursor(message);
+    const inner = new FieldCursor(message);
+    let from = 0;
+    while (cursor.next()) {
+      if (cursor.field === layout.claims) {
+        checkClaim(message, cursor, inner);
+        if (this.#claims === 0) this.#firstClaim = from;
+        this.#claims += 1;
+      } else if (cursor.field <= LAST_FIELD) {
+        this.#keep(cursor, layout);
       }
-      const length = reader.uint32();
-      const start = reader.pos;
-      if (start + length > reader.len) throw new RangeError(`field ${field} is longer than its message`);
-      reader.pos = start + length;
-      // Repeated fields are kept as bytes: most requests carry none that anybody will ask for.
-      const values = (this.#values[field] ??= []);
-      if (values.length < most) values.push(message.subarray(start, start + length));
-      else this.#left.set(field, (this.#left.get(field) ?? 0) + 1);
+      from = cursor.end;
     }
+  }
+
+  get claims(): ClaimEntries {
+    return { count: this.#claims, message: this.#message, from: this.#firstClaim };
+  }
+
+  #keep({ field, start, end }: FieldCursor, { names, most }: Layout): void {
+    const values = (this.#values[field] ??= []);
+    // Kept as bytes: most requests carry none that anybody will ask for.
+    if (!names.includes(field)) values[0] = this.#message.subarray(start, end);
+    else if (values.length < most) values.push(this.#message.subarray(start, end));
+    else this.#left.set(field, (this.#left.get(field) ?? 0) + 1);
   }
 
   count(field: number): number {
@@ -155,7 +177,6 @@ class Fields {
     return this.#values[field] ?? NONE;
   }
 
-  /** Of a field that is there several times, the last counts. */
   bytes(field: number): Buffer | undefined {
     return this.all(field).at(-1);
   }
@@ -168,6 +189,13 @@ class Fields {
     const values = this.all(field);
     return values.length === 0 ? NO_TEXTS : values.map((value) => value.toString());
   }
+}
+
+/** Throws if the bytes of this field are not a message. */
+function checkClaim(message: Buffer, { start, end }: FieldCursor, inner: FieldCursor): void {
+  if (isPlainClaim(message, start, end)) return;
+  inner.seek(start, end);
+  while (inner.next());
 }
 
 const LAST_FIELD = 7;

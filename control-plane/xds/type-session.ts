@@ -6,14 +6,20 @@ import {
   recordSent,
 } from './acknowledgements.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
+import { NO_CLAIMS, readAllClaims } from './claims.ts';
+import type { ReadClaims } from './claims.ts';
 import type { TypeCounters } from './counters.ts';
-import { beginDelta, changeDelta, nextDelta } from './delta-subscription.ts';
+import { beginDelta, changeDelta, isCovered, nextDelta } from './delta-subscription.ts';
+import { GoneNames } from './gone-names.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { rejectedResources } from './rejection.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Response } from './response.ts';
+import { findResource } from './resource-set.ts';
+import type { Resource } from './resource.ts';
 import { changeSotw, nextSotw } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
+import { sizeOf } from './target.ts';
 import type { Content, Target } from './target.ts';
 import type { TypeServer } from './type-server.ts';
 
@@ -22,16 +28,30 @@ export class TypeSession {
   readonly server: TypeServer;
   subscription: Subscription;
   acknowledgements: Acknowledgements;
+  /** What the client claimed to hold and does not exist; sent as removed after everything else. */
+  readonly #gone: GoneNames;
+  /** The last content that had such names in it, and what it was without them. */
+  #withoutGone: { readonly sent: Content; readonly kept: Content } | undefined;
   #lastId = 0;
   #lastNonce = '';
 
-  /** Begins with the first request of a stream for this type, whose nonce, if any, is of another stream. */
-  constructor(server: TypeServer, request: DeltaRequest | SotwRequest) {
+  /**
+   * Begins with the first request of a stream for this type, whose nonce, if any, is of another stream. Its claims
+   * are read here unless they were before.
+   */
+  constructor(
+    server: TypeServer,
+    request: DeltaRequest | SotwRequest,
+    claims: ReadClaims | undefined = claimsOf(request, server.target),
+  ) {
     this.server = server;
-    this.subscription =
+    const subscription =
       'subscribe' in request
-        ? beginDelta(request, request.claims, server.target)
+        ? beginDelta(request, claims ?? NO_CLAIMS, server.target)
         : changeSotw(undefined, request.names);
+    this.#gone = claims?.gone ?? new GoneNames([]);
+    // What is gone is an answer.
+    this.subscription = this.#gone.bytes > 0 ? { ...subscription, owed: false } : subscription;
     this.acknowledgements = noAcknowledgements(this.subscription);
   }
 
@@ -49,7 +69,7 @@ export class TypeSession {
 
   isLevel(): boolean {
     const { level, due, owed, again } = this.subscription;
-    return level === this.target.set && due.size === 0 && !owed && !again;
+    return level === this.target.set && due.size === 0 && !owed && !again && this.#gone.bytes === 0;
   }
 
   /** Takes the subscription as far as one response goes, which is returned; undefined: there is nothing to send. */
@@ -60,7 +80,8 @@ export class TypeSession {
         ? nextDelta(this.subscription, target, additionsOnly)
         : nextSotw(this.subscription, target, { fullState, additionsOnly });
     this.subscription = subscription;
-    return content;
+    if (additionsOnly || this.#gone.bytes === 0) return content;
+    return this.#withGone(content);
   }
 
   /** The bytes to write, which from then on count as sent. */
@@ -68,7 +89,10 @@ export class TypeSession {
     const response = this.server.response(content, this.#lastId);
     this.#lastId = response.id;
     this.#lastNonce = response.nonce;
-    const pending = { nonce: response.nonce, after: this.subscription, content };
+    // Names that are gone need not be remembered until they are acknowledged: the client may have made them up.
+    const kept = content === this.#withoutGone?.sent ? this.#withoutGone.kept : content;
+    this.#withoutGone = undefined;
+    const pending = { nonce: response.nonce, after: this.subscription, content: kept };
     this.acknowledgements = recordSent(this.acknowledgements, pending, at);
     this.counters.pushes += 1;
     this.counters.pushedBytes += response.bytes.length;
@@ -91,6 +115,27 @@ export class TypeSession {
     return this.subscription !== before;
   }
 
+  /** Adds names that are gone to the last content of all, or sends them by themselves. */
+  #withGone(content: Content | undefined): Content | undefined {
+    const { upserts, removals } = content ?? NO_CONTENT;
+    if (content !== undefined && !this.#isLast(upserts)) return content;
+    const { subscription, target } = this;
+    const gone = this.#gone.take(
+      (name) => isCovered(subscription, name) && findResource(target.set, name) === undefined,
+    );
+    if (gone.length === 0) return content;
+    const sent = { upserts, removals: [...new Set([...removals, ...gone])] };
+    this.#withoutGone = { sent, kept: content ?? NO_CONTENT };
+    return sent;
+  }
+
+  /** Is nothing left to send beside these resources but names that are gone, for which they leave room? */
+  #isLast(upserts: readonly Resource[]): boolean {
+    const { level, due } = this.subscription;
+    const isLevel = level === this.target.set && due.size === 0;
+    return isLevel && sizeOf(upserts) + this.#gone.bytes <= this.target.stepBytes;
+  }
+
   #answer(nonce: string, error: Status | undefined, at: number): void {
     const response = pendingResponse(this.acknowledgements, nonce);
     if (response === undefined) return;
@@ -104,4 +149,14 @@ export class TypeSession {
             at,
           });
   }
+}
+
+const NO_CONTENT: Content = { upserts: [], removals: [] };
+
+function claimsOf(request: DeltaRequest | SotwRequest, target: Target): ReadClaims | undefined {
+  if (!('claims' in request) || request.claims.count === 0) return undefined;
+  return readAllClaims(request.claims, target, {
+    subscribe: request.subscribe,
+    chunkBytes: target.stepBytes,
+  });
 }
