@@ -11,7 +11,9 @@ import { beginDelta, changeDelta, nextDelta } from './delta-subscription.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { rejectedResources } from './rejection.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
+import type { Resource } from './resource.ts';
 import type { Response } from './response.ts';
+import { sendReferred } from './send-again.ts';
 import { changeSotw, nextSotw } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import type { Content, Target } from './target.ts';
@@ -22,6 +24,8 @@ export class TypeSession {
   readonly server: TypeServer;
   subscription: Subscription;
   acknowledgements: Acknowledgements;
+  /** Of what `advance` returned last, the resources that are not just repeated because a response is complete. */
+  changed: readonly Resource[] = [];
   #lastId = 0;
   #lastNonce = '';
 
@@ -55,12 +59,20 @@ export class TypeSession {
   /** Takes the subscription as far as one response goes, which is returned; undefined: there is nothing to send. */
   advance(additionsOnly: boolean): Content | undefined {
     const { protocol, fullState, target } = this.server;
+    const before = this.subscription;
     const { subscription, content } =
       protocol === 'delta'
-        ? nextDelta(this.subscription, target, additionsOnly)
-        : nextSotw(this.subscription, target, { fullState, additionsOnly });
+        ? nextDelta(before, target, additionsOnly)
+        : nextSotw(before, target, { fullState, additionsOnly });
     this.subscription = subscription;
+    const repeats = protocol === 'sotw' && fullState && before.wildcard;
+    this.changed = repeats ? target.difference(before.level).upserts : (content?.upserts ?? []);
     return content;
+  }
+
+  /** Makes these names due again, as far as they are subscribed: a resource that refers to them was sent. */
+  follow(names: readonly string[]): void {
+    this.subscription = sendReferred(this.subscription, names);
   }
 
   /** The bytes to write, which from then on count as sent. */
