@@ -17,17 +17,11 @@ import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { addClientStatus } from '../control-plane/xds/csds.ts';
 import { createXdsEngine } from '../control-plane/xds/engine.ts';
 import { XDS_SERVER_OPTIONS } from '../control-plane/xds/server-options.ts';
-import {
-  AGGREGATED,
-  CLUSTER_TYPE_URL,
-  ENDPOINT_TYPE_URL,
-  LISTENER_TYPE_URL,
-  PER_TYPE,
-  ROUTE_TYPE_URL,
-} from '../control-plane/xds/services.ts';
+import { AGGREGATED } from '../control-plane/xds/services.ts';
 import { createResource, EMPTY_SNAPSHOT, SnapshotCell, withChanges } from '../control-plane/xds/snapshot.ts';
 import type { Snapshot } from '../control-plane/xds/snapshot.ts';
 import type { Fields, Logger } from '../process/log.ts';
+import { ENVOY_KINDS, PER_TYPE } from './envoy-kinds.ts';
 
 interface Entry {
   readonly '@type': string;
@@ -60,11 +54,7 @@ const logger: Logger = {
 };
 
 const snapshots = new SnapshotCell(read(file));
-const engine = createXdsEngine({
-  snapshots,
-  logger,
-  order: [CLUSTER_TYPE_URL, ENDPOINT_TYPE_URL, LISTENER_TYPE_URL, ROUTE_TYPE_URL],
-});
+const engine = createXdsEngine({ snapshots, logger, ...ENVOY_KINDS });
 const server = new Server(XDS_SERVER_OPTIONS);
 engine.addTo(server, [AGGREGATED, ...PER_TYPE]);
 addClientStatus(server, engine);

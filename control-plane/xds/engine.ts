@@ -5,24 +5,24 @@ import { grpcMethod, rawCodec } from '../../wire/grpc-service.ts';
 import { Admission } from './admission.ts';
 import { anybody } from './caller.ts';
 import type { Identified, Identify, RawCall } from './caller.ts';
-import { createCounters, createTypeCounters } from './counters.ts';
-import type { Counters, TypeCounters } from './counters.ts';
+import { createCounters } from './counters.ts';
+import type { Counters } from './counters.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
 import { GOING_AWAY, refuse, STREAM_TOO_OLD, TOO_MANY_NEW_STREAMS, TOO_MANY_OF_PEER } from './stream-end.ts';
 import type { StreamEnd } from './stream-end.ts';
+import { References } from './references.ts';
+import type { Reference } from './references.ts';
 import { readDeltaRequest, readSotwRequest, RequestReader } from './request.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
-import { CLUSTER_TYPE_URL, LISTENER_TYPE_URL } from './services.ts';
 import type { DiscoveryService } from './services.ts';
 import { PeerStreams } from './peer-streams.ts';
-import { resourcesOf } from './snapshot.ts';
 import type { SnapshotCell } from './snapshot.ts';
 import { XdsStream } from './stream.ts';
 import type { StreamHost, StreamKind } from './stream.ts';
-import { Target } from './target.ts';
-import { TypeServer } from './type-server.ts';
+import type { TypeServer } from './type-server.ts';
+import { TypeServers } from './type-servers.ts';
 
 export interface XdsEngineOptions {
   readonly snapshots: SnapshotCell;
@@ -31,6 +31,8 @@ export interface XdsEngineOptions {
   readonly order?: readonly string[];
   /** Types whose state-of-the-world responses are complete, so that absence means deletion. */
   readonly fullStateTypes?: readonly string[];
+  /** When a resource of one type is sent, those of another that it refers to are sent after it, changed or not. */
+  readonly references?: readonly Reference[];
   readonly limits?: Partial<Limits>;
   readonly identify?: Identify;
   /** Milliseconds since the epoch. */
@@ -67,31 +69,27 @@ export function createXdsEngine(options: XdsEngineOptions): XdsEngine {
  */
 const FAN_OUT_MS = 25;
 const SWEEP_MS = 1000;
-const KEPT_TYPES = 64;
-/** Counts for types that are neither served nor in the order, which clients may make up. */
-const OTHER_TYPES = 'other';
 
 class Engine implements XdsEngine, StreamHost {
   readonly counters: Counters = createCounters();
   readonly limits: Limits;
   readonly logger: Logger;
   readonly now: () => number;
+  readonly references: References;
   readonly #snapshots: SnapshotCell;
   readonly #identify: Identify;
   readonly #random: () => number;
   readonly #ranks: ReadonlyMap<string, number>;
-  readonly #fullStateTypes: ReadonlySet<string>;
   readonly #admission: Admission;
   readonly #peers: PeerStreams;
   readonly #deltaRequests = new RequestReader((bytes) => readDeltaRequest(bytes, this.limits));
   readonly #sotwRequests = new RequestReader((bytes) => readSotwRequest(bytes, this.limits));
-  readonly #servers = new Map<string, TypeServer>();
+  readonly #servers: TypeServers;
   readonly #streams = new Map<XdsStream, StreamEnd>();
   readonly #unsubscribe: () => void;
   readonly #sweeper: NodeJS.Timeout;
   readonly #waiting = new Set<XdsStream>();
   #accepting = true;
-  #lastId = 0;
   #whenEmpty: (() => void) | undefined;
 
   constructor(options: XdsEngineOptions) {
@@ -101,8 +99,12 @@ class Engine implements XdsEngine, StreamHost {
     this.now = options.now ?? Date.now;
     this.#random = options.random ?? Math.random;
     this.#identify = options.identify ?? anybody;
-    this.#ranks = new Map((options.order ?? []).map((typeUrl, at) => [typeUrl, at]));
-    this.#fullStateTypes = new Set(options.fullStateTypes ?? [CLUSTER_TYPE_URL, LISTENER_TYPE_URL]);
+    const { snapshots, order = [], fullStateTypes = [], references = [] } = options;
+    this.#ranks = new Map(order.map((typeUrl, at) => [typeUrl, at]));
+    this.references = new References(references, order, this.logger);
+    const { responseBytes } = this.limits;
+    const { counters } = this;
+    this.#servers = new TypeServers({ snapshots, order, fullStateTypes, responseBytes, counters });
     const { newStreamsPerSecond, newStreamsBurst } = this.limits;
     this.#admission = new Admission(newStreamsPerSecond, newStreamsBurst, this.now());
     this.#peers = new PeerStreams(this.limits.streamsPerPeer);
@@ -131,18 +133,7 @@ class Engine implements XdsEngine, StreamHost {
 
   rank = (typeUrl: string): number => this.#ranks.get(typeUrl) ?? this.#ranks.size;
 
-  serverOf = (typeUrl: string, protocol: Protocol): TypeServer => {
-    const key = `${protocol} ${typeUrl}`;
-    let server = this.#servers.get(key);
-    if (server === undefined) {
-      const target = new Target(resourcesOf(this.#snapshots.current, typeUrl), this.limits.responseBytes);
-      const fullState = this.#fullStateTypes.has(typeUrl);
-      const counters = this.#typeCounters(typeUrl);
-      server = new TypeServer({ typeUrl, protocol, fullState, counters }, target, () => (this.#lastId += 1));
-      this.#servers.set(key, server);
-    }
-    return server;
-  };
+  serverOf = (typeUrl: string, protocol: Protocol): TypeServer => this.#servers.of(typeUrl, protocol);
 
   read = (bytes: Buffer, protocol: Protocol): DeltaRequest | SotwRequest =>
     protocol === 'delta' ? this.#deltaRequests.read(bytes) : this.#sotwRequests.read(bytes);
@@ -245,9 +236,7 @@ class Engine implements XdsEngine, StreamHost {
 
   /** All types first, so that no stream sees one of them new and another one old. */
   #onSnapshot(): void {
-    for (const server of this.#servers.values()) {
-      server.replace(resourcesOf(this.#snapshots.current, server.typeUrl));
-    }
+    this.#servers.replace(this.#snapshots.current);
     const isRunning = this.#waiting.size > 0;
     // Those that still wait for the snapshot before stay first, so that a storm of changes starves nobody.
     for (const stream of this.#streams.keys()) this.#waiting.add(stream);
@@ -265,7 +254,7 @@ class Engine implements XdsEngine, StreamHost {
   }
 
   #sweep(): void {
-    this.#forgetUnusedTypes();
+    this.#servers.forgetUnused(() => this.#usedTypes());
     const now = this.now();
     for (const [stream, { at, details }] of this.#streams) {
       if (now >= at) {
@@ -276,21 +265,9 @@ class Engine implements XdsEngine, StreamHost {
     }
   }
 
-  #typeCounters(typeUrl: string): TypeCounters {
-    const isServed = this.#snapshots.current.types.has(typeUrl) || this.#ranks.has(typeUrl);
-    const key = isServed ? typeUrl : OTHER_TYPES;
-    const known = this.counters.types.get(key);
-    if (known !== undefined) return known;
-    const counters = createTypeCounters();
-    this.counters.types.set(key, counters);
-    return counters;
-  }
-
-  /** Clients may name any type: those that nobody is subscribed to any more are forgotten. */
-  #forgetUnusedTypes(): void {
-    if (this.#servers.size <= KEPT_TYPES) return;
+  #usedTypes(): Set<TypeServer> {
     const used = new Set<TypeServer>();
     for (const stream of this.streams()) for (const { server } of stream.sessions) used.add(server);
-    for (const [key, server] of this.#servers) if (!used.has(server)) this.#servers.delete(key);
+    return used;
   }
 }

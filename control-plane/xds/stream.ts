@@ -5,12 +5,14 @@ import { overLimit } from './limits.ts';
 import type { CountedLimit, Limits } from './limits.ts';
 import { keptNode, nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
+import type { References } from './references.ts';
 import { OverLimit } from './request.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
 import { StreamLog } from './stream-log.ts';
 import type { Content } from './target.ts';
 import type { TypeServer } from './type-server.ts';
+import { StreamSessions } from './stream-sessions.ts';
 import { TypeSession } from './type-session.ts';
 
 /** It goes into messages and logs. */
@@ -26,6 +28,7 @@ export interface StreamHost {
   /** Throws where the bytes are no request. */
   readonly read: (bytes: Buffer, protocol: Protocol) => DeltaRequest | SotwRequest;
   readonly serverOf: (typeUrl: string, protocol: Protocol) => TypeServer;
+  readonly references: References;
   readonly behind: (streams: 1 | -1) => void;
   readonly refused: () => void;
   /** So many resources were sent that are larger than clients can be expected to receive. */
@@ -50,8 +53,7 @@ export class XdsStream {
   readonly #kind: StreamKind;
   readonly #host: StreamHost;
   readonly #log: StreamLog;
-  /** In the order in which changes are told. */
-  readonly #sessions: TypeSession[] = [];
+  readonly #sessions: StreamSessions;
   #node: Buffer | undefined;
   #state: 'open' | 'half-closed' | 'ended' = 'open';
   #behind = false;
@@ -63,6 +65,7 @@ export class XdsStream {
     this.caller = caller;
     this.#kind = kind;
     this.#host = host;
+    this.#sessions = new StreamSessions(host.rank, host.references);
     this.#log = new StreamLog(host.logger, host.now);
     this.openedAt = host.now();
     call.on('data', (bytes: Buffer) => this.#guarded(() => this.#receive(bytes)));
@@ -71,7 +74,7 @@ export class XdsStream {
   }
 
   get sessions(): readonly TypeSession[] {
-    return this.#sessions;
+    return this.#sessions.all;
   }
 
   get protocol(): Protocol {
@@ -102,7 +105,7 @@ export class XdsStream {
     }
     let room = this.#host.limits.responseBytes;
     while (room > 0) {
-      const next = this.#next();
+      const next = this.#sessions.next();
       if (next === undefined) {
         this.#setBehind(false);
         if (this.#state === 'half-closed' && this.#writes === 0) this.#finish();
@@ -163,7 +166,7 @@ export class XdsStream {
         `This service serves ${this.#kind.typeUrl} and not ${typeUrl}: use the aggregated one for any type.`,
       );
     } else {
-      const session = this.#sessionOf(typeUrl);
+      const session = this.#sessions.find(typeUrl);
       if (session === undefined) this.#begin(typeUrl, request);
       else this.#change(session, request);
     }
@@ -172,8 +175,7 @@ export class XdsStream {
   #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
     if ('claims' in request) this.#claims += request.claims.count;
     if (!this.#isWithin('claims', this.#claims)) return;
-    this.#sessions.push(new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request));
-    this.#sessions.sort((one, other) => this.#host.rank(one.typeUrl) - this.#host.rank(other.typeUrl));
+    this.#sessions.add(new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request));
     if (this.#isWithinLimits()) this.#pump();
   }
 
@@ -186,20 +188,15 @@ export class XdsStream {
     if (session.receive(request, this.#host.now()) && this.#isWithinLimits()) this.#pump();
   }
 
-  #sessionOf(typeUrl: string): TypeSession | undefined {
-    for (const session of this.#sessions) if (session.typeUrl === typeUrl) return session;
-    return undefined;
-  }
-
   #isWithinLimits(): boolean {
     let names = 0;
     let bytes = 0;
-    for (const { subscription } of this.#sessions) {
+    for (const { subscription } of this.#sessions.all) {
       names += subscription.names.size;
       bytes += subscription.nameLength;
     }
     return (
-      this.#isWithin('types', this.#sessions.length) &&
+      this.#isWithin('types', this.#sessions.all.length) &&
       this.#isWithin('subscriptions', names) &&
       this.#isWithin('subscriptionBytes', bytes)
     );
@@ -211,33 +208,9 @@ export class XdsStream {
     return this.#refuse(status.RESOURCE_EXHAUSTED, overLimit(limit, value, allowed));
   }
 
-  /**
-   * What to write next. Where several types are behind, all additions come first, in the types' order, and
-   * then the removals in the opposite order, so that nothing is gone while something still refers to it.
-   */
-  #next(): { readonly session: TypeSession; readonly content: Content } | undefined {
-    if (this.#isLevel()) return undefined;
-    const behind = this.#sessions.filter((session) => !session.isLevel());
-    if (behind.length > 1) {
-      for (const session of behind) {
-        const content = session.advance(true);
-        if (content !== undefined) return { session, content };
-      }
-    }
-    for (const session of behind.toReversed()) {
-      const content = session.advance(false);
-      if (content !== undefined) return { session, content };
-    }
-    return undefined;
-  }
-
-  #isLevel(): boolean {
-    for (const session of this.#sessions) if (!session.isLevel()) return false;
-    return true;
-  }
-
   #write(session: TypeSession, content: Content): number {
     const { bytes } = session.send(content, this.#host.now());
+    this.#sessions.sent(session);
     const { clientReceiveBytes } = this.#host.limits;
     if (bytes.length > clientReceiveBytes) {
       this.#host.oversized(

@@ -14,9 +14,10 @@ import { GoneNames } from './gone-names.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { rejectedResources } from './rejection.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
+import type { Resource } from './resource.ts';
 import type { Response } from './response.ts';
 import { findResource } from './resource-set.ts';
-import type { Resource } from './resource.ts';
+import { sendReferred } from './send-again.ts';
 import { changeSotw, nextSotw } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import { sizeOf } from './target.ts';
@@ -32,6 +33,8 @@ export class TypeSession {
   readonly #gone: GoneNames;
   /** The last content that had such names in it, and what it was without them. */
   #withoutGone: { readonly sent: Content; readonly kept: Content } | undefined;
+  /** Of what `advance` returned last, the resources that are not just repeated because a response is complete. */
+  changed: readonly Resource[] = [];
   #lastId = 0;
   #lastNonce = '';
 
@@ -75,13 +78,20 @@ export class TypeSession {
   /** Takes the subscription as far as one response goes, which is returned; undefined: there is nothing to send. */
   advance(additionsOnly: boolean): Content | undefined {
     const { protocol, fullState, target } = this.server;
+    const before = this.subscription;
     const { subscription, content } =
       protocol === 'delta'
-        ? nextDelta(this.subscription, target, additionsOnly)
-        : nextSotw(this.subscription, target, { fullState, additionsOnly });
+        ? nextDelta(before, target, additionsOnly)
+        : nextSotw(before, target, { fullState, additionsOnly });
     this.subscription = subscription;
-    if (additionsOnly || this.#gone.bytes === 0) return content;
-    return this.#withGone(content);
+    const repeats = protocol === 'sotw' && fullState && before.wildcard;
+    this.changed = repeats ? target.difference(before.level).upserts : (content?.upserts ?? []);
+    return additionsOnly || this.#gone.bytes === 0 ? content : this.#withGone(content);
+  }
+
+  /** Makes these names due again, as far as they are subscribed: a resource that refers to them was sent. */
+  follow(names: readonly string[]): void {
+    this.subscription = sendReferred(this.subscription, names);
   }
 
   /** The bytes to write, which from then on count as sent. */

@@ -82,6 +82,29 @@ export function backendsResource(name: string, ports: readonly number[]): Resour
   });
 }
 
+/** A Cluster whose endpoints come by EDS, and are waited for without end: a stall never resolves by itself. */
+export function clusterResource(name: string, connectTimeoutSeconds: number, serviceName = ''): Resource {
+  return envoyResource(CLUSTER, name, {
+    name,
+    type: 'EDS',
+    connectTimeout: { seconds: connectTimeoutSeconds },
+    edsClusterConfig: {
+      serviceName,
+      edsConfig: { ads: {}, resourceApiVersion: 'V3', initialFetchTimeout: { seconds: 0 } },
+    },
+  });
+}
+
+/** One endpoint, a port on 127.0.0.1. */
+export function endpointsResource(name: string, portValue: number): Resource {
+  return envoyResource(ENDPOINTS, name, {
+    clusterName: name,
+    endpoints: [
+      { lbEndpoints: [{ endpoint: { address: { socketAddress: { address: '127.0.0.1', portValue } } } }] },
+    ],
+  });
+}
+
 function envoyResource(type: string, name: string, message: object): Resource {
   const { serialize } = protos[type] as MessageTypeDefinition<object, object>;
   return createResource(`type.googleapis.com/${type}`, name, serialize(message));

@@ -11,6 +11,7 @@ import { XDS_SERVER_OPTIONS } from '../../control-plane/xds/server-options.ts';
 import { AGGREGATED } from '../../control-plane/xds/services.ts';
 import type { Resource } from '../../control-plane/xds/snapshot.ts';
 import { EMPTY_SNAPSHOT, SnapshotCell, withChanges } from '../../control-plane/xds/snapshot.ts';
+import { ENVOY_KINDS } from '../../examples/envoy-kinds.ts';
 import type { Logger } from '../../process/log.ts';
 import { until } from '../until.ts';
 import { backendsResource, serviceResources } from './envoy-resources.ts';
@@ -50,7 +51,7 @@ interface ControlPlane {
 
 async function serve(t: ExecutionContext, resources: readonly Resource[]): Promise<ControlPlane> {
   const snapshots = new SnapshotCell(withChanges(EMPTY_SNAPSHOT, { upserts: resources, removals: [] }));
-  const engine = createXdsEngine({ snapshots, logger: failOnWarning(t) });
+  const engine = createXdsEngine({ snapshots, logger: failOnWarning(t), ...ENVOY_KINDS });
   const server = new Server(XDS_SERVER_OPTIONS);
   engine.addTo(server, [AGGREGATED]);
   const port = await listen(server);

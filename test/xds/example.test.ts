@@ -4,7 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { CLUSTER_TYPE_URL } from '../../control-plane/xds/services.ts';
+import { CLUSTER_TYPE_URL } from '../../examples/envoy-kinds.ts';
+import { stringField } from '../../control-plane/xds/resource.ts';
 import { ClusterDiscoveryService } from '../../gen/envoy/service/cluster/v3/cds_pb.ts';
 import { deltaStream, sotwStream } from './client.ts';
 
@@ -15,7 +16,8 @@ function clusters(contents: Record<string, string>): string {
     Object.entries(contents).map(([name, text]) => ({
       '@type': CLUSTER_TYPE_URL,
       name,
-      value: Buffer.from(text).toString('base64'),
+      // `Cluster.name` tells one version from another.
+      value: stringField(1, text).toString('base64'),
     })),
   );
 }

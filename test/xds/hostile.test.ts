@@ -4,7 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { status } from '@grpc/grpc-js';
 import type { XdsEngineOptions } from '../../control-plane/xds/engine.ts';
 import { ClusterDiscoveryService } from '../../gen/envoy/service/cluster/v3/cds_pb.ts';
-import { CLUSTER_TYPE_URL } from '../../control-plane/xds/services.ts';
+import { CLUSTER_TYPE_URL } from '../../examples/envoy-kinds.ts';
 import { OverLimit, readDeltaRequest } from '../../control-plane/xds/request.ts';
 import { until } from '../until.ts';
 import { deltaStream, sotwStream } from './client.ts';

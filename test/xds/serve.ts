@@ -3,8 +3,9 @@ import type { ServerOptions } from '@grpc/grpc-js';
 import { createXdsEngine } from '../../control-plane/xds/engine.ts';
 import type { XdsEngine, XdsEngineOptions } from '../../control-plane/xds/engine.ts';
 import { XDS_SERVER_OPTIONS } from '../../control-plane/xds/server-options.ts';
-import { AGGREGATED, PER_TYPE } from '../../control-plane/xds/services.ts';
+import { AGGREGATED } from '../../control-plane/xds/services.ts';
 import { createResource, SnapshotCell, withChanges } from '../../control-plane/xds/snapshot.ts';
+import { PER_TYPE } from '../../examples/envoy-kinds.ts';
 import type { Fields, Logger } from '../../process/log.ts';
 
 export interface LogLine {
@@ -36,12 +37,18 @@ export class Resources {
   readonly cell = new SnapshotCell();
 
   put(typeUrl: string, entries: Readonly<Record<string, string | undefined>>): void {
-    const upserts = Object.entries(entries).flatMap(([name, text]) =>
+    this.change({ [typeUrl]: entries });
+  }
+
+  /** Changes to several types in one snapshot, by type URL. */
+  change(types: Readonly<Record<string, Readonly<Record<string, string | undefined>>>>): void {
+    const edits = Object.entries(types).flatMap(([typeUrl, entries]) =>
+      Object.entries(entries).map(([name, text]) => ({ typeUrl, name, text })),
+    );
+    const upserts = edits.flatMap(({ typeUrl, name, text }) =>
       text === undefined ? [] : [createResource(typeUrl, name, Buffer.from(text))],
     );
-    const removals = Object.entries(entries).flatMap(([name, text]) =>
-      text === undefined ? [{ typeUrl, name }] : [],
-    );
+    const removals = edits.filter(({ text }) => text === undefined);
     this.cell.replace(withChanges(this.cell.current, { upserts, removals }));
   }
 }

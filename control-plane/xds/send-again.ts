@@ -1,0 +1,35 @@
+import { collectionOf, withResources } from './resource-set.ts';
+import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
+import { held, told, WILDCARD } from './subscription.ts';
+import type { Subscription } from './subscription.ts';
+
+/**
+ * The subscription with these resources due again, as far as it covers them: whatever version the client holds, each
+ * is sent as it is by then, or sent as removed.
+ */
+export function sendAgain(subscription: Subscription, names: readonly string[]): Subscription {
+  const due = subscription.due.edit((draft) => {
+    for (const name of names) {
+      if (subscription.names.has(name)) draft.set(name, { told: told(subscription, name), answer: true });
+      const collection = `${collectionOf(name)}/${WILDCARD}`;
+      if (collection === name || !subscription.names.has(collection)) continue;
+      const before = draft.get(collection) ?? { told: told(subscription, collection), answer: false };
+      draft.set(collection, { ...before, told: before.told.set(name, ofUnknownVersion(name)) });
+    }
+  });
+  if (!subscription.wildcard) return { ...subscription, due };
+  const unknown = names.map((name) => [name, ofUnknownVersion(name)] as const);
+  return { ...subscription, due, level: withResources(subscription.level, unknown) };
+}
+
+/** The same for what other resources refer to: a name that the client neither holds nor asked for is left out. */
+export function sendReferred(subscription: Subscription, names: readonly string[]): Subscription {
+  const wanted = names.filter(
+    (name) => subscription.names.has(name) || held(subscription, name) !== undefined,
+  );
+  return wanted.length === 0 ? subscription : sendAgain(subscription, wanted);
+}
+
+function ofUnknownVersion(name: string): ReturnType<typeof claimedResource> {
+  return claimedResource(name, UNKNOWN_VERSION);
+}
