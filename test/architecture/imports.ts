@@ -39,7 +39,7 @@ export function violation({ from, to }: Import): string | undefined {
   if (isFree(from)) return undefined;
   if (home === undefined) return `${from} is in no room: add its folder to test/architecture/rooms.ts.`;
   const { imports, packages, because } = ROOMS[home] as Room;
-  const isAllowed = to.endsWith('.ts') ? isWithin(to, home, imports) : isListed(to, packages);
+  const isAllowed = /\.m?ts$|\.mjs$/u.test(to) ? isWithin(to, home, imports) : isListed(to, packages);
   return isAllowed ? undefined : `${from} imports ${to}, which ${home} may not. ${because}`;
 }
 

@@ -70,7 +70,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'control-plane/xds': {
     imports: ['gen/envoy', 'gen/google', 'process', 'wire'],
-    packages: ['node:*', '@grpc/grpc-js', '@bufbuild/protobuf/wire', ...PROTOBUF],
+    packages: ['node:*', '@grpc/grpc-js', ...PROTOBUF],
     because: 'The push engine serves any resource type: what a Service is stays in control-plane/mesh.',
   },
   'control-plane/inspection': {
