@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { call } from './api-client.ts';
 import { startApiServer, type TestApiServer, whyNoApiServer } from './api-server.ts';
 import type { Output } from './command.ts';
+import { until } from '../until.ts';
 import { testThatNeeds } from './requirement.ts';
 
 // One after the other: each server takes a quarter of a gigabyte, and seconds of a processor.
@@ -90,7 +91,11 @@ testWithServer('killing the process that started it ends it, too', async (t) => 
   const exit = once(starter, 'exit');
   starter.kill('SIGKILL');
   await exit;
-  while (processesOf(directory).length > 0) await delay(20);
+  await until(
+    'the processes of the API server have ended',
+    () => processesOf(directory),
+    ({ length }) => length === 0,
+  );
   // Its files are removed by whoever starts the next one.
   await start(t);
   t.false(existsSync(directory));

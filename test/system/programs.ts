@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
-import { until as untilWithin, within } from '../until.ts';
+import { until, within } from '../until.ts';
 
 /** As many lines of a log as a failure shows. */
 const SHOWN_LINES = 10;
@@ -61,7 +61,7 @@ export class Program {
 
   /** Resolves with the first line, past or coming, for which `matches` holds. */
   async line(matches: (line: LogLine) => boolean): Promise<LogLine> {
-    const { found } = await untilWithin(
+    const { found } = await until(
       `a line of ${this.#name} with ${String(matches)}`,
       () => ({ found: this.log.find(matches), log: this.log.slice(-SHOWN_LINES), isClosed: this.#isClosed }),
       ({ found: line, isClosed }) => line !== undefined || isClosed,
@@ -194,13 +194,4 @@ function closed(socket: { close(closed: () => void): unknown }): Promise<void> {
       resolve();
     }
   });
-}
-
-/** Asks again and again until the answer satisfies; there is no limit but the test's own. */
-export async function until<T>(ask: () => Promise<T>, satisfies: (answer: T) => boolean): Promise<T> {
-  for (;;) {
-    const answer = await ask();
-    if (satisfies(answer)) return answer;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

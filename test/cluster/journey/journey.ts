@@ -3,7 +3,7 @@
  * shows the pods, events and logs of what it used.
  */
 import test, { type ExecutionContext } from 'ava';
-import { until } from '../../system/programs.ts';
+import { until } from './until.ts';
 import { Cluster, type Pod } from '../cluster.ts';
 import { testThatNeeds } from '../requirement.ts';
 import { gatherEvidence } from './evidence.ts';
@@ -62,6 +62,7 @@ export class Stage {
    */
   async untilConnected(pod: Pod): Promise<void> {
     await until(
+      `the sidecar of ${pod.name} is connected to the control plane`,
       () => this.metrics(pod),
       (metrics) => metrics.sum('cortexflow_control_plane_connected') === 1,
     );

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { until } from '../../system/programs.ts';
+import { until } from './until.ts';
 import type { Cluster, Pod } from '../cluster.ts';
 import { stateDirectory } from '../layout.ts';
 import { APP } from './objects.ts';
@@ -65,7 +65,7 @@ export async function untilMeshIsReady(cluster: Cluster): Promise<void> {
     ]);
   }
   await untilNoPodsAreEnding(cluster);
-  await until(() => wouldInject(cluster), Boolean);
+  await until('pods are injected', () => wouldInject(cluster), Boolean);
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava';
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import type { Pod } from '../cluster.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { APP_PORT, deployment, pod, podTemplate, service } from '../journey/objects.ts';
@@ -172,6 +172,7 @@ async function untilAnsweredBy(
   const reached = new Set<string>();
   let calls = 0;
   await until(
+    'every pod reached',
     async () => {
       for (const name of Object.keys(await call(stage, from, host, port))) reached.add(name);
       calls += CALLS;

@@ -1,5 +1,5 @@
 /** What annotations do to running pods, and what somebody is told who gets one wrong. */
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import type { Pod } from '../cluster.ts';
 import { isInjected, tryPods } from '../journey/admission.ts';
 import { ask, getJson, sidecarLog, taken } from '../journey/asking.ts';
@@ -44,7 +44,9 @@ journey('connections that are made to a pod bypass its sidecar where it says so'
   );
   const [byPort, byNetwork, asker] = await started(stage, 'by-port', 'by-network', 'client');
   const seen = async (server: Pod, port: number): Promise<readonly string[]> => {
-    const answers = urlsOf(server, port).map((url) => until(() => tryToAsk(stage, asker!, url), Boolean));
+    const answers = urlsOf(server, port).map((url) =>
+      until(`an answer from ${url}`, () => tryToAsk(stage, asker!, url), Boolean),
+    );
     return (await Promise.all(answers)).map((answer) => answer!.from);
   };
   // Whose connection is it: that of the client, or of the pod's own sidecar?
@@ -80,6 +82,7 @@ journey('upstreams, log level, image and resources are as the pod says', async (
   t.deepEqual(await taken(stage, particular!, 'outbound'), { [`${stage.namespace}/server`]: 1 });
 
   const lines = await until(
+    'an ended connection in the log of the sidecar',
     () => sidecarLog(stage, 'particular'),
     (each) => each.some(({ message }) => message === 'Connection ended.'),
   );
@@ -172,6 +175,7 @@ journey(
       deployment({ name, annotations: { [`${P}log-level`]: level } });
     await stage.apply(annotated('loud'));
     const told = await until(
+      'the refusal of the pod in the events of its ReplicaSet',
       () => stage.kubectl(['describe', `replicaset`, '-l', `app=${name}`]),
       (text) => text.includes('denied the request'),
     );

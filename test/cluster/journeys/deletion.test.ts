@@ -1,4 +1,4 @@
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import { containers } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { assertNothingFailed } from '../journey/load.ts';
@@ -34,6 +34,7 @@ journey('kept connections of a terminating pod end when its application ends the
   const load = await stage.startLoad({ url: 'http://server:8080' });
   const before = await stage.pods('server');
   await until(
+    'an answer of a pod of before to kept connections',
     () => load.report(),
     ({ kept }) => before.some(({ name }) => name in kept.answeredBy),
   );
@@ -64,6 +65,7 @@ journey('a stream from a terminating pod, and one to it, arrive whole', async (t
     );
     await patch(stage, 'client', { metadata: { finalizers: [FINALIZER] } });
     await until(
+      'the first bytes of the stream',
       () => stage.cluster.exec(stage.namespace, 'client/client', ['cat', '/tmp/stream']),
       ({ stdout }) => stdout.includes('tick'),
     );
@@ -86,6 +88,7 @@ async function deletePod(stage: Stage, name: string): Promise<Ending> {
   const deletedAt = Date.now();
   await stage.kubectl(['delete', 'pod', name, '--wait=false']);
   const statuses = await until(
+    `all containers of ${name} have terminated`,
     () => containers(stage, name),
     (all) => all.every(({ state }) => state.terminated !== undefined),
   );
@@ -99,6 +102,7 @@ async function deletePod(stage: Stage, name: string): Promise<Ending> {
 
 async function messageOf(stage: Stage, name: string): Promise<string> {
   const statuses = await until(
+    `container ${name} has terminated`,
     () => containers(stage, name),
     (all) => all.some((one) => one.name === name && one.state.terminated !== undefined),
   );

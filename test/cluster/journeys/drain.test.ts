@@ -1,4 +1,4 @@
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import { journeys } from '../journey/journey.ts';
 import { assertNothingFailed } from '../journey/load.ts';
 import { untilMeshIsReady } from '../journey/mesh.ts';
@@ -17,6 +17,7 @@ journey('a drained node fails no request, and pods that move are in the mesh aga
   try {
     await stage.untilRolledOut('server');
     const pods = await until(
+      '4 pods of the server',
       () => stage.pods('server'),
       (all) => all.length === 4,
     );

@@ -1,5 +1,5 @@
 /** The mesh comes, is of use, and goes, and no application has to know of any of it. */
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import type { Cluster, Pod } from '../cluster.ts';
 import { ask, getJson } from '../journey/asking.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
@@ -40,7 +40,7 @@ journey('two plain Deployments: requests are spread evenly, as the metrics say',
   const client = await stage.pod('client');
   const running = new Load(stage.cluster, client);
   // A pod that was slow to answer just now, as any may be that has just started, is chosen less for a while.
-  await until(() => roundOf(stage, running, servers), isEven);
+  await until('answers of the servers in equal shares', () => roundOf(stage, running, servers), isEven);
   const report = await running.stop();
 
   t.deepEqual(report.failures, []);
@@ -108,6 +108,7 @@ journey('taken away, it leaves nothing but sidecars, which join again when it is
   t.is(await inMesh(), 1);
   const server = await stage.pod('server');
   await until(
+    'a connection that the sidecar has opened to the server',
     async () => {
       await ask(stage, client, 'http://server:8080');
       return opened(stage, client, [server]);

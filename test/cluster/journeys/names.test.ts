@@ -1,7 +1,7 @@
 /** A meshed pod is answered what CoreDNS answers, whatever it asks; its resolvers find Services by their short names. */
 import { compare, type DigQuestion, meshIn, questionsIn } from '../../dns/comparison.ts';
 import { digAll, type Digger } from '../../dns/dig.ts';
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { APP_PORT, pod, service } from '../journey/objects.ts';
 
@@ -82,6 +82,7 @@ async function untilKnown({ namespace }: Stage, { ours, theirs }: Askers): Promi
     .map((name) => [`${name}.${namespace}.svc.cluster.local`, name.startsWith('fd00') ? 'AAAA' : 'A']);
   for (const each of [theirs, ours]) {
     await until(
+      'an answer to every question',
       () => digAll(each, questions),
       (all) => all.every(({ answer }) => answer.length > 0),
     );
@@ -202,6 +203,7 @@ journey('programs in a pod of the mesh find a Service by its short name', async 
     (await stage.metrics(asker)).sum(REQUESTS, { type, answered_by: 'table', rcode });
 
   await until(
+    'the address of found',
     () => said('getent', 'ahostsv4', 'found'),
     (text) => text !== '',
   );

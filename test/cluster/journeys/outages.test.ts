@@ -1,5 +1,5 @@
 import type { ExecutionContext } from 'ava';
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import type { Pod } from '../cluster.ts';
 import { container, signalContainer } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
@@ -32,10 +32,12 @@ journey('without a control plane, traffic goes on and pods start in pass-through
   await installMesh(stage.cluster);
   await stage.kubectl(['wait', 'pod/required', '--for=condition=Ready', '--timeout=300s']);
   await until(
+    'the sidecar has a control plane',
     () => sidecarPage(stage.cluster, late.pod, '/readyz'),
     (text) => !text.includes('without a control plane'),
   );
   await until(
+    'a balanced connection of the late pod',
     () => balancedBy(stage, late.pod),
     (connections) => connections > 0,
   );
@@ -52,12 +54,14 @@ journey('without a control plane, a restarted sidecar reads from its disk what i
   t.is((await ask()).code, 0);
   const stored = ['cat', '/var/lib/cortexflow/last-good.json'];
   await until(
+    'the Service in the last good table on disk',
     () => stage.cluster.exec(stage.namespace, 'client/proxy-sidecar', stored),
     ({ stdout }) => stdout.includes(`${stage.namespace}/server`),
   );
   await takeAway(t, stage, 'control-plane');
   await signalContainer(stage.cluster, client, await container(stage, 'client', 'proxy-sidecar'), 'SIGKILL');
   await until(
+    'the sidecar has been restarted once',
     () => container(stage, 'client', 'proxy-sidecar'),
     ({ restartCount, started }) => restartCount === 1 && started === true,
   );

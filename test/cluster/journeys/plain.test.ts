@@ -1,5 +1,5 @@
 import test from 'ava';
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import { Cluster, type Pod } from '../cluster.ts';
 import { NODES, OUTSIDE } from '../layout.ts';
 import { testThatNeeds } from '../requirement.ts';
@@ -94,7 +94,9 @@ journey('a pod reaches a peer outside of the cluster, and nothing of the real wo
 
 journey('a drained node has no pods, and gets some again', async (t) => {
   await cluster.drain('node-b');
-  const pods = await until(whoPods, (left) => left.every(({ node }) => node === 'node-a'));
+  const pods = await until('all pods left are on node-a', whoPods, (left) =>
+    left.every(({ node }) => node === 'node-a'),
+  );
   t.is(pods.length, 2);
   await cluster.uncordon('node-b');
   await cluster.mustKubectl(['rollout', 'restart', 'deployment/who', '-n', NAMESPACE]);

@@ -1,4 +1,4 @@
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import { type ContainerStatus, containers } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { Metrics } from '../journey/metrics.ts';
@@ -124,6 +124,7 @@ function untilStatus(
   satisfies: (status: ContainerStatus) => boolean,
 ): Promise<unknown> {
   return until(
+    `the expected state of container ${name}`,
     () => containers(stage, podName),
     (all) => all.some((one) => one.name === name && satisfies(one)),
   );
@@ -137,6 +138,7 @@ interface Probes {
 async function untilAllFailed(stage: Stage, name: string): Promise<{ before: Probes; after: Probes }> {
   const before = await probesOf(stage, name);
   const after = await until(
+    'enough failures of each failing probe',
     () => probesOf(stage, name),
     (now) => FAILING.every((one) => now.failed(one) >= before.failed(one) + FAILURES),
   );

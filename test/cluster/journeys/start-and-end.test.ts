@@ -1,6 +1,6 @@
 /** The ends of a pod's life: what runs before the application, its first packet, and that a Job ends. */
 import type { ExecutionContext } from 'ava';
-import { until } from '../../system/programs.ts';
+import { until } from '../journey/until.ts';
 import { getJson, sidecarLog, taken } from '../journey/asking.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { deployment, podTemplate, service } from '../journey/objects.ts';
@@ -46,7 +46,7 @@ journey('Jobs and CronJobs end as their container does, and the sidecar after it
 
   const hourly = (): Promise<{ status: { lastSuccessfulTime?: string } }> =>
     getJson(stage.cluster, 'cronjob', 'hourly', '-n', stage.namespace);
-  await until(hourly, ({ status }) => status.lastSuccessfulTime !== undefined);
+  await until('a success of the CronJob', hourly, ({ status }) => status.lastSuccessfulTime !== undefined);
   t.deepEqual(await endOf(t, stage, 'cron'), { phase: 'Succeeded', exitCode: 0 });
 });
 
