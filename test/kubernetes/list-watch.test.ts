@@ -15,11 +15,10 @@ import { testThatNeeds } from '../cluster/requirement.ts';
 import { until, within } from '../until.ts';
 import { compact, put } from './etcd.ts';
 
-// One after the other: each has an API server of its own.
+// One after the other: they stop and start one API server, and each has a namespace of its own there.
 const testWithServer = testThatNeeds(whyNoApiServer(), test.serial);
-const CONFIG_MAPS = '/api/v1/namespaces/default/configmaps';
 
-/** What is known of the ConfigMaps of namespace default, and how it came to be known. */
+/** What is known of the ConfigMaps of a namespace, and how it came to be known. */
 class Known {
   readonly names = new Set<string>();
   readonly problems: string[] = [];
@@ -67,14 +66,35 @@ interface Followed {
   readonly watched: ListWatch;
 }
 
-async function start(t: ExecutionContext): Promise<TestApiServer> {
-  const server = await startApiServer();
-  t.teardown(() => server.stop());
-  return server;
+interface Place {
+  readonly server: TestApiServer;
+  readonly namespace: string;
+  /** Where the ConfigMaps of that namespace are. */
+  readonly path: string;
+}
+
+let shared: Promise<TestApiServer> | undefined;
+let namespaces = 0;
+test.after.always(async () => (await shared)?.stop());
+
+/** On the API server of all these tests; after one that fails, which may have left it stopped, on another. */
+async function start(t: ExecutionContext): Promise<Place> {
+  shared ??= startApiServer();
+  const server = await shared;
+  t.teardown(async () => {
+    if (t.passed) return;
+    shared = undefined;
+    await server.stop();
+  });
+  namespaces += 1;
+  const namespace = `test-${namespaces}`;
+  await server.createNamespace(namespace);
+  return { server, namespace, path: `/api/v1/namespaces/${namespace}/configmaps` };
 }
 
 async function follow(
   t: ExecutionContext,
+  { path }: Place,
   environment: Readonly<Record<string, string>>,
   limits: Partial<ListWatchLimits> = {},
 ): Promise<Followed> {
@@ -91,7 +111,7 @@ async function follow(
   });
   // Without chance, so that nobody waits for a backoff here.
   const world = { ...REAL_WORLD, random: () => 0.05 };
-  const watched = listWatch({ api, path: CONFIG_MAPS, receiver: known, logger, world, limits });
+  const watched = listWatch({ api, path, receiver: known, logger, world, limits });
   t.teardown(() => {
     watched.close();
     api.close();
@@ -110,25 +130,26 @@ async function troubled(watched: ListWatch): Promise<string> {
   );
 }
 
-async function write(server: TestApiServer, name: string, data = ''): Promise<void> {
+async function write({ server, path }: Place, name: string, data = ''): Promise<void> {
   const body = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { data } };
-  const { status } = await server.call({ method: 'POST', path: CONFIG_MAPS, body });
+  const { status } = await server.call({ method: 'POST', path, body });
   if (status !== 201) throw new Error(`${name}: ${status}`);
 }
 
-async function remove(server: TestApiServer, name: string): Promise<void> {
-  await server.call({ method: 'DELETE', path: `${CONFIG_MAPS}/${name}` });
+async function remove({ server, path }: Place, name: string): Promise<void> {
+  await server.call({ method: 'DELETE', path: `${path}/${name}` });
 }
 
 testWithServer('objects are followed as they come and go', async (t) => {
-  const server = await start(t);
-  await write(server, 'before');
-  const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+  const place = await start(t);
+  const { server } = place;
+  await write(place, 'before');
+  const { known, watched } = await follow(t, place, { KUBECONFIG: server.kubeconfig });
   await known.until('the watch is synced', () => watched.isSynced);
   t.true(known.names.has('before'));
-  await write(server, 'after');
+  await write(place, 'after');
   await known.has('after');
-  await remove(server, 'before');
+  await remove(place, 'before');
   await known.until('the object of before is gone', () => !known.names.has('before'));
   t.deepEqual(watched.counters, { relists: 0, errors: 0 });
   t.deepEqual(known.problems, []);
@@ -137,15 +158,16 @@ testWithServer('objects are followed as they come and go', async (t) => {
 testWithServer(
   'an API server that is killed takes nothing away, and what changed is known when it is back',
   async (t) => {
-    const server = await start(t);
-    await write(server, 'kept');
-    const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+    const place = await start(t);
+    const { server } = place;
+    await write(place, 'kept');
+    const { known, watched } = await follow(t, place, { KUBECONFIG: server.kubeconfig });
     await known.until('the watch is synced', () => watched.isSynced);
     await server.stopServer();
-    t.regex(await troubled(watched), /^cannot watch configmaps in namespace default: connect ECONNREFUSED/);
+    t.regex(await troubled(watched), /^cannot watch configmaps in namespace test-\d+: connect ECONNREFUSED/);
     t.is(known.deletions, 0);
     await server.startServer();
-    await write(server, 'new');
+    await write(place, 'new');
     await known.has('new');
     t.deepEqual([...known.names].filter((name) => name !== 'kube-root-ca.crt').toSorted(), ['kept', 'new']);
     t.is(known.deletions, 0);
@@ -156,32 +178,34 @@ testWithServer(
 testWithServer(
   'etcd away: nothing is taken away, watches are renewed, and what changes is known when it is back',
   async (t) => {
-    const server = await start(t);
-    await write(server, 'kept');
-    const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig }, { watchMs: 1000 });
+    const place = await start(t);
+    const { server } = place;
+    await write(place, 'kept');
+    const { known, watched } = await follow(t, place, { KUBECONFIG: server.kubeconfig }, { watchMs: 1000 });
     await known.until('the watch is synced', () => watched.isSynced);
     await server.stopEtcd();
     await new Promise((resolve) => setTimeout(resolve, 3000));
     t.deepEqual([known.names.has('kept'), known.deletions], [true, 0]);
     await server.startEtcd();
     await server.untilReady();
-    await write(server, 'new');
+    await write(place, 'new');
     await known.has('new');
     t.is(known.deletions, 0);
   },
 );
 
 testWithServer('all crashed, and etcd compacted meanwhile: only what is gone is taken away', async (t) => {
-  const server = await start(t);
-  await write(server, 'kept');
-  await write(server, 'goes');
-  const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig });
+  const place = await start(t);
+  const { server } = place;
+  await write(place, 'kept');
+  await write(place, 'goes');
+  const { known, watched } = await follow(t, place, { KUBECONFIG: server.kubeconfig });
   await known.until('the watch is synced', () => watched.isSynced);
   await server.stopEtcd();
   await server.stopServer();
   await server.startEtcd();
   await server.startServer();
-  await remove(server, 'goes');
+  await remove(place, 'goes');
   await compact(server);
   await known.until('the deleted object is gone', () => !known.names.has('goes'));
   t.true(known.names.has('kept'));
@@ -191,15 +215,16 @@ testWithServer('all crashed, and etcd compacted meanwhile: only what is gone is 
 testWithServer(
   'ten thousand objects come in pages, also when etcd is compacted between two of them',
   async (t) => {
-    const server = await start(t);
+    const place = await start(t);
+    const { server, namespace, path } = place;
     const api = await connectApiServer({ lookup: () => server.kubeconfig });
     const names = Array.from({ length: 10_000 }, (_, index) => `n-${String(index).padStart(5, '0')}`);
     await put(
       server,
       new Map(
         names.map((name) => [
-          `configmaps/default/${name}`,
-          { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default', uid: name } },
+          `configmaps/${namespace}/${name}`,
+          { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, uid: name } },
         ]),
       ),
     );
@@ -213,7 +238,7 @@ testWithServer(
           asked.push(from === undefined ? 'first' : 'next');
           const answer = await api.request(request);
           if (asked.length === 3) {
-            await write(server, 'meanwhile');
+            await write(place, 'meanwhile');
             await compact(server);
             // It has the pages of that moment in memory, too.
             await server.stopServer();
@@ -222,7 +247,7 @@ testWithServer(
           return answer;
         },
       },
-      path: CONFIG_MAPS,
+      path,
       receiver: known,
       logger: createLogger({ format: 'json', level: () => 'error', write: () => {}, now: () => new Date() }),
     });
@@ -238,35 +263,40 @@ testWithServer(
 );
 
 testWithServer('an API server that falls silent is noticed, and followed again when it speaks', async (t) => {
-  const server = await start(t);
+  const place = await start(t);
+  const { server } = place;
   const limits = { watchMs: 1000, stallMs: 2000, requestTimeoutMs: 500 };
-  const { known, watched } = await follow(t, { KUBECONFIG: server.kubeconfig }, limits);
+  const { known, watched } = await follow(t, place, { KUBECONFIG: server.kubeconfig }, limits);
   await known.until('the watch is synced', () => watched.isSynced);
-  await write(server, 'before');
+  await write(place, 'before');
   await known.has('before');
   server.pause();
-  t.is(await troubled(watched), 'cannot watch configmaps in namespace default: no answer within 0.5 s');
+  t.regex(
+    await troubled(watched),
+    /^cannot watch configmaps in namespace test-\d+: no answer within 0\.5 s$/,
+  );
   t.true(watched.stalenessMs() >= 2000);
   t.is(known.deletions, 0);
   server.resume();
-  await write(server, 'after');
+  await write(place, 'after');
   await known.has('after');
   t.true(known.names.has('before'));
 });
 
 testWithServer('a network that swallows everything is noticed, and a new connection made', async (t) => {
-  const server = await start(t);
+  const place = await start(t);
+  const { server } = place;
   const network = await Network.to(server.url);
   t.teardown(() => network.close());
   const environment = {
     KUBERNETES_SERVICE_HOST: network.host,
     KUBERNETES_SERVICE_PORT: String(network.port),
-    DIRECTORY: await serviceAccount(t, server),
+    DIRECTORY: await serviceAccount(t, place),
   };
-  const { known, watched } = await follow(t, environment, { watchMs: 1000, stallMs: 2000 });
+  const { known, watched } = await follow(t, place, environment, { watchMs: 1000, stallMs: 2000 });
   await known.until('the watch is synced', () => watched.isSynced);
   network.swallow();
-  await write(server, 'unheard');
+  await write(place, 'unheard');
   await known.has('unheard');
   t.true(watched.counters.errors > 0);
 });
@@ -314,46 +344,48 @@ class Network {
 }
 
 /** What the kubelet would give to a pod: the directory of a ServiceAccount that may read ConfigMaps. */
-async function serviceAccount(t: ExecutionContext, server: TestApiServer): Promise<string> {
+async function serviceAccount(t: ExecutionContext, place: Place): Promise<string> {
+  const { server, namespace } = place;
   const directory = mkdtempSync(join(tmpdir(), 'cortexflow-service-account-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
-  await server.createServiceAccount('reader', 'default');
+  await server.createServiceAccount('reader', namespace);
   const granted = await server.kubectl(
-    'create clusterrole reader --verb=list,watch --resource=configmaps'.split(' '),
+    `create role reader --verb=list,watch --resource=configmaps -n ${namespace}`.split(' '),
   );
   t.is(granted.code, 0, granted.stderr);
   const bound = await server.kubectl(
-    'create clusterrolebinding reader --clusterrole=reader --serviceaccount=default:reader'.split(' '),
+    `create rolebinding reader --role=reader --serviceaccount=${namespace}:reader -n ${namespace}`.split(' '),
   );
   t.is(bound.code, 0, bound.stderr);
   writeFileSync(join(directory, 'ca.crt'), readFileSync(server.admin.certificateAuthority));
-  await renewToken(server, directory);
+  await renewToken(place, directory);
   return directory;
 }
 
-async function renewToken(server: TestApiServer, directory: string): Promise<void> {
-  writeFileSync(join(directory, 'token'), (await server.accessFor('reader', 'default')).token);
+async function renewToken({ server, namespace }: Place, directory: string): Promise<void> {
+  writeFileSync(join(directory, 'token'), (await server.accessFor('reader', namespace)).token);
 }
 
 testWithServer('a token that is not valid any more is told, and its successor is taken up', async (t) => {
-  const server = await start(t);
-  const directory = await serviceAccount(t, server);
+  const place = await start(t);
+  const { server, namespace } = place;
+  const directory = await serviceAccount(t, place);
   const { hostname, port } = new URL(server.url);
   const environment = {
     KUBERNETES_SERVICE_HOST: hostname,
     KUBERNETES_SERVICE_PORT: port,
     DIRECTORY: directory,
   };
-  const { known, watched } = await follow(t, environment, { watchMs: 1000 });
+  const { known, watched } = await follow(t, place, environment, { watchMs: 1000 });
   await known.until('the watch is synced', () => watched.isSynced);
-  await server.call({ method: 'DELETE', path: '/api/v1/namespaces/default/serviceaccounts/reader' });
-  await server.createServiceAccount('reader', 'default');
+  await server.call({ method: 'DELETE', path: `/api/v1/namespaces/${namespace}/serviceaccounts/reader` });
+  await server.createServiceAccount('reader', namespace);
   t.regex(
     await troubled(watched),
     /^is not known to the API server \(Unauthorized\): its token or certificate/,
   );
-  await renewToken(server, directory);
-  await write(server, 'new');
+  await renewToken(place, directory);
+  await write(place, 'new');
   await known.has('new');
   t.is(watched.problem, undefined);
   t.is(watched.counters.relists, 0);
