@@ -172,11 +172,16 @@ test('what is held for all together has a bound, and who takes most of it is clo
 
 test('who waits for an answer does not rest', async (t) => {
   const others = Promise.withResolvers<void>();
-  const { proxy, port } = await startProxyWith(t, { tcpLimits: { idleMs: 300 } }, async (query) => {
+  const { proxy, port } = await startProxyWith(t, { tcpLimits: { idleMs: 2_000 } }, async (query) => {
     await others.promise;
     return [addressAnswer(query)];
   });
   const waiting = await open(t, port, question(['www', 'example', 'com']));
+  await until(
+    'the query under way',
+    () => proxy.forwarder.flightCount,
+    (count) => count === 1,
+  );
   const resting = await open(t, port);
   await once(resting.resume(), 'close');
   t.is(proxy.tcp.connectionCount, 1);
