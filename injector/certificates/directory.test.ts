@@ -25,7 +25,8 @@ async function begun(t: ExecutionContext) {
   const certificates = new CertificateDirectory({
     directory,
     served,
-    schedule,
+    // It looks again every ten seconds where it cannot watch the directory.
+    schedule: (delayMs, run) => schedule(Math.min(delayMs, 500), run),
     progressed: () => {},
     logger: createLogger({
       format: 'json',

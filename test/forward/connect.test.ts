@@ -55,7 +55,8 @@ test('a backend that hangs in SYN: another one is tried after the timeout', asyn
   const [hanging, backend] = [await hangingPort(t), await startBackend(t, echo)];
   const { client, log, forwarder } = startForwarder(t, {
     routes: balanceOver([hanging, backend]),
-    limits: { connectTimeoutMs: 200 },
+    // It holds for the other one, too.
+    limits: { connectTimeoutMs: 1_000 },
   });
   const socket = client();
   socket.end('hello');
@@ -449,7 +450,7 @@ for (const [how, reason, port] of [
     ];
     const told: Decision = { action: 'balance', group: groupOf([backend]) };
     const routes: Routes = { ...always(told), decide: () => decisions.shift() ?? told };
-    const limits = { connectTimeoutMs: 200 };
+    const limits = { connectTimeoutMs: 1_000 };
     const { client, log, forwarder } = startForwarder(t, { routes, limits });
     const socket = client();
     socket.end('hello');

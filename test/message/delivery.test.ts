@@ -375,7 +375,7 @@ test('a sidecar that answers nothing is waited for as long as its workload may t
     table: () => table,
     address: A,
     port,
-    limits: { deliveryTimeoutMs: 100 },
+    limits: { deliveryTimeoutMs: 1_000 },
   });
   await startStranger(t, { host: DEAD, port }, (socket) => socket.resume());
   const message = JSON.stringify({ ...request('hi'), hops: 3 });

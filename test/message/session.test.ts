@@ -181,12 +181,15 @@ test('so it is while the sidecar is busy with other lines, and however many piec
 
 test('a connection that has nothing to say is closed; one that waits for a reply is not', async (t) => {
   const answer = Promise.withResolvers<Answer>();
-  const { client, counters } = startApi(t, { deliver: () => answer.promise, limits: { idleTimeoutMs: 500 } });
+  const { client, counters } = startApi(t, {
+    deliver: () => answer.promise,
+    limits: { idleTimeoutMs: 1_500 },
+  });
   const waiting = client();
   waiting.send(request('slow'));
   const idle = client();
   t.is(await idle.ending, 'end');
-  await delay(600);
+  await delay(1_600);
   answer.resolve(delivered(''));
   t.is(textOf(await waiting.reply()), '{"status":"received"}');
   t.is(await waiting.ending, 'end');
