@@ -99,7 +99,7 @@ test('an answer ends what is under way, whatever was asked', async (t) => {
     Buffer.from([0, 0, 41, 4, 0xd0, 0, 1, 0, 0, 0, 0]),
   ]);
   const asked = [header, Buffer.from(update), newerEdns, question('example.com', AXFR)];
-  const { proxy, port } = await startProxy(t, (query) => {
+  const { proxy, port } = await startProxyWith(t, WAITING, (query) => {
     if (query.readUInt16BE(4) === 0) return [Buffer.from(query.with(2, 0x80))];
     return isTransfer(query) ? [rcodeAnswer(query, 5)] : answering(query, 'tcp');
   });
@@ -112,7 +112,7 @@ test('an answer ends what is under way, whatever was asked', async (t) => {
 });
 
 test('a zone is transferred in as many messages as it takes, and is over with the last', async (t) => {
-  const { proxy, port } = await startProxy(t, zone);
+  const { proxy, port } = await startProxyWith(t, WAITING, zone);
   const query = question('example.com', AXFR);
   const expected = Buffer.concat(ZONE.map((records) => framed(recordsAnswer(query, records))));
   // More than may be under way.

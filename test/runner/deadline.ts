@@ -3,7 +3,7 @@ import { within } from '../until.ts';
 
 /** Far more than any test takes, also on a machine that is busy with other things; t.timeout() sets another. */
 const TEST_MS = 180_000;
-const TEARDOWN_MS = 30_000;
+const TEARDOWN_MS = 60_000;
 
 /** Of one test or hook, and of each of its teardowns. */
 export class Deadline {
