@@ -74,6 +74,15 @@ export class Mesh {
     return sorted(this.#state.warnings.values());
   }
 
+  /** Whether an earlier state of a rejected object is served. */
+  hasLastGood({ object }: Rejection): boolean {
+    const { services, owners, pods, nodes } = this.#state;
+    const [kind, key = ''] = object.split(' ');
+    // A Service that was never good is served, too, as one of which only the name is known.
+    if (kind === 'Service') return (services.get(key)?.type ?? 'other') !== 'other';
+    return { EndpointSlice: owners, Pod: pods, Node: nodes }[kind ?? '']?.has(key) ?? false;
+  }
+
   /** Publishes nothing any more. */
   close(): void {
     this.#isSynced = false;

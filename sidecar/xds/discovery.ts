@@ -77,7 +77,7 @@ export class Discovery {
   constructor(options: DiscoveryOptions) {
     const { node, lastGoodFile, ceiling, log, world } = options;
     this.#options = options;
-    this.#rejections = new RejectionLog(log);
+    this.#rejections = new RejectionLog(log, (resource) => this.#session.holds(resource));
     this.#session = new Session({
       kinds: resourceKinds(nodeToLearnFrom(node)),
       node: wireNode(node),
@@ -204,7 +204,7 @@ export class Discovery {
     const { lastGoodFile, log } = this.#options;
     const loaded = lastGoodFile === undefined ? undefined : await loadLastGood(lastGoodFile);
     if (loaded?.kind === 'unusable') {
-      log.warn('starting without a last good table', { why: loaded.why });
+      log.warn('Started without the last good table', { why: loaded.why });
     }
     if (loaded?.kind !== 'loaded') {
       return [];
@@ -212,12 +212,12 @@ export class Discovery {
     const { types, savedMs } = loaded.lastGood;
     const { changes, unusable } = this.#session.restore(types, savedMs);
     if (unusable > 0) {
-      log.warn('some of the last good table cannot be read: the control plane is asked for it', {
+      log.warn('Could not read some of the last good table; the control plane is asked for it', {
         file: lastGoodFile,
         resources: unusable,
       });
     }
-    log.info('starting from the last good table', {
+    log.info('Started from the last good table', {
       file: lastGoodFile,
       savedAt: new Date(savedMs).toISOString(),
       services: changes.filter(({ kind }) => kind === 'service').length,
@@ -237,7 +237,7 @@ export class Discovery {
   #noteMove(before: Locality): void {
     const { locality } = this.directory.table;
     if (locality !== before) {
-      this.#options.log.info('the zone is that of the node, as the control plane knows it', { ...locality });
+      this.#options.log.info('Took the zone of the node, as the control plane knows it', { ...locality });
     }
   }
 
