@@ -3,7 +3,7 @@ import type { Logger } from '../../process/log.ts';
 import { ENDPOINTS_TYPE_URL, endpointsCollection } from '../../wire/resource-kinds.ts';
 import type { Change } from '../services/change.ts';
 import type { LocalityView, ServiceView } from '../services/describe.ts';
-import { describeLocality, describeServices } from '../services/describe.ts';
+import { describeLocality, describeServices, timestamp } from '../services/describe.ts';
 import { Directory } from '../services/directory.ts';
 import type { Locality } from '../services/groups.ts';
 import type { Schedule } from '../services/interest.ts';
@@ -14,11 +14,12 @@ import type { ClientStatus } from './client.ts';
 import { ControlPlaneClient } from './client.ts';
 import type { Identity } from './identity.ts';
 import { nodeToLearnFrom, wireNode } from './identity.ts';
-import type { PastRejection } from './rejection-log.ts';
 import { RejectionLog } from './rejection-log.ts';
 import { resourceKinds } from './resource-kind.ts';
 import type { Received } from './session.ts';
 import { Session } from './session.ts';
+import type { ControlPlaneView, RejectionView } from './view.ts';
+import { describeControlPlane, describeRejection } from './view.ts';
 import { DIFFERENCE, FIRST_ANSWER, Settling } from './settling.ts';
 
 /** What the world outside supplies, so that a test can. */
@@ -46,9 +47,9 @@ export interface DiscoveryOptions {
 }
 
 export interface DiscoveryView {
-  readonly controlPlane: ClientStatus;
-  readonly recentRejections: readonly PastRejection[];
-  readonly lastGood: { readonly file: string; readonly savedMs: number | undefined } | undefined;
+  readonly controlPlane: ControlPlaneView;
+  readonly recentRejections: readonly RejectionView[];
+  readonly lastGood: { readonly file: string; readonly saved: string | undefined } | undefined;
   readonly locality: LocalityView;
   readonly servicesKnown: boolean;
   readonly services: readonly ServiceView[];
@@ -140,9 +141,9 @@ export class Discovery {
   view(): DiscoveryView {
     const { lastGoodFile: file } = this.#options;
     return {
-      controlPlane: this.#client.status,
-      recentRejections: this.#rejections.recent,
-      lastGood: file === undefined ? undefined : { file, savedMs: this.#lastGood?.savedMs },
+      controlPlane: describeControlPlane(this.#client.status),
+      recentRejections: this.#rejections.recent.map(describeRejection),
+      lastGood: file === undefined ? undefined : { file, saved: timestamp(this.#lastGood?.savedMs) },
       locality: describeLocality(this.directory.table),
       servicesKnown: this.directory.table.servicesKnown,
       services: describeServices(this.directory.table),
@@ -219,7 +220,7 @@ export class Discovery {
     }
     log.info('Started from the last good table', {
       file: lastGoodFile,
-      savedAt: new Date(savedMs).toISOString(),
+      savedAt: timestamp(savedMs),
       services: changes.filter(({ kind }) => kind === 'service').length,
     });
     return changes;
