@@ -11,10 +11,11 @@ import { RESOURCE_ORDER } from '../wire/resource-kinds.ts';
 import { type ControlPlaneConfig, readConfig } from './config.ts';
 import { listenGrpc } from './grpc-listener.ts';
 import { createInspectionServer } from './inspection/inspection.ts';
-import { startMesh } from './mesh-source.ts';
+import { startMesh, systemClock } from './mesh-source.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import { exposeControlPlane } from './metrics.ts';
 import { watchOutage } from './outage.ts';
+import { PushLog } from './push-log.ts';
 import type { Source } from './source.ts';
 import { anybody, type Identified, type Identify } from './xds/caller.ts';
 import { createXdsEngine, type XdsEngine } from './xds/engine.ts';
@@ -36,6 +37,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
     limits: config.streams,
     identify: identifyBy(mesh, source),
   });
+  const pushes = new PushLog({ snapshots, mesh, counters: engine.counters, clock: systemClock, logger });
   const options = xdsServerOptions(config.streams);
   const xds = new Server(options);
   engine.addTo(xds, [AGGREGATED]);
@@ -58,7 +60,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
       { name: 'outage', run: stopWatching },
       { name: 'source', run: () => source.close() },
       { name: 'streams', run: () => drain(xds, engine, config.drainMs) },
-      { name: 'listeners', run: () => close([engine, mesh], [xds, inspection]) },
+      { name: 'listeners', run: () => close([engine, mesh, pushes], [xds, inspection]) },
       { name: 'admin page', run: () => admin.close() },
     ],
   });

@@ -28,12 +28,15 @@ export async function startMesh(
 ): Promise<MeshAndSource> {
   const isSynced = Promise.withResolvers<void>();
   const becomeReady = readiness.block(() => `reading ${source.name}${inTheWay(source.obstacles())}`);
-  const mesh = new Mesh({
+  const mesh: Mesh = new Mesh({
     snapshots,
     clock: systemClock,
     window: { quietMs: config.push.windowMs, longestMs: config.push.maxWindowMs },
     onRejection: (rejection) =>
-      logger.warn('Rejected an object; its last good state stays', { reason: formatRejection(rejection) }),
+      logger.warn(
+        mesh.hasLastGood(rejection) ? 'Rejected an object; its last good state stays' : 'Rejected an object',
+        { reason: formatRejection(rejection) },
+      ),
     onWarning: (warning) =>
       logger.warn('Accepted an object without some part of it', { reason: formatRejection(warning) }),
   });
@@ -73,4 +76,4 @@ function inTheWay([first, ...others]: readonly string[]): string {
   return `; in the way: ${first}${others.length === 0 ? '' : `; and ${others.length} more`}`;
 }
 
-const systemClock: Clock = { now: () => performance.now(), after: schedule };
+export const systemClock: Clock = { now: () => performance.now(), after: schedule };

@@ -45,6 +45,20 @@ test('text: what a peer wrote cannot forge a second line', (t) => {
   ]);
 });
 
+test('given a number that was measured, writes three significant digits; counts and settings stay whole', (t) => {
+  for (const format of ['json', 'text'] as const) {
+    const { lines, logger } = recorded(format);
+    logger.info('Retrying', {
+      retryInMs: 158.0345445737139,
+      share: 0.012345,
+      held: { ms: 1234.5 },
+      bytes: 123_456,
+    });
+    t.regex(lines[0] ?? '', /158\b.*0\.0123\b.*1230\b.*123456\b/u);
+    t.notRegex(lines[0] ?? '', /158\.|01234|1234\.5/u);
+  }
+});
+
 test('the level is asked at every line', (t) => {
   const { lines, logger, level } = recorded('text');
   logger.debug('unseen');

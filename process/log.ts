@@ -91,8 +91,14 @@ function textValue(value: unknown): string {
   return JSON.stringify(value, plain) ?? String(value);
 }
 
+/** What was measured is for people to read: 158.0345445737139 ms are 158. */
+function rounded(value: number): number {
+  return Number(value.toPrecision(3));
+}
+
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Error) return value.message;
   if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'number' && !Number.isInteger(value)) return rounded(value);
   return value;
 }

@@ -9,6 +9,7 @@ import { Readiness } from '../process/readiness.ts';
 import { schedule } from '../process/schedule.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
 import { readConfig, type SidecarConfig } from './config.ts';
+import { configPage } from './config-page.ts';
 import { openDuties } from './duties.ts';
 import { memoryLimit } from './memory-limit.ts';
 import { exposeDiscovery, exposeReadiness } from './metrics.ts';
@@ -31,7 +32,7 @@ async function start(config: SidecarConfig, level: LogLevel, log: Logger): Promi
     level,
     logger: log,
     localRoutes: {
-      'GET /config': page(() => json({ bootstrap: config, ...discovery.view(), ...duties.view() })),
+      'GET /config': page(() => json(configPage(config, { ...discovery.view(), ...duties.view() }))),
     },
   });
   exposeReadiness(registry, becomeReadyWith(discovery, { config, readiness, log }));

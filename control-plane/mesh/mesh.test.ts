@@ -766,3 +766,19 @@ function podsNamed({ slices }: MeshState): readonly string[] {
   );
   return [...new Set(named)].toSorted();
 }
+
+test('given rejected objects, tells those with a last good state from those that were never good', (t) => {
+  const { mesh, rejections, tell } = scene();
+  const bad = { name: 'a-1', service: 'a', addresses: ['no address'] };
+  tell(service('a', 'ports: [{port: 0}]'), slice(bad));
+  t.deepEqual(
+    rejections.map((rejection) => mesh.hasLastGood(rejection)),
+    [false, false],
+  );
+  tell(service('a'), slice({ ...bad, addresses: ['10.0.0.1'] }));
+  tell(service('a', 'ports: [{port: 0}]'), slice(bad));
+  t.deepEqual(
+    rejections.map((rejection) => mesh.hasLastGood(rejection)),
+    [true, true, true, true],
+  );
+});

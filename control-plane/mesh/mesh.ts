@@ -80,6 +80,23 @@ export class Mesh {
     return [...new Set([...rejections.keys(), ...incomplete.keys()])].toSorted();
   }
 
+  /** Whether an earlier state of a rejected object is served. */
+  hasLastGood({ object }: Rejection): boolean {
+    const { services, pods, nodes } = this.#state;
+    const [kind, key = ''] = object.split(' ');
+    // A Service that was never good is served, too, as one of which only the name is known.
+    if (kind === 'Service') return (services.get(key)?.type ?? 'other') !== 'other';
+    if (kind === 'EndpointSlice') return this.#hasEndpoints(key);
+    return { Pod: pods, Node: nodes }[kind ?? '']?.has(key) ?? false;
+  }
+
+  /** A slice that was never good is served without any. */
+  #hasEndpoints(slice: string): boolean {
+    const { owners, slices } = this.#state;
+    const name = slice.slice(slice.indexOf('/') + 1);
+    return (slices.get(owners.get(slice) ?? '')?.get(name)?.endpoints.length ?? 0) > 0;
+  }
+
   /** Publishes nothing any more. */
   close(): void {
     this.#isSynced = false;

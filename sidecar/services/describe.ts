@@ -71,5 +71,12 @@ function slicesOf(entry: EndpointsEntry | undefined): SliceView[] {
 }
 
 function provenance({ version, source, sinceMs }: Origin): Provenance {
-  return { version, source, since: new Date(sinceMs).toISOString() };
+  return { version, source, since: timestamp(sinceMs) };
+}
+
+/** RFC 3339 in UTC, as logs have it, for milliseconds since the epoch. */
+export function timestamp(ms: number): string;
+export function timestamp(ms: number | undefined): string | undefined;
+export function timestamp(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString();
 }

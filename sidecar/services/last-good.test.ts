@@ -165,7 +165,7 @@ onLinux('a full disk is one warning, is counted, and is tried again', async (t) 
   full = false;
   await runTimer();
   await writer.close();
-  t.is(lines.at(-1), 'info the last good table can be saved again');
+  t.is(lines.at(-1), 'info Saved the last good table again');
   t.is((await loadLastGood(path)).kind, 'loaded');
 });
 
@@ -177,7 +177,7 @@ test('a folder that cannot be is a warning and nothing more', async (t) => {
   await writer.close();
   t.is(writer.failures, 1);
   t.deepEqual(lines, [
-    'warn the last good table cannot be saved: a restart without a control plane would not know it',
+    'warn Could not save the last good table; a restart without a control plane would start without it',
   ]);
 });
 

@@ -155,16 +155,19 @@ export class LastGoodWriter {
       await write(path, this.#content(savedMs));
       this.#savedMs = savedMs;
       if (this.#failing) {
-        log.info('the last good table can be saved again', { path });
+        log.info('Saved the last good table again', { path });
       }
       this.#failing = false;
     } catch (error) {
       this.#failures += 1;
       if (!this.#failing) {
-        log.warn('the last good table cannot be saved: a restart without a control plane would not know it', {
-          path,
-          error: String(error),
-        });
+        log.warn(
+          'Could not save the last good table; a restart without a control plane would start without it',
+          {
+            path,
+            error: String(error),
+          },
+        );
       }
       this.#failing = true;
       this.changed();

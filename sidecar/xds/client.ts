@@ -133,7 +133,7 @@ export class ControlPlaneClient {
 
   #connected(address: string): void {
     const { log, onAnswering, schedule, session } = this.#options;
-    log.info('connected to the control plane', { address });
+    log.info('Connected to the control plane', { address });
     this.#cancelTimer ??= schedule(SILENT_ANSWER_MS, () => {
       // What was asked for meanwhile has to be answered in words.
       if (!session.awaitsAnswer) {
@@ -155,28 +155,27 @@ export class ControlPlaneClient {
   }
 
   #ended(address: string, error: string | undefined): void {
-    const { addresses, log, now, random, schedule } = this.#options;
+    const { addresses, log, now, random, schedule, session } = this.#options;
     this.#stream = undefined;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
     if (this.#connection.state === 'stopped') {
       return;
     }
+    const wasConnected = this.#connection.state === 'connected';
     const atMs = now();
     this.#failures = atMs - this.#openedMs > GOOD_STREAM_MS ? 1 : this.#failures + 1;
     const delayMs = reconnectDelayMs(this.#failures, addresses.length, random());
     if (error === undefined) {
-      log.info('the control plane ended the stream', { address });
+      log.info('The control plane ended the stream', { address });
     } else {
       const message = `Control plane ${address}: ${error}`;
       this.#lastError = { message, atMs };
-      // Said once for each address; that it goes on failing is no news.
+      // Logged once for each address; that it goes on failing is no news.
       const level = this.#failures <= addresses.length ? 'warn' : 'debug';
-      log[level]('lost the control plane; what is known stays in use', {
-        address,
-        error,
-        retryInMs: delayMs,
-      });
+      const event = wasConnected ? 'Lost the control plane' : 'Could not connect to the control plane';
+      const known = session.isEmpty ? '' : '; the last good table stays in use';
+      log[level](`${event}${known}`, { address, error, retryInMs: delayMs });
     }
     this.#cancelTimer = schedule(delayMs, () => {
       this.#connect();

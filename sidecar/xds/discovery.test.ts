@@ -383,7 +383,7 @@ test('a bad resource and an unknown type are rejected in words, and the stream g
     ['demo/bad'],
   );
   t.is(discovery.view().recentRejections.length, 2);
-  t.is(lines.filter((line) => line.startsWith('warn rejected a resource')).length, 2);
+  t.is(lines.filter((line) => line.startsWith('warn Rejected a resource')).length, 2);
 });
 
 const NODE = toBinary(NodeSchema, create(NodeSchema, { name: 'n1', zone: 'eu-1a' }));
@@ -419,7 +419,7 @@ test('the zone comes with the own Node, which nobody waits for, and is known aga
     node: 'n1',
     origin: { version: 'v1', source: 'control-plane' },
   });
-  t.is(lines.filter((line) => line.startsWith('info the zone is that of the node')).length, 1);
+  t.is(lines.filter((line) => line.startsWith('info Took the zone of the node')).length, 1);
   await discovery.stop();
   server.kill();
 
@@ -514,7 +514,9 @@ test('while no control plane answers nobody waits, and once one does all is well
   await directory.use('demo/hello').known;
   t.like(directory.decide(toHello), { action: 'refuse', reason: 'not-ready' });
   t.is(directory.decide(toClusterIp).action, 'pass-through');
-  t.is(lines.filter((line) => line.startsWith('warn')).length, 1, 'said once, however often it is tried');
+  const warnings = lines.filter((line) => line.startsWith('warn'));
+  t.is(warnings.length, 1, 'said once, however often it is tried');
+  t.regex(warnings[0] ?? '', /^warn Could not connect to the control plane \{/u);
   t.regex(
     discovery.status.lastError?.message ?? '',
     /^Control plane 127\.0\.0\.1:\d+: UNAVAILABLE: .*ECONNREFUSED/u,
@@ -528,6 +530,12 @@ test('while no control plane answers nobody waits, and once one does all is well
     (action) => action === 'balance',
   );
   t.is(directory.decide(toClusterIp).action, 'balance');
+  later.kill();
+  await until(
+    'a line about the lost control plane',
+    () => lines.filter((line) => / Lost the control plane; the last good table stays in use /u.test(line)),
+    (lost) => lost.length > 0,
+  );
 });
 
 /** A world in which nothing is over before the test says so. */
@@ -822,7 +830,7 @@ test('a sidecar that starts without a control plane serves from disk, and resume
   const otherPort = { ...toClusterIp, port: 81 };
   t.is(discovery.directory.decide(otherPort).action, 'pass-through', 'it may have been added since');
   t.like(discovery.view().services, [{ name: 'demo/hello', origin: { source: 'disk', version: 'v1' } }]);
-  t.true(lines.some((line) => line.startsWith('info starting from the last good table')));
+  t.true(lines.some((line) => line.startsWith('info Started from the last good table')));
 
   const second = startServer(t);
   await second.listen(address);

@@ -3,7 +3,7 @@ import type { Logger } from '../../process/log.ts';
 import { ENDPOINTS_TYPE_URL, endpointsCollection } from '../../wire/resource-kinds.ts';
 import type { Change } from '../services/change.ts';
 import type { LocalityView, ServiceView } from '../services/describe.ts';
-import { describeLocality, describeServices } from '../services/describe.ts';
+import { describeLocality, describeServices, timestamp } from '../services/describe.ts';
 import { Directory } from '../services/directory.ts';
 import type { Locality } from '../services/groups.ts';
 import type { Schedule } from '../services/interest.ts';
@@ -14,11 +14,12 @@ import type { ClientStatus } from './client.ts';
 import { ControlPlaneClient } from './client.ts';
 import type { Identity } from './identity.ts';
 import { nodeToLearnFrom, wireNode } from './identity.ts';
-import type { PastRejection } from './rejection-log.ts';
 import { RejectionLog } from './rejection-log.ts';
 import { resourceKinds } from './resource-kind.ts';
 import type { Received } from './session.ts';
 import { Session } from './session.ts';
+import type { ControlPlaneView, RejectionView } from './view.ts';
+import { describeControlPlane, describeRejection } from './view.ts';
 import { DIFFERENCE, FIRST_ANSWER, Settling } from './settling.ts';
 
 /** What the world outside supplies, so that a test can. */
@@ -46,9 +47,9 @@ export interface DiscoveryOptions {
 }
 
 export interface DiscoveryView {
-  readonly controlPlane: ClientStatus;
-  readonly recentRejections: readonly PastRejection[];
-  readonly lastGood: { readonly file: string; readonly savedMs: number | undefined } | undefined;
+  readonly controlPlane: ControlPlaneView;
+  readonly recentRejections: readonly RejectionView[];
+  readonly lastGood: { readonly file: string; readonly saved: string | undefined } | undefined;
   readonly locality: LocalityView;
   readonly servicesKnown: boolean;
   readonly services: readonly ServiceView[];
@@ -77,7 +78,7 @@ export class Discovery {
   constructor(options: DiscoveryOptions) {
     const { node, lastGoodFile, ceiling, log, world } = options;
     this.#options = options;
-    this.#rejections = new RejectionLog(log);
+    this.#rejections = new RejectionLog(log, (resource) => this.#session.holds(resource));
     this.#session = new Session({
       kinds: resourceKinds(nodeToLearnFrom(node)),
       node: wireNode(node),
@@ -140,9 +141,9 @@ export class Discovery {
   view(): DiscoveryView {
     const { lastGoodFile: file } = this.#options;
     return {
-      controlPlane: this.#client.status,
-      recentRejections: this.#rejections.recent,
-      lastGood: file === undefined ? undefined : { file, savedMs: this.#lastGood?.savedMs },
+      controlPlane: describeControlPlane(this.#client.status),
+      recentRejections: this.#rejections.recent.map(describeRejection),
+      lastGood: file === undefined ? undefined : { file, saved: timestamp(this.#lastGood?.savedMs) },
       locality: describeLocality(this.directory.table),
       servicesKnown: this.directory.table.servicesKnown,
       services: describeServices(this.directory.table),
@@ -204,7 +205,7 @@ export class Discovery {
     const { lastGoodFile, log } = this.#options;
     const loaded = lastGoodFile === undefined ? undefined : await loadLastGood(lastGoodFile);
     if (loaded?.kind === 'unusable') {
-      log.warn('starting without a last good table', { why: loaded.why });
+      log.warn('Started without the last good table', { why: loaded.why });
     }
     if (loaded?.kind !== 'loaded') {
       return [];
@@ -212,14 +213,14 @@ export class Discovery {
     const { types, savedMs } = loaded.lastGood;
     const { changes, unusable } = this.#session.restore(types, savedMs);
     if (unusable > 0) {
-      log.warn('some of the last good table cannot be read: the control plane is asked for it', {
+      log.warn('Could not read some of the last good table; the control plane is asked for it', {
         file: lastGoodFile,
         resources: unusable,
       });
     }
-    log.info('starting from the last good table', {
+    log.info('Started from the last good table', {
       file: lastGoodFile,
-      savedAt: new Date(savedMs).toISOString(),
+      savedAt: timestamp(savedMs),
       services: changes.filter(({ kind }) => kind === 'service').length,
     });
     return changes;
@@ -237,7 +238,7 @@ export class Discovery {
   #noteMove(before: Locality): void {
     const { locality } = this.directory.table;
     if (locality !== before) {
-      this.#options.log.info('the zone is that of the node, as the control plane knows it', { ...locality });
+      this.#options.log.info('Took the zone of the node, as the control plane knows it', { ...locality });
     }
   }
 

@@ -13,14 +13,17 @@ const MINUTE_MS = 60_000;
 /** Remembers what was rejected, and tells of it without flooding the log. */
 export class RejectionLog {
   readonly #log: Logger;
+  readonly #holds: (resource: string) => boolean;
   #recent: readonly PastRejection[] = [];
   #total = 0;
   #minuteSinceMs = -Infinity;
   #lines = 0;
   #untold = 0;
 
-  constructor(log: Logger) {
+  /** `holds` answers whether there is an earlier state of a resource, which stays in use. */
+  constructor(log: Logger, holds: (resource: string) => boolean) {
     this.#log = log;
+    this.#holds = holds;
   }
 
   /** The last ones, oldest first. */
@@ -52,7 +55,8 @@ export class RejectionLog {
       return;
     }
     this.#lines += 1;
-    this.#log.warn('rejected a resource; what was known of it stays in use', {
+    const known = this.#holds(resource) ? '; its last good state stays in use' : '';
+    this.#log.warn(`Rejected a resource${known}`, {
       resource,
       reason,
       untoldBefore: this.#untold === 0 ? undefined : this.#untold,

@@ -201,6 +201,16 @@ export class Session {
     };
   }
 
+  /** Whether no resource is held at all. */
+  get isEmpty(): boolean {
+    return this.#types.values().every(({ held }) => held.count === 0);
+  }
+
+  /** Whether a resource of this name is held, of whatever type. */
+  holds(name: string): boolean {
+    return this.#types.values().some(({ held }) => held.get(name) !== undefined);
+  }
+
   /** Why there is no room for this resource, if so. What is held of it stays. */
   #surplus({ kind, held }: TypeState, { name, resource }: Resource): string | undefined {
     const before = held.get(name);

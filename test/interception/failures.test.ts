@@ -108,7 +108,7 @@ if (!skipped(test)) {
       await mesh.startControlPlane();
       const sidecar = await client.inject(mesh.bootstrap());
       await mesh.stopControlPlane();
-      await sidecar.line(({ message }) => message.startsWith('lost the control plane'));
+      await sidecar.line(({ message }) => /^(Lost|Could not connect to) the control plane/u.test(message));
       t.deepEqual(await names(client, 'http://10.96.0.10', 4), ['server']);
       const labels = '{direction="outbound",service="demo/hello"}';
       t.is(await client.metric(`cortexflow_tcp_connections_passed_through_total${labels}`), 4);
@@ -134,7 +134,7 @@ if (!skipped(test)) {
       await mesh.startControlPlane();
       const sidecar = await client.inject(mesh.bootstrap());
       await mesh.stopControlPlane();
-      await sidecar.line(({ message }) => message.startsWith('lost the control plane'));
+      await sidecar.line(({ message }) => /^(Lost|Could not connect to) the control plane/u.test(message));
       await mesh.kubeProxy(address, 80, [
         { pod: other, port: 9 },
         { pod: server, port: 8080 },

@@ -267,6 +267,13 @@ test('a sidecar restarted while the control plane is down serves at once, and sa
   t.truthy(await again.line(({ message }) => /last good table/.test(message)));
   const text = await (await fetch(await adminUrl(again, '/config'))).text();
   t.regex(text, /"source": "disk"/);
+  const { bootstrap: _, ...views } = JSON.parse(text) as Record<string, unknown>;
+  const shown = JSON.stringify(views);
+  t.regex(shown, /"lastError":\{"message":"[^"]+","at":"\d{4}-\d\d-\d\dT[\d:.]+Z"\}/u);
+  t.notRegex(shown, /:\d{13}/u, 'a time that people cannot read');
+  for (const view of Object.values(views)) {
+    t.notRegex(JSON.stringify(view), /:(?:0|""|\[\]|\{\})[,}]/u, 'a field that says nothing');
+  }
 });
 
 test('a sidecar is told to end: it takes nothing new and finishes what is open', async (t) => {

@@ -118,11 +118,11 @@ async function table(sidecar: Program): Promise<Model['expected']> {
   const view = (await (await fetch(`http://${admin as string}/config`)).json()) as {
     services: {
       name: string;
-      slices: { name: string; endpoints: { address: string; health: Health }[] }[];
+      slices?: { name: string; endpoints?: { address: string; health: Health }[] }[];
     }[];
   };
   return Object.fromEntries(
-    view.services.map(({ name, slices }) => [
+    view.services.map(({ name, slices = [] }) => [
       name,
       Object.fromEntries(
         slices
@@ -130,7 +130,7 @@ async function table(sidecar: Program): Promise<Model['expected']> {
           .map((slice) => [
             slice.name,
             Object.fromEntries(
-              slice.endpoints
+              (slice.endpoints ?? [])
                 .map(({ address, health }): [string, Health] => [address, health])
                 .toSorted(byName),
             ),

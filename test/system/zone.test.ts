@@ -97,7 +97,7 @@ async function admin(sidecar: Program, path: string): Promise<Response> {
 }
 
 interface Config {
-  readonly locality: { readonly zone: string; readonly node: string; readonly origin?: { source: string } };
+  readonly locality: { readonly zone?: string; readonly node: string; readonly origin?: { source: string } };
   readonly services: readonly {
     readonly slices: readonly { readonly name: string; readonly endpoints: readonly object[] }[];
   }[];
@@ -112,7 +112,7 @@ async function untilIn(sidecar: Program, zone: string): Promise<void> {
   await until(
     `the zone ${zone}`,
     () => config(sidecar),
-    ({ locality }) => locality.zone === zone,
+    ({ locality }) => (locality.zone ?? '') === zone,
   );
 }
 
@@ -151,7 +151,7 @@ test('connections prefer the zone that the label of the own Node says, and follo
   const slices = services[0]!.slices.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   t.like(slices, [
     { endpoints: [{ zone: 'east', serviceAccount: 'greeter', inMesh: true }] },
-    { endpoints: [{ zone: 'west', serviceAccount: '', inMesh: false }] },
+    { endpoints: [{ zone: 'west', serviceAccount: undefined, inMesh: false }] },
   ]);
 
   t.is(await sidecar.end(), 0);
