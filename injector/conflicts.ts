@@ -1,24 +1,21 @@
 import { PORTS, PROXY_UID } from '../wire/pod.ts';
-import { INIT_CONTAINER, INJECTION, STATE_VOLUME } from './names.ts';
+import { BOOTSTRAP_VARIABLE, INJECTION, STATE_VOLUME } from './names.ts';
 import type { Options } from './options.ts';
-import type { Container, ContainerPort, Pod } from './pod.ts';
+import { type Container, type ContainerPort, containersOf, type Pod } from './pod.ts';
+import { hasBootstrap, isProxyName } from './remains.ts';
 
 const WAY_OUT = `or leave this pod out of the mesh by annotating it ${INJECTION}: disabled`;
 
-export function containersOf({ spec }: Pod): Container[] {
-  return [...(spec.initContainers ?? []), ...spec.containers];
-}
-
-/** What in the pod stands in the way of what would be added to it, each with what to do about it. */
+/**
+ * What in the pod stands in the way of what would be added to it, each with what to do about it. What an earlier
+ * injection left is not in it.
+ */
 export function conflictsOf(pod: Pod, { upstreams = [] }: Options): string[] {
   const containers = containersOf(pod);
   const taken = new Set(upstreams.map(({ port, protocol }) => `${port}/${protocol}`));
-  const mistakes: string[] = [];
+  const mistakes = containers.flatMap(identityConflicts);
   if (pod.spec.volumes?.some(({ name }) => name === STATE_VOLUME)) {
     mistakes.push(`the volume ${STATE_VOLUME} is the proxy's own: give yours another name, ${WAY_OUT}`);
-  }
-  if (containers.some(({ name }) => name === INIT_CONTAINER)) {
-    mistakes.push(`a container is called ${INIT_CONTAINER} like the proxy's own: rename it, ${WAY_OUT}`);
   }
   for (const { name, ports } of containers) {
     for (const port of ports ?? []) {
@@ -26,6 +23,22 @@ export function conflictsOf(pod: Pod, { upstreams = [] }: Options): string[] {
     }
   }
   return mistakes;
+}
+
+function identityConflicts(container: Container): string[] {
+  const { name } = container;
+  if (isProxyName(name)) {
+    return [
+      `a container is called ${name} like the proxy's own, and is none, since it has no ${BOOTSTRAP_VARIABLE}: ` +
+        `rename it, ${WAY_OUT}`,
+    ];
+  }
+  return hasBootstrap(container)
+    ? [
+        `container ${name} has the variable ${BOOTSTRAP_VARIABLE}, which is for the proxy's own containers: take it ` +
+          `out, ${WAY_OUT}`,
+      ]
+    : [];
 }
 
 function portConflicts(

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { checkAndValidatePod, type Namespace } from './eligibility.ts';
-import type { Pod } from './pod.ts';
+import type { NodeSelectorTerm, Pod } from './pod.ts';
 
 const demo: Namespace = { name: 'demo' };
 
@@ -70,16 +70,78 @@ test('a pod with more annotations than the API server takes is not looked into',
   );
 });
 
-test('a pod that has a proxy keeps the one it has', (t) => {
-  for (const name of ['proxy-sidecar', 'cortexflow-proxy']) {
-    t.is(reason(pod({}, { containers: [{ name }] })), `it already has a proxy (container ${name})`);
-    t.is(reason(pod({}, { initContainers: [{ name }] })), `it already has a proxy (container ${name})`);
+test('a pod that brings a proxy of its own keeps it', (t) => {
+  const containers = [{ name: 'cortexflow-proxy' }];
+  const ownProxy = 'it already has a proxy (container cortexflow-proxy)';
+  t.is(reason(pod({}, { containers })), ownProxy);
+  t.is(reason(pod({}, { initContainers: containers })), ownProxy);
+  t.deepEqual(warningsOf(pod({ annotations: { 'proxy-injection': 'enabled' } }, { containers })), []);
+});
+
+test('given a container that has a name of the proxy alone, refuses the pod', (t) => {
+  for (const name of ['proxy-init', 'proxy-sidecar']) {
+    for (const spec of [{ containers: [{ name }] }, { initContainers: [{ name, env: null }] }]) {
+      t.deepEqual(mistakesOf(pod({ labels: { 'cortexflow.io/injected': 'true' } }, spec)), [
+        `a container is called ${name} like the proxy's own, and is none, since it has no CORTEXFLOW_BOOTSTRAP: ` +
+          'rename it, or leave this pod out of the mesh by annotating it proxy-injection: disabled',
+      ]);
+    }
   }
-  const injected = pod(
-    { annotations: { 'proxy-injection': 'enabled' }, labels: { 'cortexflow.io/injected': 'true' } },
-    { initContainers: [{ name: 'proxy-init' }, { name: 'proxy-sidecar' }] },
-  );
-  t.deepEqual(warningsOf(injected), []);
+  const env = [{ name: 'CORTEXFLOW_BOOTSTRAP', value: '{}' }];
+  t.deepEqual(mistakesOf(pod({}, { containers: [{ name: 'app', env }] })), [
+    "container app has the variable CORTEXFLOW_BOOTSTRAP, which is for the proxy's own containers: take it out, or " +
+      'leave this pod out of the mesh by annotating it proxy-injection: disabled',
+  ]);
+});
+
+test('given a pod with the proxy that cannot have one, refuses it', (t) => {
+  const env = [{ name: 'CORTEXFLOW_BOOTSTRAP', value: '{}' }];
+  const initContainers = ['proxy-init', 'proxy-sidecar'].map((name) => ({ name, env }));
+  t.deepEqual(mistakesOf(pod({}, { initContainers, hostNetwork: true })), [
+    "it has the proxy's own proxy-init and proxy-sidecar, and cannot have them, since it is on the node's network " +
+      '(hostNetwork: true): take them out',
+  ]);
+  t.is(mistakesOf(pod({}, { initContainers, os: { name: 'windows' } })).length, 1);
+  t.is(mistakesOf(pod({}, { initContainers, containers: [{ name: 'cortexflow-proxy' }] })).length, 1);
+  const labels = { 'cortexflow.io/injected': 'true', 'proxy-injection': 'disabled' };
+  t.deepEqual(warningsOf(pod({ labels }, { initContainers })), []);
+});
+
+function requiring(...terms: readonly NodeSelectorTerm[]): Partial<Pod['spec']> {
+  const requiredDuringSchedulingIgnoredDuringExecution = { nodeSelectorTerms: terms };
+  return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution } } };
+}
+
+function osIn(...values: readonly string[]): NodeSelectorTerm {
+  return { matchExpressions: [{ key: 'kubernetes.io/os', operator: 'In', values }] };
+}
+
+test('given any field by which a pod needs Windows, leaves it as it is', (t) => {
+  const zone = { key: 'zone', operator: 'Exists' };
+  const windowsOptions = { runAsUserName: 'ContainerUser' };
+  const windows: readonly Partial<Pod['spec']>[] = [
+    { os: { name: 'windows' } },
+    { nodeSelector: { 'kubernetes.io/os': 'windows' } },
+    { nodeSelector: { 'beta.kubernetes.io/os': 'windows' } },
+    requiring(osIn('windows')),
+    requiring({}, osIn('windows'), { matchExpressions: [zone, ...(osIn('windows').matchExpressions ?? [])] }),
+    { securityContext: { windowsOptions: { hostProcess: true } } },
+    { containers: [{ name: 'app', securityContext: { windowsOptions } }] },
+  ];
+  for (const spec of windows) t.is(reason(pod({}, spec)), 'it runs on Windows', JSON.stringify(spec));
+  const others: readonly Partial<Pod['spec']>[] = [
+    { os: { name: 'linux' }, securityContext: { windowsOptions } },
+    { nodeSelector: { 'kubernetes.io/os': 'linux' }, securityContext: { windowsOptions } },
+    { securityContext: { windowsOptions: { hostProcess: false } } },
+    requiring(),
+    requiring({}),
+    requiring(osIn()),
+    requiring(osIn('windows', 'linux')),
+    requiring(osIn('windows'), osIn('linux')),
+    requiring(osIn('windows'), { matchExpressions: [zone] }),
+    requiring({ matchExpressions: [{ key: 'kubernetes.io/os', operator: 'NotIn', values: ['windows'] }] }),
+  ];
+  for (const spec of others) t.is(reason(pod({}, spec)), 'eligible', JSON.stringify(spec));
 });
 
 test('annotation or label, on pod or namespace; the pod wins', (t) => {
@@ -175,10 +237,10 @@ test('what is in the way, each with the fix', (t) => {
     ),
     [
       'annotation cortexflow.io/log-level is "loud": use one of error, warn, info, debug',
+      "a container is called proxy-init like the proxy's own, and is none, since it has no CORTEXFLOW_BOOTSTRAP: " +
+        'rename it, or leave this pod out of the mesh by annotating it proxy-injection: disabled',
       "the volume cortexflow-state is the proxy's own: give yours another name, or leave this pod out of the " +
         'mesh by annotating it proxy-injection: disabled',
-      "a container is called proxy-init like the proxy's own: rename it, or leave this pod out of the mesh by " +
-        'annotating it proxy-injection: disabled',
       'container app has containerPort 5054: the proxy listens on 5053 to 5058 in every pod; use another port, ' +
         'or leave this pod out of the mesh by annotating it proxy-injection: disabled',
       'container app has containerPort 8080, where annotation cortexflow.io/upstreams has the proxy listen: use ' +

@@ -1,9 +1,11 @@
 import { INJECTED_LABEL } from '../wire/pod.ts';
-import { conflictsOf, containersOf, surprisesOf } from './conflicts.ts';
+import { conflictsOf, surprisesOf } from './conflicts.ts';
 import { type Labelled, type Wish, wishOf } from './injection-wish.ts';
-import { COMPONENT_LABEL, INJECTION, SIDECAR_CONTAINER } from './names.ts';
+import { COMPONENT_LABEL, INJECTION } from './names.ts';
 import { type Options, readOptions } from './options.ts';
-import type { Pod } from './pod.ts';
+import { containersOf, type Pod } from './pod.ts';
+import { type Remains, remainsOf } from './remains.ts';
+import { isWindows } from './windows.ts';
 
 /** Where a pod is to be created. What could not be learned of it is left out: it has no opinion then. */
 export interface Namespace extends Labelled {
@@ -20,8 +22,8 @@ export type Eligibility =
 /** What keeps a cluster alive starts without the mesh, whatever it says. */
 const SYSTEM_NAMESPACES: ReadonlySet<string> = new Set(['kube-system', 'kube-public', 'kube-node-lease']);
 
-/** Containers by which a pod is known to have a proxy. */
-const PROXIES: ReadonlySet<string> = new Set([SIDECAR_CONTAINER, 'cortexflow-proxy']);
+/** A container by which a pod says that it brings a proxy of its own. */
+const OWN_PROXY = 'cortexflow-proxy';
 
 /** Of all names and values of annotations; Kubernetes' TotalAnnotationSizeLimitB. */
 const MOST_ANNOTATION_BYTES = 256 * 1024;
@@ -50,17 +52,17 @@ export function checkAndValidatePod(
   surroundings: Surroundings = USUAL,
 ): Eligibility {
   const own = wishOf(pod.metadata);
+  const remains = remainsOf(pod);
   const obstacle = obstacleOf(pod, namespace.name, surroundings);
-  if (obstacle !== undefined)
-    return { kind: 'ineligible', ...obstacle, warnings: disappointed(pod, own, obstacle) };
+  if (obstacle !== undefined) return kept(pod, own, obstacle, remains);
   if (own.kind === 'unclear') return { kind: 'mistaken', mistakes: [own.sentence] };
-  if (own.kind === 'disabled') return leftOut(pod, `the pod says ${INJECTION}: disabled`);
+  if (own.kind === 'disabled') return leftOut(pod, remains, `the pod says ${INJECTION}: disabled`);
 
   const theirs = wishOf(namespace);
   const warnings = unclearNamespace(namespace.name, theirs);
   if (own.kind === 'none') {
     if (theirs.kind === 'disabled') {
-      return leftOut(pod, `its namespace, ${namespace.name}, says ${INJECTION}: disabled`);
+      return leftOut(pod, remains, `its namespace, ${namespace.name}, says ${INJECTION}: disabled`);
     }
     const ban = theirs.kind === 'enabled' ? undefined : podSecurityBan(namespace, surroundings);
     if (ban !== undefined)
@@ -69,7 +71,8 @@ export function checkAndValidatePod(
   return withOptions(pod, warnings);
 }
 
-function withOptions(pod: Pod, warnings: readonly string[]): Eligibility {
+function withOptions(whole: Pod, warnings: readonly string[]): Eligibility {
+  const pod = remainsOf(whole)?.rest ?? whole;
   const read = readOptions(pod.metadata.annotations);
   const mistakes = [...read.mistakes, ...conflictsOf(pod, read.options)];
   if (mistakes.length > 0) return { kind: 'mistaken', mistakes };
@@ -84,6 +87,8 @@ interface Obstacle {
   readonly reason: string;
   /** The pod has what it asks for. */
   readonly isSatisfied?: true;
+  /** A proxy of ours would do harm in it, or keep it from running. */
+  readonly isAgainstProxies?: true;
 }
 
 /** What keeps a pod out of the mesh whatever it and its namespace say. */
@@ -93,14 +98,17 @@ function obstacleOf(pod: Pod, namespace: string, { meshNamespace }: Surroundings
   if (namespace === meshNamespace && isComponent(pod)) {
     return { reason: `it is a part of the mesh itself (label ${COMPONENT_LABEL})` };
   }
-  const proxy = containersOf(pod).find(({ name }) => PROXIES.has(name));
-  if (proxy !== undefined)
-    return { reason: `it already has a proxy (container ${proxy.name})`, isSatisfied: true };
+  if (containersOf(pod).some(({ name }) => name === OWN_PROXY)) {
+    const reason = `it already has a proxy (container ${OWN_PROXY})`;
+    return { reason, isSatisfied: true, isAgainstProxies: true };
+  }
   if (metadata.annotations?.[MIRROR_ANNOTATION] !== undefined) {
     return { reason: 'it is the mirror of a static pod, which the kubelet runs as it is' };
   }
-  if (spec.hostNetwork) return { reason: "it is on the node's network (hostNetwork: true)" };
-  if (isWindows(pod)) return { reason: 'it runs on Windows' };
+  if (spec.hostNetwork) {
+    return { reason: "it is on the node's network (hostNetwork: true)", isAgainstProxies: true };
+  }
+  if (isWindows(pod)) return { reason: 'it runs on Windows', isAgainstProxies: true };
   return isOverAnnotated(metadata.annotations)
     ? { reason: 'its annotations are longer than 256 KiB, which the API server refuses' }
     : undefined;
@@ -120,22 +128,38 @@ function isComponent({ metadata }: Pod): boolean {
   return metadata.labels?.[COMPONENT_LABEL] !== undefined;
 }
 
-function isWindows({ spec }: Pod): boolean {
-  return spec.os?.name === 'windows' || spec.nodeSelector?.['kubernetes.io/os'] === 'windows';
+function kept(pod: Pod, own: Wish, obstacle: Obstacle, remains: Remains | undefined): Eligibility {
+  const { reason, isAgainstProxies } = obstacle;
+  const containers = remains?.containers ?? [];
+  return isAgainstProxies && containers.length > 0
+    ? { kind: 'mistaken', mistakes: [unbearable(reason, containers)] }
+    : { kind: 'ineligible', ...obstacle, warnings: disappointed(pod, own, obstacle, remains) };
+}
+
+/** Such as a pod that another webhook has put on the node's network, where proxy-init would redirect the node's. */
+function unbearable(reason: string, containers: readonly string[]): string {
+  const names = [...new Set(containers)].join(' and ');
+  return `it has the proxy's own ${names}, and cannot have them, since ${reason}: take them out`;
 }
 
 /** Whoever asked for the mesh in vain hears of it. */
-function disappointed(pod: Pod, own: Wish, { reason, isSatisfied }: Obstacle): string[] {
+function disappointed(
+  pod: Pod,
+  own: Wish,
+  { reason, isSatisfied }: Obstacle,
+  remains: Remains | undefined,
+): string[] {
   if (isSatisfied) return [];
   const asked = own.kind === 'enabled' ? [`${INJECTION}: enabled does nothing here: ${reason}`] : [];
-  return [...asked, ...falselyLabelled(pod)];
+  return [...asked, ...falselyLabelled(pod, remains)];
 }
 
-function leftOut(pod: Pod, reason: string): Eligibility {
-  return { kind: 'ineligible', reason, warnings: falselyLabelled(pod) };
+function leftOut(pod: Pod, remains: Remains | undefined, reason: string): Eligibility {
+  return { kind: 'ineligible', reason, warnings: falselyLabelled(pod, remains) };
 }
 
-function falselyLabelled({ metadata }: Pod): string[] {
+function falselyLabelled({ metadata }: Pod, remains: Remains | undefined): string[] {
+  if (remains !== undefined && remains.containers.length > 0) return [];
   return metadata.labels?.[INJECTED_LABEL] === 'true'
     ? [
         `label ${INJECTED_LABEL} says that the pod is in the mesh, and it is not: take it out, injected pods get ` +

@@ -1,10 +1,14 @@
 import { isOption, type Options } from './options.ts';
-import { patchOf } from './patch.ts';
+import { type Operation, patchOf, remove } from './patch.ts';
 import type { Pod, TextMap } from './pod.ts';
-import { proxyContainers, type ProxySettings } from './sidecar-containers.ts';
+import { isInjected, type Remains, remainsOf } from './remains.ts';
+import { type ProxyContainers, proxyContainers, type ProxySettings } from './sidecar-containers.ts';
 
-/** Turns an eligible pod and the options in its annotations into its patch: a JSON Patch in base64. */
-export type Injection = (pod: Pod, options: Options) => string;
+/**
+ * Turns an eligible pod and the options in its annotations into its patch: a JSON Patch in base64. Undefined where the
+ * pod has all of it already.
+ */
+export type Injection = (pod: Pod, options: Options) => string | undefined;
 
 /** Patches that are kept, at some 5 KB each; whoever makes up others makes them anew. */
 const MOST_KEPT = 1_000;
@@ -18,10 +22,12 @@ const LONGEST_KEY = 1_024;
 export function createInjection(settings: ProxySettings): Injection {
   const made = new Map<string, string>();
   return (pod, options) => {
+    const remains = remainsOf(pod);
+    if (remains !== undefined) return repairOf(pod, remains, containersFor(pod, options, settings));
     const key = shapeOf(pod) + askedBy(pod.metadata.annotations);
     const known = made.get(key);
     if (known !== undefined) return known;
-    const patch = encodedPatch(pod, options, settings);
+    const patch = encoded(patchOf(pod, containersFor(pod, options, settings)));
     if (key.length > LONGEST_KEY) return patch;
     if (made.size >= MOST_KEPT) made.clear();
     made.set(key, patch);
@@ -29,9 +35,18 @@ export function createInjection(settings: ProxySettings): Injection {
   };
 }
 
-function encodedPatch(pod: Pod, options: Options, settings: ProxySettings): string {
-  const containers = proxyContainers(options, settings, Boolean(pod.spec.resources));
-  return Buffer.from(JSON.stringify(patchOf(pod, containers))).toString('base64');
+/** Takes out what is left of an earlier injection, and adds all of it anew. */
+function repairOf(pod: Pod, remains: Remains, containers: ProxyContainers): string | undefined {
+  if (isInjected(pod, remains, containers)) return undefined;
+  return encoded([...remains.paths.map(remove), ...patchOf(remains.rest, containers)]);
+}
+
+function containersFor(pod: Pod, options: Options, settings: ProxySettings): ProxyContainers {
+  return proxyContainers(options, settings, Boolean(pod.spec.resources));
+}
+
+function encoded(operations: readonly Operation[]): string {
+  return Buffer.from(JSON.stringify(operations)).toString('base64');
 }
 
 function shapeOf({ metadata, spec }: Pod): string {

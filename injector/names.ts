@@ -9,5 +9,7 @@ export const COMPONENT_LABEL = `${PREFIX}component`;
 
 export const INIT_CONTAINER = 'proxy-init';
 export const SIDECAR_CONTAINER = 'proxy-sidecar';
+/** Of both containers, which by it are known to be the proxy's. */
+export const BOOTSTRAP_VARIABLE = 'CORTEXFLOW_BOOTSTRAP';
 export const STATE_VOLUME = 'cortexflow-state';
 export const STATE_DIRECTORY = '/var/lib/cortexflow';

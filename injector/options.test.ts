@@ -259,3 +259,18 @@ test('a long value is cut in the message, and takes no long time', (t) => {
   }
   t.true((mistakeOf('proxy-cpu-limit', '9'.repeat(250_000)) ?? '').length < 400);
 });
+
+test('given annotations that become longer than an environment variable may be, says so', (t) => {
+  const many = Array.from({ length: 5_000 }, (_, index) => 10_000 + index).join(',');
+  t.deepEqual(readOptions({ 'cortexflow.io/exclude-inbound-ports': many }).mistakes, []);
+  t.deepEqual(
+    readOptions({
+      'cortexflow.io/exclude-inbound-ports': many,
+      'cortexflow.io/exclude-outbound-ports': many,
+    }).mistakes,
+    [
+      'annotations cortexflow.io/… have 59998 bytes together: the proxy takes 32768; merge ports into ranges and ' +
+        'networks into larger ones',
+    ],
+  );
+});

@@ -67,6 +67,12 @@ const KNOWN = [...Object.keys(ANNOTATIONS).map((name) => name.slice(PREFIX.lengt
 /** How many unknown annotations are told: a pod may have thousands. */
 const MOST_UNKNOWN = 10;
 
+/**
+ * Of the values of all annotations that options are read from: what they become has to fit into one environment
+ * variable, for which Linux has 128 KiB.
+ */
+const MOST_BYTES = 32 * 1024;
+
 const NOTHING_ASKED: ReadOptions = { options: {}, mistakes: [], warnings: [] };
 
 /** Pure. A pod without annotations of ours always gets the same value. */
@@ -82,17 +88,27 @@ function readOurs(names: readonly string[], annotations: TextMap): ReadOptions {
   const options: Record<string, unknown> = {};
   const mistakes: string[] = [];
   const unknown: string[] = [];
+  let bytes = 0;
   for (const name of names) {
     const annotation = isOption(name) ? ANNOTATIONS[name] : undefined;
     const value = annotations[name]?.trim() ?? '';
     if (annotation === undefined) unknown.push(name);
     else if (value !== '') {
+      bytes += Buffer.byteLength(value);
       const reading = annotation.read(value);
       if (reading.ok) options[annotation.option] = reading.value;
       else mistakes.push(`annotation ${name} is ${excerpt(value)}: ${reading.what}`);
     }
   }
+  if (bytes > MOST_BYTES) mistakes.push(tooLong(bytes));
   return { options, mistakes: [...mistakes, ...contradictions(options)], warnings: areUnknown(unknown) };
+}
+
+function tooLong(bytes: number): string {
+  return (
+    `annotations ${PREFIX}… have ${bytes} bytes together: the proxy takes ${MOST_BYTES}; merge ports into ranges and ` +
+    'networks into larger ones'
+  );
 }
 
 /** Whether options are read from an annotation of this name. */

@@ -4,15 +4,13 @@ import type { Pod } from './pod.ts';
 import type { ProxyContainers } from './sidecar-containers.ts';
 
 /** One operation of a JSON Patch (RFC 6902). */
-export interface Operation {
-  readonly op: 'add';
-  /** A JSON Pointer (RFC 6901). */
-  readonly path: string;
-  readonly value: unknown;
-}
+export type Operation =
+  /** The path is a JSON Pointer (RFC 6901). */
+  | { readonly op: 'add'; readonly path: string; readonly value: unknown }
+  | { readonly op: 'remove'; readonly path: string };
 
 /** Holds the last good state of the sidecar. What exceeds the limit would have the pod evicted. */
-const STATE = { name: STATE_VOLUME, emptyDir: { sizeLimit: '128Mi' } };
+export const STATE = { name: STATE_VOLUME, emptyDir: { sizeLimit: '128Mi' } };
 
 /** What has to be added to the pod. The proxy's containers come before the pod's own init containers. */
 export function patchOf({ metadata, spec }: Pod, { init, sidecar }: ProxyContainers): Operation[] {
@@ -41,6 +39,10 @@ function member(path: string, map: Maybe<object>, name: string, value: unknown):
 /** RFC 6901, 3: a name as one step of a path. */
 function escaped(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1');
+}
+
+export function remove(path: string): Operation {
+  return { op: 'remove', path };
 }
 
 function add(path: string, value: unknown): Operation {

@@ -20,6 +20,13 @@ export interface PodSpec {
   readonly hostNetwork?: boolean;
   readonly os?: { readonly name: string };
   readonly nodeSelector?: TextMap;
+  readonly affinity?: {
+    readonly nodeAffinity?: {
+      readonly requiredDuringSchedulingIgnoredDuringExecution?: {
+        readonly nodeSelectorTerms: readonly NodeSelectorTerm[];
+      };
+    };
+  };
   readonly securityContext?: UserContext;
   /** The budget of the pod as a whole (KEP-2837). */
   readonly resources?: object;
@@ -28,7 +35,21 @@ export interface PodSpec {
 export interface Container extends Named {
   readonly ports?: readonly ContainerPort[];
   readonly securityContext?: UserContext;
+  /** Looked into where it matters; until then it may be anything. */
+  readonly env?: unknown;
 }
+
+export interface NodeSelectorTerm {
+  readonly matchExpressions?: readonly {
+    readonly key: string;
+    readonly operator: string;
+    readonly values?: readonly string[];
+  }[];
+  readonly matchFields?: readonly unknown[];
+}
+
+/** Options of which the injector wants to know whether any is set. */
+export type WindowsContext = Readonly<Record<string, unknown>>;
 
 interface Named {
   readonly name: string;
@@ -42,6 +63,7 @@ export interface ContainerPort {
 
 interface UserContext {
   readonly runAsUser?: number;
+  readonly windowsOptions?: WindowsContext;
 }
 
 export type ReadPod = { readonly ok: true; readonly pod: Pod } | { readonly ok: false; readonly why: string };
@@ -54,6 +76,10 @@ export type ReadPod = { readonly ok: true; readonly pod: Pod } | { readonly ok: 
 export function readPod(object: unknown): ReadPod {
   const fault = podShape(object);
   return fault === '' ? { ok: true, pod: object as Pod } : { ok: false, why: fault.replace(/^\./, '') };
+}
+
+export function containersOf({ spec }: Pod): Container[] {
+  return [...(spec.initContainers ?? []), ...spec.containers];
 }
 
 /** For messages. A pod whose name the API server will make up has none yet. */
@@ -108,7 +134,22 @@ function fields(shapes: Readonly<Record<string, Shape>>): Shape {
   };
 }
 
-const user = optional(fields({ runAsUser: optional(number) }));
+const user = optional(fields({ runAsUser: optional(number), windowsOptions: optional(fields({})) }));
+
+const nodeSelectorTerm = fields({
+  matchExpressions: optional(list(fields({ key: text, operator: text, values: optional(list(text)) }))),
+  matchFields: optional(list(() => '')),
+});
+
+const affinity = fields({
+  nodeAffinity: optional(
+    fields({
+      requiredDuringSchedulingIgnoredDuringExecution: optional(
+        fields({ nodeSelectorTerms: list(nodeSelectorTerm) }),
+      ),
+    }),
+  ),
+});
 
 const containers = list(
   fields({
@@ -132,6 +173,7 @@ const podShape = fields({
     hostNetwork: optional(flag),
     os: optional(fields({ name: text })),
     nodeSelector: optional(texts),
+    affinity: optional(affinity),
     securityContext: user,
     resources: optional(fields({})),
   }),

@@ -62,6 +62,19 @@ test('a pod that is not eligible is allowed as it is, and the audit log hears wh
   });
 });
 
+test('given a pod that was injected, allows it as it is, without its warnings', (t) => {
+  const metadata = { ...PLAIN_POD.metadata, annotations: { 'cortexflow.io/log-levle': 'info' } };
+  const first = responseTo({ ...PLAIN_POD, metadata });
+  t.is(first.warnings?.length, 1);
+  const patch = JSON.parse(Buffer.from(first.patch ?? '', 'base64').toString());
+  const injected = applyPatch({ ...PLAIN_POD, metadata }, patch);
+  t.deepEqual(responseTo(injected), {
+    uid: '705ab4f5-6393-11e8-b7cc-42010a800002',
+    allowed: true,
+    auditAnnotations: { outcome: 'skipped', reason: 'it already has a proxy (container proxy-sidecar)' },
+  });
+});
+
 test('the namespace is that of the request', (t) => {
   const { auditAnnotations } = responseTo(PLAIN_POD, { namespace: 'kube-system' });
   t.is(auditAnnotations?.['reason'], 'namespace kube-system is never injected');

@@ -1,5 +1,6 @@
 import { checkAndValidatePod, type Eligibility, type Namespace, type Surroundings } from './eligibility.ts';
 import type { Injection } from './injection.ts';
+import { SIDECAR_CONTAINER } from './names.ts';
 import { type Pod, podName } from './pod.ts';
 import { readReview, reviewAnswer, type Verdict } from './review.ts';
 
@@ -54,6 +55,8 @@ function answered(uid: string, verdict: Verdict): ReviewAnswer {
   return { status: 200, outcome: verdict.outcome, text: reviewAnswer(uid, verdict) };
 }
 
+const ALREADY_INJECTED = `it already has a proxy (container ${SIDECAR_CONTAINER})`;
+
 type PodReview = Extract<ReturnType<typeof readReview>, { kind: 'pod' }>;
 
 function verdictOn(
@@ -66,9 +69,12 @@ function verdictOn(
     return { outcome: 'rejected', message: `pod ${podName(pod)}: ${enumerated(eligibility.mistakes)}` };
   }
   const warnings = [...remarks, ...eligibility.warnings].map((warning) => `pod ${podName(pod)}: ${warning}`);
-  return eligibility.kind === 'ineligible'
-    ? { outcome: 'skipped', reason: eligibility.reason, warnings }
-    : { outcome: 'injected', patch: injection(pod, eligibility.options), warnings };
+  if (eligibility.kind === 'ineligible') return { outcome: 'skipped', reason: eligibility.reason, warnings };
+  const patch = injection(pod, eligibility.options);
+  // It had its warnings when it was injected.
+  return patch === undefined
+    ? { outcome: 'skipped', reason: ALREADY_INJECTED, warnings: [] }
+    : { outcome: 'injected', patch, warnings };
 }
 
 function unread(name: string, namespace: Namespace | undefined): string[] {

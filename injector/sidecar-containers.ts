@@ -1,6 +1,12 @@
 import { PORTS, PROXY_UID } from '../wire/pod.ts';
 import { type BootstrapSettings, bootstrapOf } from './bootstrap.ts';
-import { INIT_CONTAINER, SIDECAR_CONTAINER, STATE_DIRECTORY, STATE_VOLUME } from './names.ts';
+import {
+  BOOTSTRAP_VARIABLE,
+  INIT_CONTAINER,
+  SIDECAR_CONTAINER,
+  STATE_DIRECTORY,
+  STATE_VOLUME,
+} from './names.ts';
 import type { Options } from './options.ts';
 import { type ResourceDefaults, type Resources, resourcesOf } from './resources.ts';
 
@@ -99,10 +105,15 @@ function environmentOf(options: Options, settings: ProxySettings): object[] {
     fromField('CORTEXFLOW_NAMESPACE', 'metadata.namespace'),
     fromField('CORTEXFLOW_NODE_NAME', 'spec.nodeName'),
     { name: 'CORTEXFLOW_NODE_ID', value: '$(CORTEXFLOW_NAMESPACE)/$(CORTEXFLOW_POD_NAME)' },
-    { name: 'CORTEXFLOW_BOOTSTRAP', value: JSON.stringify(bootstrapOf(options, settings)) },
+    { name: BOOTSTRAP_VARIABLE, value: verbatim(JSON.stringify(bootstrapOf(options, settings))) },
   ];
 }
 
 function fromField(name: string, fieldPath: string): object {
   return { name, valueFrom: { fieldRef: { fieldPath } } };
+}
+
+/** The kubelet puts variables in place of `$(…)`, and `$` in place of `$$`, in values, commands and arguments. */
+function verbatim(value: string): string {
+  return value.replaceAll('$', () => '$$');
 }

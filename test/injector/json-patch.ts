@@ -1,23 +1,24 @@
-/** As much of RFC 6902 as is needed to apply `add`, written from the RFC and not from the code under test. */
-export interface AddOperation {
+/** As much of RFC 6902 as is needed to apply `add` and `remove`, written from the RFC and not from the code under test. */
+export interface PatchOperation {
   readonly op: string;
   readonly path: string;
-  readonly value: unknown;
+  readonly value?: unknown;
 }
 
 /** A copy of the document with the operations applied one after another. Throws as an API server would refuse. */
-export function applyPatch<T>(document: T, operations: readonly AddOperation[]): T {
+export function applyPatch<T>(document: T, operations: readonly PatchOperation[]): T {
   const copy = structuredClone(document);
-  for (const operation of operations) add(copy, operation);
+  for (const operation of operations) perform(copy, operation);
   return copy;
 }
 
-function add(document: unknown, { op, path, value }: AddOperation): void {
-  if (op !== 'add') throw new Error(`${op} is not supported`);
+function perform(document: unknown, { op, path, value }: PatchOperation): void {
+  if (op !== 'add' && op !== 'remove') throw new Error(`${op} is not supported`);
   const steps = path.split('/').slice(1).map(unescaped);
   const last = steps.pop() ?? '';
   const parent = steps.reduce(child, document);
-  if (Array.isArray(parent)) {
+  if (op === 'remove') remove(parent, last);
+  else if (Array.isArray(parent)) {
     const index = last === '-' ? parent.length : Number(last);
     if (!/^(?:-|0|[1-9]\d*)$/u.test(last) || index > parent.length)
       throw new Error(`${path} is beyond the list`);
@@ -27,6 +28,12 @@ function add(document: unknown, { op, path, value }: AddOperation): void {
   } else {
     throw new Error(`${path} is in nothing`);
   }
+}
+
+function remove(parent: unknown, step: string): void {
+  child(parent, step);
+  if (Array.isArray(parent)) parent.splice(Number(step), 1);
+  else delete (parent as Record<string, unknown>)[step];
 }
 
 function child(parent: unknown, step: string): unknown {

@@ -34,7 +34,11 @@ test.after.always(async () => {
 });
 
 interface Pod {
-  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly spec: {
     readonly initContainers?: readonly { readonly name: string; readonly [field: string]: unknown }[];
     readonly [field: string]: unknown;
@@ -71,6 +75,45 @@ testInCluster('a pod is injected, and validates', async (t) => {
   const again = await create({ ...pod, metadata: { name: 'web', labels: pod.metadata.labels } });
   t.deepEqual(again.pod.spec, pod.spec);
 });
+
+testInCluster(
+  'given an injected pod that was changed since, the API server has it injected anew',
+  async (t) => {
+    const { pod } = await create(podWith({}));
+    const [init, sidecar] = pod.spec.initContainers ?? [];
+    const { volumes } = pod.spec as { volumes: readonly { name: string }[] };
+    const changes: Readonly<Record<string, object>> = {
+      'no proxy-init': { initContainers: [sidecar] },
+      'no sidecar': { initContainers: [init] },
+      'no native sidecar': {
+        initContainers: [init, { ...sidecar, restartPolicy: undefined, startupProbe: undefined }],
+      },
+      'another command': { initContainers: [init, { ...sidecar, command: ['sleep', '1'] }] },
+      'in another order': { initContainers: [sidecar, init] },
+      'no volume': {
+        initContainers: [init, { ...sidecar, volumeMounts: [] }],
+        volumes: volumes.filter(({ name }) => name !== 'cortexflow-state'),
+      },
+    };
+    for (const [what, change] of Object.entries(changes)) {
+      const metadata = { name: 'web', labels: pod.metadata.labels };
+      const again = await create({ ...pod, metadata, spec: { ...pod.spec, ...change } });
+      t.is(again.stderr, '', what);
+      t.deepEqual(again.pod.spec.initContainers, pod.spec.initContainers, what);
+      t.deepEqual(again.pod.spec['volumes'], volumes, what);
+    }
+    const renamed = { ...sidecar, env: [] };
+    const { stderr } = await create({
+      ...pod,
+      metadata: { name: 'web' },
+      spec: { ...pod.spec, initContainers: [renamed] },
+    });
+    t.regex(
+      stderr,
+      /denied the request: pod web: .*a container is called proxy-sidecar like the proxy's own/,
+    );
+  },
+);
 
 testInCluster('every wrong annotation, as kubectl prints it', async (t) => {
   const denied = 'admission webhook "inject.cortexflow.io" denied the request: pod web: annotation';
@@ -192,8 +235,8 @@ testInCluster(
               others,
               (pod.spec.initContainers ?? []).map(({ name }: { name: string }) => name),
             );
-            const { name, labels } = first.metadata;
-            const second = await made({ ...first, metadata: { name, labels } });
+            const { name, labels, annotations } = first.metadata;
+            const second = await made({ ...first, metadata: { name, labels, annotations } });
             t.deepEqual(second.spec, first.spec);
             t.deepEqual(second.metadata.labels, labels);
           }),

@@ -36,8 +36,8 @@ journey('each is injected, validates, keeps what was its own, and is injected on
           t.deepEqual(first.metadata.annotations, plain.metadata.annotations);
           t.deepEqual(first.metadata.labels, { ...pod.metadata.labels, 'cortexflow.io/injected': 'true' });
 
-          const { name, labels } = first.metadata;
-          const second = await made({ ...first, metadata: { name, labels } });
+          const { name, labels, annotations } = first.metadata;
+          const second = await made({ ...first, metadata: { name, labels, annotations } });
           t.deepEqual(second.spec, first.spec);
           t.deepEqual(second.metadata.labels, labels);
         }),
@@ -65,7 +65,7 @@ journey('what is no review of a pod is told so, at the address of the webhook', 
     return stdout;
   };
   t.is(await send('['.repeat(3 * 1024 ** 2)), '400');
-  t.is(await send(`"${'x'.repeat(16 * 1024 ** 2)}"`), '413');
+  t.is(await send(`"${'x'.repeat(5 * 1024 ** 2)}"`), '413');
   t.is(await send('\u0000'), '400');
   t.is(
     await send('{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"1"}}'),

@@ -21,7 +21,6 @@ const INELIGIBLE: Readonly<Record<string, TriedPod>> = {
     namespace: MESH_NAMESPACE,
     labels: { 'cortexflow.io/component': 'control-plane' },
   },
-  'with a proxy-sidecar of its own': { spec: { containers: [{ name: 'proxy-sidecar', image: APP }] } },
   'with a cortexflow-proxy of its own': {
     spec: { initContainers: [{ name: 'cortexflow-proxy', image: APP }] },
   },
@@ -31,6 +30,7 @@ const INELIGIBLE: Readonly<Record<string, TriedPod>> = {
   },
   'for Windows by its system': { spec: { os: { name: 'windows' } } },
   'for Windows by its node': { spec: { nodeSelector: { 'kubernetes.io/os': 'windows' } } },
+  'for Windows by its options': { spec: { securityContext: { windowsOptions: { runAsUserName: 'x' } } } },
   'annotated disabled': { annotations: DISABLED },
   'labelled disabled': { labels: DISABLED },
 };
