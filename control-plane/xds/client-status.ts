@@ -43,7 +43,8 @@ function statusOf(
   const { name, version } = resource;
   const rejection = acknowledgements.rejected.get(name);
   const lastUpdated = timeOf(acknowledgements);
-  if (rejection !== undefined && rejection.version === version) {
+  const isRejected = rejection?.version === version;
+  if (isRejected && rejection.reason !== undefined) {
     return create(ClientConfig_GenericXdsConfigSchema, {
       typeUrl,
       name,
@@ -55,7 +56,7 @@ function statusOf(
     });
   }
   const content = withContents ? contentOf(resource) : undefined;
-  const isAccepted = held(acknowledgements.answered, name)?.version === version;
+  const isAccepted = !isRejected && held(acknowledgements.answered, name)?.version === version;
   return create(ClientConfig_GenericXdsConfigSchema, {
     typeUrl,
     name,
@@ -73,8 +74,9 @@ function absenceOf(
   name: string,
 ): ClientConfig_GenericXdsConfig {
   const isTold = subscription.due.get(name)?.answer !== true;
-  const { answered } = acknowledgements;
-  const isAnswered = answered.names.has(name) && answered.due.get(name)?.answer !== true;
+  const { answered, rejected } = acknowledgements;
+  const isAnswered =
+    answered.names.has(name) && answered.due.get(name)?.answer !== true && rejected.get(name)?.version !== '';
   return create(ClientConfig_GenericXdsConfigSchema, {
     typeUrl,
     name,
@@ -88,7 +90,7 @@ function failureOf(resource: Resource, rejection: Rejection, withContents: boole
   const content = withContents ? contentOf(resource) : undefined;
   return create(UpdateFailureStateSchema, {
     versionInfo: rejection.version,
-    details: rejection.reason,
+    details: rejection.reason ?? '',
     lastUpdateAttempt: timestampFromMs(rejection.at),
     ...(content === undefined ? {} : { failedConfiguration: content }),
   });

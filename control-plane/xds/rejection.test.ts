@@ -1,7 +1,7 @@
 import test from 'ava';
 import { create } from '@bufbuild/protobuf';
 import { StatusSchema } from '../../gen/google/rpc/status_pb.ts';
-import { rejectedResources } from './rejection.ts';
+import { refusalOf } from './rejection.ts';
 import { createResource } from './resource.ts';
 
 const upserts = Array.from({ length: 2000 }, (_, at) =>
@@ -9,7 +9,7 @@ const upserts = Array.from({ length: 2000 }, (_, at) =>
 );
 
 function rejected(message: string): string[] {
-  return [...rejectedResources(create(StatusSchema, { message }), { upserts, removals: [] }).keys()];
+  return [...refusalOf(create(StatusSchema, { message }), { upserts, removals: [] }).reasons.keys()];
 }
 
 test('names are searched in as much of a message as is kept, and not in all of a large response', (t) => {

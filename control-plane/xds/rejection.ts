@@ -7,21 +7,37 @@ import type { Content } from './target.ts';
 /** Among so many names of a response those are searched that a message mentions. */
 const SEARCHED_NAMES = 1024;
 
+/** What a client says of a response that it rejected. */
+export interface Refusal {
+  /**
+   * `exactly`: these resources were rejected, and the others of the response were taken. `in text`: the message
+   * mentions these, and the others may or may not have been taken. `none`: it names no resource, so all may be bad.
+   */
+  readonly naming: 'exactly' | 'in text' | 'none';
+  /** By resource, the client's own words; for `none`, of all resources in the response. */
+  readonly reasons: ReadonlyMap<string, string>;
+}
+
 /**
- * Which resources of a response a client rejected, and why, in its own words. A client that says it in a
- * `google.rpc.BadRequest` is taken at its word: the others it accepted. Else it is those that the message
- * names, else all.
+ * Reads which resources of a response a client rejected. Only a `google.rpc.BadRequest` all of whose fields are names
+ * in the response is exact: a message for people may name the first bad resource of many, and Envoy's does.
  */
-export function rejectedResources(error: Status, content: Content): Map<string, string> {
+export function refusalOf(error: Status, content: Content): Refusal {
   const names = new Set(content.upserts.map(({ name }) => name));
-  const violations = violationsIn(error).filter(({ field }) => names.has(field));
-  if (violations.length > 0) {
-    return new Map(violations.map(({ field, description }) => [field, excerpt(description)]));
+  const violations = violationsIn(error);
+  const known = violations.filter(({ field }) => names.has(field));
+  if (known.length > 0) {
+    const naming = known.length === violations.length ? 'exactly' : 'in text';
+    return { naming, reasons: new Map(known.map(({ field, description }) => [field, excerpt(description)])) };
   }
   const reason = excerpt(error.message);
   const searched = content.upserts.slice(0, SEARCHED_NAMES).map(({ name }) => name);
   const mentioned = searched.filter((name) => mentions(reason, name));
-  return new Map((mentioned.length > 0 ? mentioned : [...names]).map((name) => [name, reason]));
+  const naming = mentioned.length > 0 ? 'in text' : 'none';
+  return {
+    naming,
+    reasons: new Map((naming === 'none' ? [...names] : mentioned).map((name) => [name, reason])),
+  };
 }
 
 function violationsIn(error: Status): { readonly field: string; readonly description: string }[] {

@@ -1,6 +1,6 @@
 import { collectionOf, withResources } from './resource-set.ts';
 import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
-import { held, told, WILDCARD } from './subscription.ts';
+import { held, subscribe, told, WILDCARD } from './subscription.ts';
 import type { Subscription } from './subscription.ts';
 
 /**
@@ -28,6 +28,12 @@ export function sendReferred(subscription: Subscription, names: readonly string[
     (name) => subscription.names.has(name) || held(subscription, name) !== undefined,
   );
   return wanted.length === 0 ? subscription : sendAgain(subscription, wanted);
+}
+
+/** The subscription with everything due again that it asks for. Only for responses that are complete. */
+export function sendAllAgain(subscription: Subscription): Subscription {
+  const { wildcard, owed } = subscription;
+  return { ...subscribe(subscription, [...subscription.names.keys()]), owed: wildcard || owed };
 }
 
 function ofUnknownVersion(name: string): ReturnType<typeof claimedResource> {

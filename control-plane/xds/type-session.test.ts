@@ -106,8 +106,11 @@ function playDelta(commands: readonly Command[]): void {
     const bytes = network.shift();
     if (bytes === undefined) return;
     const response = fromBinary(DeltaDiscoveryResponseSchema, bytes);
-    client.receive(response);
-    if (session.isLevel() && network.length === 0 && requests.length === 0) client.mayRepeat = false;
+    if (reject) client.mayRepeat = true;
+    else client.receive(response);
+    const { missed } = session.acknowledgements;
+    const isQuiet = session.isLevel() && network.length === 0 && requests.length === 0;
+    if (!reject && isQuiet && missed === undefined) client.mayRepeat = false;
     lastNonce = response.nonce;
     const error = reject ? { errorDetail: { code: 3, message: 'no' } } : {};
     requests.push({ typeUrl: T, responseNonce: response.nonce, ...error });
@@ -127,6 +130,7 @@ function playDelta(commands: readonly Command[]): void {
     reconnect: () => {
       network = [];
       requests = [];
+      lastNonce = '';
       client.reconnect();
       client.subscribe(['never']);
       heard = new Set(client.names);
@@ -146,8 +150,11 @@ function playDelta(commands: readonly Command[]): void {
     // Plain assertions, so that the counterexample that is reported is the smallest.
     assert.deepEqual(inOrder(client.texts), inOrder(expected(world.truth, client.names)));
   };
+  // What the client rejected without naming anything is sent again at the next change.
+  world.change([['b', '8']]);
   settle();
   if (!session.isLevel()) throw new Error('nothing is left to send, and yet the session is not level');
+  assert.equal(session.acknowledgements.missed, undefined);
   client.mayRepeat = false;
   world.change([
     ['a', '9'],
@@ -264,7 +271,7 @@ function playSotw(
     const bytes = network.shift();
     if (bytes === undefined) return;
     const response = fromBinary(DiscoveryResponseSchema, bytes);
-    client.receive(response);
+    if (!reject) client.receive(response);
     lastNonce = response.nonce;
     request(reject ? { errorDetail: { code: 3, message: 'no' } } : {});
   };
@@ -294,6 +301,8 @@ function playSotw(
     reconnect,
   };
   for (const one of commands) perform[one.kind](one as never);
+  // What the client rejected without naming anything is sent again at the next change.
+  world.change([['b', '8']]);
   while (write(true) || write(false) || network.length > 0) while (network.length > 0) deliver(false);
   if (session?.isLevel() !== true)
     throw new Error('nothing is left to send, and yet the session is not level');

@@ -12,12 +12,12 @@ import type { TypeCounters } from './counters.ts';
 import { beginDelta, changeDelta, isCovered, nextDelta } from './delta-subscription.ts';
 import { GoneNames } from './gone-names.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
-import { rejectedResources } from './rejection.ts';
+import { refusalOf } from './rejection.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Resource } from './resource.ts';
 import type { Response } from './response.ts';
 import { findResource } from './resource-set.ts';
-import { sendReferred } from './send-again.ts';
+import { sendAgain, sendAllAgain, sendReferred } from './send-again.ts';
 import { changeSotw, nextSotw } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import { sizeOf } from './target.ts';
@@ -71,21 +71,12 @@ export class TypeSession {
   }
 
   isLevel(): boolean {
-    const { level, due, owed, again } = this.subscription;
-    return level === this.target.set && due.size === 0 && !owed && !again && this.#gone.bytes === 0;
+    return this.#gone.bytes === 0 && !this.#isMissedDue() && this.#isSubscriptionLevel();
   }
 
   /** Takes the subscription as far as one response goes, which is returned; undefined: there is nothing to send. */
   advance(additionsOnly: boolean): Content | undefined {
-    const { protocol, fullState, target } = this.server;
-    const before = this.subscription;
-    const { subscription, content } =
-      protocol === 'delta'
-        ? nextDelta(before, target, additionsOnly)
-        : nextSotw(before, target, { fullState, additionsOnly });
-    this.subscription = subscription;
-    const repeats = protocol === 'sotw' && fullState && before.wildcard;
-    this.changed = repeats ? target.difference(before.level).upserts : (content?.upserts ?? []);
+    const content = this.#advance(additionsOnly) ?? this.#advanceMissed(additionsOnly);
     return additionsOnly || this.#gone.bytes === 0 ? content : this.#withGone(content);
   }
 
@@ -102,7 +93,12 @@ export class TypeSession {
     // Names that are gone need not be remembered until they are acknowledged: the client may have made them up.
     const kept = content === this.#withoutGone?.sent ? this.#withoutGone.kept : content;
     this.#withoutGone = undefined;
-    const pending = { nonce: response.nonce, after: this.subscription, content: kept };
+    const pending = {
+      nonce: response.nonce,
+      after: this.subscription,
+      content: kept,
+      current: this.target.set,
+    };
     this.acknowledgements = recordSent(this.acknowledgements, pending, at);
     this.counters.pushes += 1;
     this.counters.pushedBytes += response.bytes.length;
@@ -114,7 +110,7 @@ export class TypeSession {
     return pendingResponse(this.acknowledgements, nonce) !== undefined;
   }
 
-  /** Takes a later request; true where it changes the subscription, and is not just an answer to a response. */
+  /** Takes a later request; true where there may be more to send, and it is not just an answer to a response. */
   receive(request: DeltaRequest | SotwRequest, at: number): boolean {
     const { nonce, error } = request;
     if (nonce !== '') this.#answer(nonce, error, at);
@@ -122,7 +118,48 @@ export class TypeSession {
     const { pending } = this.acknowledgements;
     if ('subscribe' in request) this.subscription = changeDelta(before, request, pending);
     else if (nonce === '' || nonce === this.#lastNonce) this.subscription = changeSotw(before, request.names);
-    return this.subscription !== before;
+    return this.subscription !== before || this.#isMissedDue();
+  }
+
+  /** Does each response hold all that is subscribed? */
+  get #isComplete(): boolean {
+    return this.server.protocol === 'sotw' && this.server.fullState;
+  }
+
+  #isSubscriptionLevel(): boolean {
+    const { level, due, owed, again } = this.subscription;
+    return level === this.target.set && due.size === 0 && !owed && !again;
+  }
+
+  /** Did the client reject something, and is there something newer by now? */
+  #isMissedDue(): boolean {
+    const { missed } = this.acknowledgements;
+    return missed !== undefined && missed.since !== this.target.set;
+  }
+
+  #advance(additionsOnly: boolean): Content | undefined {
+    const { protocol, fullState, target } = this.server;
+    const before = this.subscription;
+    const { subscription, content } =
+      protocol === 'delta'
+        ? nextDelta(before, target, additionsOnly)
+        : nextSotw(before, target, { fullState, additionsOnly });
+    this.subscription = subscription;
+    const repeats = this.#isComplete && before.wildcard && this.acknowledgements.missed === undefined;
+    this.changed = repeats ? target.difference(before.level).upserts : (content?.upserts ?? []);
+    return content;
+  }
+
+  /** By themselves, so that what is bad among them does not have the client reject the change, too. */
+  #advanceMissed(additionsOnly: boolean): Content | undefined {
+    const { missed } = this.acknowledgements;
+    if (missed === undefined || !this.#isMissedDue() || !this.#isSubscriptionLevel()) return undefined;
+    const { subscription } = this;
+    this.subscription =
+      missed.names === 'all' ? sendAllAgain(subscription) : sendAgain(subscription, [...missed.names]);
+    const content = this.#advance(additionsOnly);
+    this.acknowledgements = { ...this.acknowledgements, missed: undefined };
+    return content;
   }
 
   /** Adds names that are gone to the last content of all, or sends them by themselves. */
@@ -155,7 +192,8 @@ export class TypeSession {
       error === undefined
         ? recordAccepted(this.acknowledgements, response, at)
         : recordRejected(this.acknowledgements, response, {
-            reasons: rejectedResources(error, response.content),
+            refusal: refusalOf(error, response.content),
+            complete: this.#isComplete,
             at,
           });
   }

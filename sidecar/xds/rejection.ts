@@ -22,8 +22,10 @@ export function rejectionStatus(rejections: readonly Rejection[]): Status {
     field: shortened(name),
     description: shortened(reason),
   }));
-  const details = create(BadRequestSchema, { fieldViolations: told });
   const untold = rejections.length - told.length;
+  // A violation without a field says that the list is not complete: the control plane must not take it for that.
+  const rest = untold > 0 ? [{ field: '', description: `and ${untold} more` }] : [];
+  const details = create(BadRequestSchema, { fieldViolations: [...told, ...rest] });
   const sentences = told.map(
     ({ field, description }) => `${field === '' ? '(unnamed)' : field}: ${description}`,
   );

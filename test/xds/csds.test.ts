@@ -159,7 +159,7 @@ for (const subscription of [['*'], ['a', 'b', 'c'], ['n/s/*']]) {
   });
 }
 
-test('a rejection without details is of the resources it mentions, else of all', async (t) => {
+test('given an error without details, marks what it mentions as rejected, else all, and nothing as accepted', async (t) => {
   const serving = await serveWithStatus(t);
   const stream = deltaStream(serving.address);
   t.teardown(() => stream.close());
@@ -171,12 +171,12 @@ test('a rejection without details is of the resources it mentions, else of all',
   await settled(stream);
   const lines = async (): Promise<string[]> =>
     summary((await fetchStatus(serving))[0], versions).filter((line) => !line.startsWith('x:'));
-  t.deepEqual(await lines(), ['n/a-2: ERROR NACKED  (2: bad: n/a-2.)', 'n/a: SYNCED ACKED 1']);
+  t.deepEqual(await lines(), ['n/a-2: ERROR NACKED  (2: bad: n/a-2.)', 'n/a: STALE REQUESTED 1']);
   serving.resources.put(T, { 'n/a': '3', 'n/a-2': '4' });
   const second = await take(stream, versions);
   stream.send({ typeUrl: T, responseNonce: second, errorDetail: { code: 3, message: 'all bad' } });
   await settled(stream);
-  t.deepEqual(await lines(), ['n/a-2: ERROR NACKED  (4: all bad)', 'n/a: ERROR NACKED 1 (3: all bad)']);
+  t.deepEqual(await lines(), ['n/a-2: ERROR NACKED  (4: all bad)', 'n/a: ERROR NACKED  (3: all bad)']);
 });
 
 test('a name that stands for nothing is told as such', async (t) => {
