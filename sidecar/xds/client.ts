@@ -6,6 +6,7 @@ import type {
 import type { Logger } from '../../process/log.ts';
 import type { Schedule } from '../services/interest.ts';
 import { reconnectDelayMs } from './backoff.ts';
+import { Keepalive } from './keepalive.ts';
 import type { Received, Session } from './session.ts';
 import type { AdsStream } from './stream.ts';
 import { openStream } from './stream.ts';
@@ -38,6 +39,8 @@ export interface ControlPlaneClientOptions {
   readonly onConnection: (connection: Connection) => void;
   /** A control plane answers, by more than a transport that is up. May be called again and again. */
   readonly onAnswering: () => void;
+  /** Left out: with intervals for a network as it is. */
+  readonly keepalive?: Keepalive;
 }
 
 const FIRST_ANSWER_TIMEOUT_MS = 15_000;
@@ -52,6 +55,7 @@ const GOOD_STREAM_MS = 60_000;
 /** Keeps one delta ADS stream open to one of the control planes. */
 export class ControlPlaneClient {
   readonly #options: ControlPlaneClientOptions;
+  readonly #keepalive: Keepalive;
   #connection: Connection = { state: 'stopped' };
   #lastResponseMs: number | undefined;
   #lastError: ClientStatus['lastError'];
@@ -63,6 +67,7 @@ export class ControlPlaneClient {
 
   constructor(options: ControlPlaneClientOptions) {
     this.#options = options;
+    this.#keepalive = options.keepalive ?? new Keepalive();
     // Sidecars spread over the addresses from the start.
     this.#next = Math.floor(options.random() * options.addresses.length);
   }
@@ -109,12 +114,16 @@ export class ControlPlaneClient {
     this.#next += 1;
     this.#openedMs = this.#options.now();
     this.#become({ state: 'connecting', address });
-    const stream = openStream(address, credentials, {
+    const stream = openStream(address, credentials, this.#keepalive.intervalMs(address), {
       onConnected: () => {
         this.#connected(address);
       },
       onResponse: (response) => {
         this.#receive(response);
+      },
+      onTooMuch: () => {
+        const pingEveryMs = this.#keepalive.pingLess(address);
+        this.#options.log.warn('Lowered the rate of keepalive pings', { address, pingEveryMs });
       },
       onEnd: (error) => {
         this.#ended(address, error);

@@ -1,4 +1,4 @@
-import type { ChannelCredentials, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import type { ChannelCredentials, ChannelOptions, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { Client, connectivityState, Metadata, status } from '@grpc/grpc-js';
 import { fromBinary } from '@bufbuild/protobuf';
 import { AggregatedDiscoveryService } from '../../gen/envoy/service/discovery/v3/ads_pb.ts';
@@ -16,6 +16,8 @@ export interface StreamEvents {
   /** The transport is up. */
   onConnected(): void;
   onResponse(response: DeltaDiscoveryResponse): void;
+  /** The server says that it is sent too much, pings most likely; `onEnd` follows. */
+  onTooMuch(): void;
   /** Once, and nothing after it. `error` is a sentence; undefined: the server ended the stream in order. */
   onEnd(error: string | undefined): void;
 }
@@ -33,7 +35,6 @@ const MAX_RESPONSE_BYTES = 32 * 1024 * 1024;
 
 const CHANNEL_OPTIONS = {
   'grpc.max_receive_message_length': MAX_RESPONSE_BYTES,
-  'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 10_000,
   // Reconnecting is the client's matter: no state of an earlier attempt may delay a new one.
   'grpc.use_local_subchannel_pool': 1,
@@ -50,18 +51,24 @@ const METHOD = grpcMethod(
   rawCodec,
 );
 
+function callOn(client: Client): ClientDuplexStream<DeltaDiscoveryRequest, Buffer> {
+  const { path, requestSerialize, responseDeserialize } = METHOD;
+  return client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata());
+}
+
+function channelOptions(keepaliveMs: number): ChannelOptions {
+  return { ...CHANNEL_OPTIONS, 'grpc.keepalive_time_ms': keepaliveMs };
+}
+
+/** `keepaliveMs`: for so long a connection may be silent before it is pinged. */
 export function openStream(
   address: string,
   credentials: ChannelCredentials,
+  keepaliveMs: number,
   events: StreamEvents,
 ): AdsStream {
-  const client = new Client(address, credentials, CHANNEL_OPTIONS);
-  const call: ClientDuplexStream<DeltaDiscoveryRequest, Buffer> = client.makeBidiStreamRequest(
-    METHOD.path,
-    METHOD.requestSerialize,
-    METHOD.responseDeserialize,
-    new Metadata(),
-  );
+  const client = new Client(address, credentials, channelOptions(keepaliveMs));
+  const call = callOn(client);
   let ended = false;
   const end = (error: string | undefined): void => {
     if (!ended) {
@@ -91,12 +98,26 @@ export function openStream(
       events.onResponse(response);
     }
   });
-  call.on('error', (error: ServiceError) => end(`${status[error.code]}: ${error.details}`));
+  call.on('error', (error: ServiceError) => {
+    if (!ended && isTooMuch(error)) events.onTooMuch();
+    end(isTooMuch(error) ? TOO_MUCH : `${status[error.code]}: ${error.details}`);
+  });
   call.on('end', () => end(undefined));
   return {
     send: (request) => call.write(request),
     close: end,
   };
+}
+
+const TOO_MUCH =
+  'it is sent too much, by its own account (HTTP/2 ENHANCE_YOUR_CALM, as in a GOAWAY with too_many_pings)';
+
+/**
+ * Did the connection or the stream end with ENHANCE_YOUR_CALM? grpc-js keeps the GOAWAY to itself, and says so only by
+ * a status of its own making. Servers, too, send this code, with other words.
+ */
+function isTooMuch({ code, details }: ServiceError): boolean {
+  return code === status.RESOURCE_EXHAUSTED && details === 'Bandwidth exhausted or memory limit exceeded';
 }
 
 /**
