@@ -341,3 +341,16 @@ test('delta: given a change of what the client missed, sends it once', (t) => {
   t.is(story.write().sent, '+n/a +n/b');
   t.is(story.write().sent, '');
 });
+
+test('delta, n/*: given a rejected removal of all that a collection had, sends it again', (t) => {
+  const story = new Story('delta', ['n/*']);
+  story.change({ 'n/a': 'a1' });
+  story.accept(story.write().nonce);
+  story.change({ 'n/a': undefined });
+  const { sent, nonce } = story.write();
+  t.is(sent, '-n/* -n/a');
+  story.reject(nonce, inText('no'));
+  story.change({ 'm/b': 'b1' });
+  t.is(story.write().sent, '-n/* -n/a');
+  t.is(story.write().sent, '');
+});

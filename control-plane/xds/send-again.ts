@@ -1,7 +1,7 @@
 import { collectionOf, withResources } from './resource-set.ts';
 import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
 import { held, subscribe, told, WILDCARD } from './subscription.ts';
-import type { Subscription } from './subscription.ts';
+import type { Due, Subscription } from './subscription.ts';
 
 /**
  * The subscription with these resources due again, as far as it covers them: whatever version the client holds, each
@@ -9,11 +9,12 @@ import type { Subscription } from './subscription.ts';
  */
 export function sendAgain(subscription: Subscription, names: readonly string[]): Subscription {
   const due = subscription.due.edit((draft) => {
+    const dueOf = (name: string): Due => draft.get(name) ?? { told: told(subscription, name), answer: false };
     for (const name of names) {
-      if (subscription.names.has(name)) draft.set(name, { told: told(subscription, name), answer: true });
+      if (subscription.names.has(name)) draft.set(name, { ...dueOf(name), answer: true });
       const collection = `${collectionOf(name)}/${WILDCARD}`;
       if (collection === name || !subscription.names.has(collection)) continue;
-      const before = draft.get(collection) ?? { told: told(subscription, collection), answer: false };
+      const before = dueOf(collection);
       draft.set(collection, { ...before, told: before.told.set(name, ofUnknownVersion(name)) });
     }
   });
