@@ -20,7 +20,7 @@ export interface Refusal {
 
 /**
  * Reads which resources of a response a client rejected. Only a `google.rpc.BadRequest` all of whose fields are names
- * in the response is exact: a message for people may name the first bad resource of many, and Envoy's does.
+ * in the response is exact: a message for people may name only the first bad resource of many.
  */
 export function refusalOf(error: Status, content: Content): Refusal {
   const names = new Set(content.upserts.map(({ name }) => name));

@@ -1,4 +1,4 @@
-import { collectionOf, withResources } from './resource-set.ts';
+import { collectionOf, isCollection, withResources } from './resource-set.ts';
 import { claimedResource, UNKNOWN_VERSION } from './resource.ts';
 import { held, subscribe, told, WILDCARD } from './subscription.ts';
 import type { Due, Subscription } from './subscription.ts';
@@ -19,7 +19,8 @@ export function sendAgain(subscription: Subscription, names: readonly string[]):
     }
   });
   if (!subscription.wildcard) return { ...subscription, due };
-  const unknown = names.map((name) => [name, ofUnknownVersion(name)] as const);
+  const resources = names.filter((name) => !isCollection(name));
+  const unknown = resources.map((name) => [name, ofUnknownVersion(name)] as const);
   return { ...subscription, due, level: withResources(subscription.level, unknown) };
 }
 
