@@ -330,7 +330,9 @@ test('given a body in pieces of one byte, holds one buffer for it', async (t) =>
   server.on('request', (request) => request.on('data', ({ length }) => (received.bytes += length)));
   const socket = await dial(port);
   t.teardown(() => socket.destroy());
-  const pieces = 300_000;
+  // Reading them may take a while beside other tests.
+  server.requestTimeout = 0;
+  const pieces = 100_000;
   collectGarbage();
   const before = process.memoryUsage();
   socket.write(
@@ -345,7 +347,7 @@ test('given a body in pieces of one byte, holds one buffer for it', async (t) =>
   collectGarbage();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   const grown = heapUsed + arrayBuffers - before.heapUsed - before.arrayBuffers;
-  t.true(grown < 10 * 1024 ** 2, `${grown} bytes`);
+  t.true(grown < 5 * 1024 ** 2, `${grown} bytes`);
 });
 
 test('given 1,500 pipelined reviews, performs one and closes the connection', async (t) => {

@@ -1,9 +1,9 @@
 import type * as Http from 'node:http';
 import { createRequire } from 'node:module';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { surviveAcceptErrors } from './accept-errors.ts';
 import { limitConnections } from './connection-limit.ts';
+import { renderMetrics } from './exposition.ts';
 import { listen } from './listen.ts';
 import { refuseStranger } from './local-access.ts';
 import { isLevel, LEVELS, type Logger, type LogLevel } from './log.ts';
@@ -114,16 +114,6 @@ function standardRoutes({ readiness, registry, level }: AdminOptions): Record<st
     'GET /log-level': () => text(200, level.current),
     'PUT /log-level': (url) => setLevel(level, url.searchParams.get('level') ?? ''),
   };
-}
-
-/** As `registry.metrics()` does, but with a turn of the event loop for each metric: many series take a while. */
-async function renderMetrics(registry: Registry): Promise<string> {
-  const parts: string[] = [];
-  for (const { name } of registry.getMetricsAsArray()) {
-    await nextTurn();
-    parts.push(await registry.getSingleMetricAsString(name));
-  }
-  return `${parts.join('\n\n')}\n`;
 }
 
 function setLevel(level: LogLevel, wanted: string): AdminAnswer {

@@ -23,7 +23,7 @@ let injector: RunningInjector;
 test.before(async () => {
   if (missing !== undefined) return;
   cluster = await InjectorCluster.start();
-  injector = await cluster.injector({ CORTEXFLOW_DRAIN_MS: '2000' });
+  injector = await cluster.injector({ CORTEXFLOW_DRAIN_MS: '5000' });
   await cluster.configure(injector.address);
   await injector.ready();
 });

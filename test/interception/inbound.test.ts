@@ -110,6 +110,7 @@ if (!skipped(test)) {
         [['/healthz'], '200'],
         [['/metrics'], '200'],
         [['/config'], '403'],
+        [['/log-level'], '403'],
         [debug, '403'],
       ] as const) {
         const words = path.map((word) => (word.startsWith('/') ? `http://${server.ipv4}:5058${word}` : word));
