@@ -45,40 +45,40 @@ function adsStream(client: ClientHttp2Session, ...messages: readonly Buffer[]): 
   }
 }
 
-/** Each on a connection of its own. */
-async function streams(port: number, count: number, message: (at: number) => Buffer): Promise<void> {
-  const messages = Array.from({ length: count }, (_, at) => message(at));
-  const clients = messages.map((bytes) => {
+/** Stands in a template for what differs from stream to stream. */
+const MARK = '@';
+
+/** Each on a connection of its own. Encoding every message would hold this process, and the client in it. */
+async function streams(port: number, count: number, template: Buffer): Promise<void> {
+  const clients = Array.from({ length: count }, (_, at) => {
     const client = session(port);
-    adsStream(client, bytes);
+    const mark = MARK.charCodeAt(0);
+    adsStream(client, Buffer.from(template.map((byte) => (byte === mark ? mark + 1 + at : byte))));
     return client;
   });
   await pause(ATTACK_MS);
   for (const client of clients) client.destroy();
 }
 
+const INVENTED = encodeDelta({
+  typeUrl: TYPE,
+  initialResourceVersions: Object.fromEntries(
+    Array.from({ length: 90_000 }, (_, at) => [`demo/${MARK}/${at}`, '0'.repeat(16)]),
+  ),
+});
+
 /** Versions of resources that the mesh does not have. */
 export function inventedVersions(port: number): Promise<void> {
-  return streams(port, 10, (at) =>
-    encodeDelta({
-      typeUrl: TYPE,
-      initialResourceVersions: Object.fromEntries(
-        Array.from({ length: 90_000 }, (_, nth) => [`demo/s${at}/${nth}`, '0'.repeat(16)]),
-      ),
-    }),
-  );
+  return streams(port, 10, INVENTED);
 }
 
+const LONG = encodeDelta({
+  typeUrl: TYPE,
+  resourceNamesSubscribe: Array.from({ length: 8_000 }, (_, at) => `demo/${'x'.repeat(100)}${MARK}/${at}`),
+});
+
 export function longNames(port: number): Promise<void> {
-  return streams(port, 100, (at) =>
-    encodeDelta({
-      typeUrl: TYPE,
-      resourceNamesSubscribe: Array.from(
-        { length: 8_000 },
-        (_, nth) => `demo/${'x'.repeat(100)}-${at}/${nth}`,
-      ),
-    }),
-  );
+  return streams(port, 50, LONG);
 }
 
 /** New connections with a stream each, as fast as they come, each given up after its request. */
