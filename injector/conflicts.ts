@@ -1,5 +1,6 @@
 import { PORTS, PROXY_UID } from '../wire/pod.ts';
 import { BOOTSTRAP_VARIABLE, INJECTION, STATE_VOLUME } from './names.ts';
+import { objectName } from './options/excerpt.ts';
 import type { Options } from './options.ts';
 import { type Container, type ContainerPort, containersOf, type Pod } from './pod.ts';
 import { hasBootstrap, isProxyName } from './remains.ts';
@@ -35,7 +36,7 @@ function identityConflicts(container: Container): string[] {
   }
   return hasBootstrap(container)
     ? [
-        `container ${name} has the variable ${BOOTSTRAP_VARIABLE}, which is for the proxy's own containers: take it ` +
+        `container ${objectName(name)} has the variable ${BOOTSTRAP_VARIABLE}, which is for the proxy's own containers: take it ` +
           `out, ${WAY_OUT}`,
       ]
     : [];
@@ -48,13 +49,13 @@ function portConflicts(
 ): string[] {
   if (port >= PORTS.first && port <= PORTS.last) {
     return [
-      `container ${name} has containerPort ${port}: the proxy listens on ${PORTS.first} to ${PORTS.last} in every ` +
+      `container ${objectName(name)} has containerPort ${port}: the proxy listens on ${PORTS.first} to ${PORTS.last} in every ` +
         `pod; use another port, ${WAY_OUT}`,
     ];
   }
   return taken.has(`${port}/${(protocol ?? 'TCP').toLowerCase()}`)
     ? [
-        `container ${name} has containerPort ${port}, where annotation cortexflow.io/upstreams has the proxy ` +
+        `container ${objectName(name)} has containerPort ${port}, where annotation cortexflow.io/upstreams has the proxy ` +
           'listen: use another port in one of them',
       ]
     : [];
@@ -67,7 +68,7 @@ export function surprisesOf(pod: Pod, { upstreams = [] }: Options): string[] {
   for (const { name, securityContext } of containersOf(pod)) {
     if ((securityContext?.runAsUser ?? podUser) === PROXY_UID) {
       warnings.push(
-        `container ${name} runs as user ${PROXY_UID}, the proxy's own, whose connections do not go through the ` +
+        `container ${objectName(name)} runs as user ${PROXY_UID}, the proxy's own, whose connections do not go through the ` +
           'mesh: use another user',
       );
     }

@@ -1,3 +1,5 @@
+import { excerpt, objectName } from './options/excerpt.ts';
+
 /** What of a pod the injector looks at, as the API server writes it. */
 export interface Pod {
   readonly metadata: PodMetadata;
@@ -84,8 +86,8 @@ export function containersOf({ spec }: Pod): Container[] {
 
 /** For messages. A pod whose name the API server will make up has none yet. */
 export function podName({ metadata }: Pod): string {
-  if (metadata.name) return metadata.name;
-  return metadata.generateName ? `${metadata.generateName}*` : 'without a name';
+  if (metadata.name) return objectName(metadata.name);
+  return metadata.generateName ? `${objectName(metadata.generateName)}*` : 'without a name';
 }
 
 /** What is wrong, after the path to it: `.spec.containers[0].name is not text`. Empty: nothing is. */
@@ -102,7 +104,7 @@ const flag: Shape = (value) => (typeof value === 'boolean' ? '' : ' is not true 
 const texts: Shape = (value) => {
   if (!isObject(value)) return ' is not an object of texts';
   for (const key in value) {
-    if (typeof value[key] !== 'string') return `[${JSON.stringify(key)}] is not text`;
+    if (typeof value[key] !== 'string') return `[${excerpt(key)}] is not text`;
   }
   return '';
 };

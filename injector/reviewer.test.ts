@@ -99,6 +99,21 @@ test('of very many mistakes the first ones are told', (t) => {
   t.regex(message, /; and 490 more$/);
 });
 
+test('given names of any length and any number of warnings, answers in a few kilobytes', (t) => {
+  const name = 'x'.repeat(100_000);
+  const each = { ports: [{ containerPort: 5054 }], securityContext: { runAsUser: 2102 } };
+  const containers = Array.from({ length: 20 }, (_, index) => ({ name: `${index}${name}`, ...each }));
+  const bytesFor = (spec: object): number => answerTo(podReview({ metadata: { name }, spec })).text.length;
+  t.true(bytesFor({ containers }) < 20_000);
+  const withoutPorts = containers.map(({ name: called, securityContext }) => ({
+    name: called,
+    securityContext,
+  }));
+  const { warnings = [] } = responseTo({ metadata: { name }, spec: { containers: withoutPorts } });
+  t.is(warnings.length, 11);
+  t.true(warnings.join('').length < 10_000);
+});
+
 test('what a pod is called cannot break a line', (t) => {
   const containers = [{ name: 'a\nb', ports: [{ containerPort: 5054 }] }];
   t.notRegex(responseTo({ ...PLAIN_POD, spec: { containers } }).status?.message ?? '\n', /\n/);

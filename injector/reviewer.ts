@@ -25,8 +25,8 @@ export interface ReviewAnswer {
   readonly text: string;
 }
 
-/** How many mistakes of one pod are told. */
-const MOST_MISTAKES = 10;
+/** How many mistakes of one pod are told, and how many warnings. */
+const MOST_TOLD = 10;
 
 /** From the body of a request to the body of its answer. */
 export type Reviewer = (body: string) => ReviewAnswer | Promise<ReviewAnswer>;
@@ -68,7 +68,9 @@ function verdictOn(
   if (eligibility.kind === 'mistaken') {
     return { outcome: 'rejected', message: `pod ${podName(pod)}: ${enumerated(eligibility.mistakes)}` };
   }
-  const warnings = [...remarks, ...eligibility.warnings].map((warning) => `pod ${podName(pod)}: ${warning}`);
+  const warnings = shortened([...remarks, ...eligibility.warnings]).map(
+    (warning) => `pod ${podName(pod)}: ${warning}`,
+  );
   if (eligibility.kind === 'ineligible') return { outcome: 'skipped', reason: eligibility.reason, warnings };
   const patch = injection(pod, eligibility.options);
   // It had its warnings when it was injected.
@@ -84,7 +86,10 @@ function unread(name: string, namespace: Namespace | undefined): string[] {
 }
 
 function enumerated(mistakes: readonly string[]): string {
-  const more = mistakes.length - MOST_MISTAKES;
-  const told = mistakes.slice(0, MOST_MISTAKES).join('; ');
-  return more > 0 ? `${told}; and ${more} more` : told;
+  return shortened(mistakes).join('; ');
+}
+
+function shortened(sentences: readonly string[]): string[] {
+  const more = sentences.length - MOST_TOLD;
+  return more > 0 ? [...sentences.slice(0, MOST_TOLD), `and ${more} more`] : [...sentences];
 }
