@@ -8,7 +8,12 @@ import { createFilesSource, type FilesSource } from './source.ts';
 
 /** Rejects with a StartupError where there is no such folder. */
 export async function openFiles(directory: string, listener: Listener, logger: Logger): Promise<Source> {
-  const source = createFilesSource({ directory, logger, ...listener });
+  const source = createFilesSource({
+    directory,
+    logger,
+    ...listener,
+    onSynced: () => listener.onSynced('all'),
+  });
   const started = await source.start();
   if (started.outcome === 'failed') throw new StartupError(started.problem);
   return {
