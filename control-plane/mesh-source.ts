@@ -42,8 +42,8 @@ export async function startMesh(
   });
   const listener: Listener = {
     onEvents: (events) => mesh.apply(events),
-    onSynced: () => {
-      mesh.synced();
+    onSynced: (known) => {
+      mesh.synced(known);
       becomeReady();
       isSynced.resolve();
     },

@@ -16,10 +16,16 @@ export interface Source {
   close(): Promise<void>;
 }
 
+/** How much of what exists a source has announced. */
+export type Known = 'all' | 'part';
+
 /** Whom a source tells. */
 export interface Listener {
   /** What changed since the last call; also all there is at the start, and only what changed ever after. */
   onEvents(events: readonly MeshEvent[]): void;
-  /** Once, after the events of everything that was there at the start. */
-  onSynced(): void;
+  /**
+   * After the events of what was there at the start. With 'part' some of it could not be read, so that an object
+   * that is missing may exist; called again with 'all' once that is over.
+   */
+  onSynced(known: Known): void;
 }

@@ -11,120 +11,120 @@ export interface Entry {
   readonly origin: string;
 }
 
-/** What a file has of one object; a file may have it several times, and each is a claim of its own. */
-interface Claim {
-  entry: Entry;
-  givesWay: boolean;
+/** What a file has of one object, in order; it may have it several times. */
+interface Copies {
+  readonly entries: Entry[];
+  /** Whether the file has it now, and not only before it broke or lost it for the moment. */
+  readonly isCurrent: boolean;
 }
 
-/** `gives-way`: stays unless another claims the object, since it may have moved there. */
-export type IfMissing = 'goes' | 'gives-way' | 'stays';
+type FileObjects = ReadonlyMap<string, Copies>;
+
+const NO_OBJECTS: FileObjects = new Map();
 
 /**
- * Which file each object comes from. Where several claim one object, the claim that was there first holds it
- * and the others wait in the order in which they came; when it goes, the next one enters. Pure: files are
- * named, never read.
+ * Which file each object comes from. If several copies are in the files, the last one counts, as if kubectl applied
+ * the files in their order; what a file had before counts only where no file has it now. Pure: files are named,
+ * never read.
  */
 export class Catalog {
-  readonly #files = new Map<string, Map<string, Claim>>();
-  /** By object, in the order in which they came. */
-  readonly #claims = new Map<string, Claim[]>();
+  readonly #files = new Map<string, FileObjects>();
+  /** The files that have an object, by the label of the object. */
+  readonly #holders = new Map<string, Set<string>>();
+  /** Objects of which there are several copies. */
   readonly #contested = new Set<string>();
   readonly #touched = new Set<string>();
-  readonly #told = new Map<string, Entry>();
+  readonly #served = new Map<string, Entry>();
 
-  /** The file has these objects now, in this order. `ifMissing`: what becomes of others that it had before. */
-  setFile(file: string, entries: readonly Entry[], ifMissing: IfMissing = 'goes'): void {
-    const before = this.#files.get(file) ?? new Map<string, Claim>();
-    const after = new Map<string, Claim>();
-    const seen = new Map<string, number>();
+  /** The file has these objects now. `keepsOthers`: what it had before and lacks now stays until the next call. */
+  setFile(file: string, entries: readonly Entry[], keepsOthers = false): void {
+    const before = this.#files.get(file) ?? NO_OBJECTS;
+    const after = new Map<string, Copies>();
     for (const entry of entries) {
       const label = objectLabel(entry.identity);
-      const occurrence = seen.get(label) ?? 0;
-      seen.set(label, occurrence + 1);
-      const key = `${label} ${occurrence}`;
-      const claim = before.get(key) ?? this.#enter(label, entry);
-      Object.assign(claim, { entry, givesWay: false });
-      this.#touched.add(label);
-      after.set(key, claim);
+      const copies = after.get(label);
+      if (copies === undefined) after.set(label, { entries: [entry], isCurrent: true });
+      else copies.entries.push(entry);
     }
-    for (const [key, claim] of before) {
-      if (after.has(key)) continue;
-      if (ifMissing === 'goes') this.#leave(claim);
-      else {
-        claim.givesWay = ifMissing === 'gives-way';
-        this.#touched.add(objectLabel(claim.entry.identity));
-        after.set(key, claim);
-      }
+    for (const [label, copies] of before) {
+      if (after.has(label)) continue;
+      if (keepsOthers) after.set(label, { ...copies, isCurrent: false });
+      else this.#leave(file, label);
     }
-    if (after.size > 0) this.#files.set(file, after);
-    else this.#files.delete(file);
+    for (const label of after.keys()) this.#enter(file, label);
+    this.#files.set(file, after);
   }
 
   removeFile(file: string): void {
     this.setFile(file, []);
+    this.#files.delete(file);
   }
 
-  /** What changed since the last call: of each object at most one event, its last state. */
+  /** Lets go of what the file has no more. */
+  dropKept(file: string): void {
+    const objects = [...(this.#files.get(file) ?? NO_OBJECTS).values()];
+    if (objects.every(({ isCurrent }) => isCurrent)) return;
+    this.setFile(
+      file,
+      objects.flatMap(({ entries, isCurrent }) => (isCurrent ? entries : [])),
+    );
+  }
+
+  /** What changed since the last call: at most one event for each object, its last state. */
   takeEvents(): readonly MeshEvent[] {
     const events: MeshEvent[] = [];
     for (const label of this.#touched) {
-      const told = this.#told.get(label);
-      const entry = holderOf(this.#claims.get(label) ?? [])?.entry;
+      const served = this.#served.get(label);
+      const copies = this.#copiesOf(label);
+      if (copies.length > 1) this.#contested.add(label);
+      else this.#contested.delete(label);
+      const entry = copies.at(-1);
       if (entry === undefined) {
-        if (told !== undefined) events.push({ type: 'delete', ...told.identity });
-        this.#told.delete(label);
-      } else if (entry.object !== told?.object || entry.origin !== told?.origin) {
+        if (served !== undefined) events.push({ type: 'delete', ...served.identity });
+        this.#served.delete(label);
+      } else if (entry.object !== served?.object || entry.origin !== served?.origin) {
         events.push({ type: 'upsert', object: entry.object, origin: entry.origin });
-        this.#told.set(label, entry);
+        this.#served.set(label, entry);
       }
     }
     this.#touched.clear();
     return events;
   }
 
-  /** One for each claim that waits, naming both places. */
+  /** One for each copy that does not count, naming both places; as of the last `takeEvents`. */
   get duplicates(): readonly Rejection[] {
     return [...this.#contested].flatMap((object) => {
-      const claims = this.#claims.get(object) ?? [];
-      const holder = holderOf(claims);
-      const waiting = claims.filter((claim) => claim !== holder && !claim.givesWay);
-      return waiting.map(({ entry: { origin } }) => ({
-        object,
-        origin,
-        problems: [
-          `is in ${holder?.entry.origin} as well, which was there first and stays: remove one of the two`,
-        ],
-      }));
+      const copies = this.#copiesOf(object);
+      const last = copies.pop()?.origin;
+      const problems = [`is in ${last} as well, which comes later and counts: remove one of the two`];
+      return copies.map(({ origin }) => ({ object, origin, problems }));
     });
   }
 
-  #enter(label: string, entry: Entry): Claim {
-    const claim = { entry, givesWay: false };
-    const claims = this.#claims.get(label) ?? [];
-    claims.push(claim);
-    this.#setClaims(label, claims);
-    return claim;
+  /** The copies of an object in the order of their files; the last one counts. */
+  #copiesOf(label: string): Entry[] {
+    const copies = [...(this.#holders.get(label) ?? [])].toSorted(inOrder).flatMap((file) => {
+      return this.#files.get(file)?.get(label) ?? [];
+    });
+    const current = copies.filter(({ isCurrent }) => isCurrent);
+    return (current.length > 0 ? current : copies.slice(-1)).flatMap(({ entries }) => entries);
   }
 
-  #leave(claim: Claim): void {
-    const label = objectLabel(claim.entry.identity);
-    const claims = this.#claims.get(label) ?? [];
-    this.#setClaims(
-      label,
-      claims.filter((other) => other !== claim),
-    );
+  #enter(file: string, label: string): void {
     this.#touched.add(label);
+    const holders = this.#holders.get(label) ?? new Set();
+    this.#holders.set(label, holders.add(file));
   }
 
-  #setClaims(label: string, claims: Claim[]): void {
-    if (claims.length === 0) this.#claims.delete(label);
-    else this.#claims.set(label, claims);
-    if (claims.length > 1) this.#contested.add(label);
-    else this.#contested.delete(label);
+  #leave(file: string, label: string): void {
+    this.#touched.add(label);
+    const holders = this.#holders.get(label);
+    holders?.delete(file);
+    if (holders?.size === 0) this.#holders.delete(label);
   }
 }
 
-function holderOf(claims: readonly Claim[]): Claim | undefined {
-  return claims.find(({ givesWay }) => !givesWay) ?? claims[0];
+/** As kubectl walks a folder: name by name, and a folder where its own name stands. */
+function inOrder(one: string, other: string): number {
+  return one.replaceAll('/', '\0') < other.replaceAll('/', '\0') ? -1 : 1;
 }

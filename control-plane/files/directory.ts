@@ -27,6 +27,12 @@ export interface Listing {
 /** Deeper than any person nests folders, and soon reached where symbolic links lead to and fro. */
 const DEEPEST = 12;
 
+/** Links between neighbours multiply: a dozen folders that link to each other make millions of paths. */
+export const MOST_DIRECTORIES = 1_000;
+const MOST_FILES = 10_000;
+
+const TOO_MANY = `has more than ${MOST_FILES} files or ${MOST_DIRECTORIES} folders, which symbolic links may multiply: make it smaller`;
+
 /** At the top of every ext4 volume, for root alone: nothing of the user's is in it. */
 const FILE_SYSTEM_OWN = 'lost+found';
 
@@ -72,6 +78,7 @@ interface ListingDraft {
 class Visit {
   readonly #root: string;
   readonly #listing: ListingDraft;
+  #entered = 0;
 
   constructor(root: string, listing: ListingDraft) {
     this.#root = root;
@@ -80,6 +87,8 @@ class Visit {
 
   /** `above`: the directories that lead to it, none of which is entered again where a link leads back up. */
   async directory(path: string, above: readonly string[]): Promise<void> {
+    this.#entered += 1;
+    if (this.#entered > MOST_DIRECTORIES) return this.#refuse();
     await this.#unlessUnreadable(path, async () => {
       const onDisk = this.#onDisk(path);
       const { dev, ino, birthtimeNs } = await stat(onDisk, { bigint: true });
@@ -101,9 +110,15 @@ class Visit {
       const found = await stat(this.#onDisk(path), { bigint: true });
       if (found.isDirectory()) return this.#below(path, above);
       if (!isNamedAsOurs || !found.isFile()) return;
+      if (this.#listing.files.size >= MOST_FILES) return this.#refuse();
       const [size, modified] = [Number(found.size), Number(found.mtimeMs)];
       this.#listing.files.set(path, { path, size, modified, stamp: stampOf(found), refusal: undefined });
     });
+  }
+
+  /** What was not looked at is not gone, wherever it is. */
+  #refuse(): void {
+    this.#listing.unreadable.set('', TOO_MANY);
   }
 
   async #below(path: string, above: readonly string[]): Promise<void> {

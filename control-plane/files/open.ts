@@ -2,7 +2,6 @@ import type { Registry } from 'prom-client';
 import { StartupError } from '../../process/listen.ts';
 import type { Logger } from '../../process/log.ts';
 import { exposeGauge } from '../../process/metrics.ts';
-import { formatRejection } from '../mesh/rejection.ts';
 import type { Listener, Source } from '../source.ts';
 import { createFilesSource, type FilesSource } from './source.ts';
 
@@ -13,12 +12,19 @@ export async function openFiles(directory: string, listener: Listener, logger: L
   if (started.outcome === 'failed') throw new StartupError(started.problem);
   return {
     name: directory,
-    obstacles: () => source.obstacles().map(formatRejection),
-    remark: () => undefined,
+    obstacles: () => source.remarks(),
+    remark: () => remarkOn(source.remarks()),
     outage: () => undefined,
     expose: (registry) => exposeFiles(registry, source),
     close: () => source.close(),
   };
+}
+
+/** The first is enough for a sentence; the log has all of them. */
+function remarkOn([first, ...others]: readonly string[]): string | undefined {
+  if (first === undefined) return undefined;
+  const more = others.length === 0 ? '' : `; and ${others.length} more`;
+  return `not all files are served as they stand: ${first}${more}`;
 }
 
 export function exposeFiles(registry: Registry, source: Pick<FilesSource, 'rejections'>): void {

@@ -1,73 +1,73 @@
-import { once } from 'node:events';
-import { setImmediate } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
-import { unpackList } from '../mesh/object.ts';
-import type { DocumentsRead } from './parse-documents.ts';
-import { parseDocuments } from './parse-documents.ts';
+import type { DocumentsRead, SyntaxProblem } from './parse-documents.ts';
+import type { Parsed } from './parse-lane.ts';
+import { ParseLane } from './parse-lane.ts';
 
-/** Never rejects. */
-export type Parse = (text: string) => Promise<DocumentsRead>;
+export interface ParserTimes {
+  /** How long a text may take before it has to wait for other slow ones. */
+  readonly quickMs: number;
+  /** How long a text may take at all. */
+  readonly slowMs: number;
+}
 
-/** Longer ones would take the event loop for more than some 50 ms. In UTF-16 units. */
-const LONG = 64 * 1024;
-/** Enough for a List of 13 MiB. */
-const MOST_MEGABYTES = 1_024;
+export interface ParseRequest {
+  readonly signal: AbortSignal;
+  /** Whether the last version of this file was slow. */
+  readonly isSlow: boolean;
+  /** Called when the text turns out slow. */
+  readonly onSlow: () => void;
+}
+
+export interface ParseResult {
+  readonly read: DocumentsRead;
+  readonly isSlow: boolean;
+}
+
+/** Longer texts may take long, and go where slow ones do. In UTF-16 units. */
+const LONG = 256 * 1024;
 
 /**
- * Parses so that others have their turn: between two short texts, and during a long one, which goes to a thread
- * of its own. A thread lives for one text, since the memory of a parsed megabyte is better given back. Long JSON
- * needs none: the engine's own parser is fast, and knows no lines, so that its objects all count as beginning
- * where it begins. Once `signal` says so, nothing is parsed any more and every text is empty. `mostMegabytes`:
- * of the heap of a thread; a text that needs more fails alone.
+ * Parses off the main thread, in two lanes: a text that is slow in the quick one is started anew in the slow one, so
+ * that it holds up slow texts alone. Each lane is one thread, which bounds memory and cores.
  */
-export function createParser(signal: AbortSignal, mostMegabytes = MOST_MEGABYTES): Parse {
-  return async (text) => {
-    await setImmediate();
-    if (text.length <= LONG) return parseDocuments(text);
-    return parseJson(text) ?? parseAside(text, { signal, mostMegabytes });
-  };
-}
+export class Parser {
+  readonly #times: ParserTimes;
+  readonly #quick: ParseLane;
+  readonly #slow: ParseLane;
 
-/** Undefined: it is none, and may yet be YAML. */
-function parseJson(text: string): DocumentsRead | undefined {
-  const start = text.search(/\S/);
-  if (text[start] !== '{') return undefined;
-  try {
-    const object: unknown = JSON.parse(text);
-    const line = text.slice(0, start).split('\n').length;
-    return { objects: unpackList(object).map((item) => ({ object: item, line })), problems: [] };
-  } catch {
-    return undefined;
+  constructor(times: ParserTimes) {
+    this.#times = times;
+    this.#quick = new ParseLane({ megabytes: 256, milliseconds: times.quickMs });
+    this.#slow = new ParseLane({ megabytes: 1_024, milliseconds: times.slowMs });
   }
-}
 
-interface Bounds {
-  readonly signal: AbortSignal;
-  readonly mostMegabytes: number;
-}
-
-async function parseAside(text: string, { signal, mostMegabytes }: Bounds): Promise<DocumentsRead> {
-  if (signal.aborted) return NOTHING;
-  const thread = new Worker(new URL('./parse-thread.ts', import.meta.url), {
-    workerData: text,
-    resourceLimits: { maxOldGenerationSizeMb: mostMegabytes },
-  });
-  try {
-    const [read] = (await once(thread, 'message', { signal })) as [DocumentsRead];
-    return read;
-  } catch (error) {
-    if (signal.aborted) return NOTHING;
-    return { objects: [], problems: [{ line: 1, column: 1, problem: explain(error) }] };
-  } finally {
-    await thread.terminate();
+  /** Undefined: cancelled by its signal. Never rejects. */
+  async parse(text: string, { signal, isSlow, onSlow }: ParseRequest): Promise<ParseResult | undefined> {
+    if (text.length <= LONG && !isSlow) {
+      const parsed = await this.#quick.parse(text, signal);
+      if (parsed.outcome === 'read') return { read: parsed.read, isSlow: false };
+      if (parsed.outcome === 'cancelled') return undefined;
+    }
+    onSlow();
+    const parsed = await this.#slow.parse(text, signal);
+    if (parsed.outcome === 'cancelled') return undefined;
+    if (parsed.outcome !== 'read')
+      return { read: { objects: '', problems: [this.#problem(parsed)] }, isSlow: true };
+    return { read: parsed.read, isSlow: parsed.milliseconds > this.#times.quickMs };
   }
-}
 
-const NOTHING: DocumentsRead = { objects: [], problems: [] };
+  /** Resolves when no thread is left. Cancel what is being parsed first. */
+  async close(): Promise<void> {
+    await Promise.all([this.#quick.close(), this.#slow.close()]);
+  }
 
-function explain(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return code === 'ERR_WORKER_OUT_OF_MEMORY'
-    ? 'needs too much memory to be parsed: split the document, or write it as JSON'
-    : `cannot be parsed: ${message}`;
+  #problem(parsed: Exclude<Parsed, { outcome: 'read' | 'cancelled' }>): SyntaxProblem {
+    return { line: 1, column: 1, problem: this.#explain(parsed) };
+  }
+
+  #explain(parsed: Exclude<Parsed, { outcome: 'read' | 'cancelled' }>): string {
+    if (parsed.outcome === 'failed') return `cannot be parsed: ${parsed.message}`;
+    return parsed.outcome === 'late'
+      ? `takes more than ${this.#times.slowMs / 1000} s to parse: split the file, or write it as JSON`
+      : 'needs too much memory to be parsed: split the file, or write it as JSON';
+  }
 }

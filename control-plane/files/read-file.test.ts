@@ -18,3 +18,26 @@ test('a file that is not what was found is not taken for it', async (t) => {
   t.deepEqual(await readText(path, found), { outcome: 'changed' });
   await rm(directory, { recursive: true });
 });
+
+test('given UTF-16 with its mark, reads it; given neither encoding, names the line', async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), 'cortexflow-read-'));
+  const path = join(directory, 'a.yaml');
+  const read = async (bytes: Buffer): Promise<unknown> => {
+    await writeFile(path, bytes);
+    const found = (await listDirectory(directory))?.files.get('a.yaml');
+    return found && readText(path, found);
+  };
+  const little = Buffer.from('\ufeffa: é\n', 'utf16le');
+  t.deepEqual(await read(little), { outcome: 'read', text: 'a: é\n' });
+  t.deepEqual(await read(little.swap16()), { outcome: 'read', text: 'a: é\n' });
+  const unreadable = { outcome: 'unreadable', mayPass: false };
+  t.deepEqual(await read(Buffer.from('a: 1\nb: 2\nc: \xff\n', 'latin1')), {
+    ...unreadable,
+    problem: 'is not UTF-8 text in line 3: save it as UTF-8',
+  });
+  t.deepEqual(await read(Buffer.from([0xff, 0xfe, 0x61])), {
+    ...unreadable,
+    problem: 'is not utf-16le text, as its first bytes say: save it as UTF-8',
+  });
+  await rm(directory, { recursive: true });
+});

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { readFile, stat } from 'node:fs/promises';
 import type { FoundFile } from './directory.ts';
 import { explain, stampOf } from './directory.ts';
@@ -22,10 +23,27 @@ export async function readText(path: string, found: FoundFile): Promise<FileRead
   }
 }
 
+/** As kubectl: UTF-8, unless the file begins with the mark of UTF-16. */
 function decode(bytes: Buffer): FileRead {
+  const encoding = ENCODINGS[bytes.toString('hex', 0, 2)] ?? 'utf-8';
   try {
-    return { outcome: 'read', text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) };
+    return { outcome: 'read', text: new TextDecoder(encoding, { fatal: true }).decode(bytes) };
   } catch {
-    return { outcome: 'unreadable', problem: 'is not UTF-8 text: save it as UTF-8', mayPass: false };
+    const problem =
+      encoding === 'utf-8'
+        ? `is not UTF-8 text in line ${invalidLine(bytes)}: save it as UTF-8`
+        : `is not ${encoding} text, as its first bytes say: save it as UTF-8`;
+    return { outcome: 'unreadable', problem, mayPass: false };
+  }
+}
+
+const ENCODINGS: Readonly<Record<string, string>> = { fffe: 'utf-16le', feff: 'utf-16be' };
+
+function invalidLine(bytes: Buffer): number {
+  let line = 1;
+  for (let start = 0; ; line += 1) {
+    const end = bytes.indexOf('\n', start);
+    if (end < 0 || !isUtf8(bytes.subarray(start, end))) return line;
+    start = end + 1;
   }
 }

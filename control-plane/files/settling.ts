@@ -4,8 +4,8 @@ export interface SettleTimes {
   /** How long a file has to stay as it is before it is read. */
   readonly settleMs: number;
   /**
-   * How long before what it lacks counts as left out on purpose: a file of no bytes, or one that ends between
-   * two documents, is most likely being written. Not less than the coarsest time stamps of file systems, 2 s.
+   * How long before what it lacks counts as left out on purpose: a file that is gone, or has no bytes, or ends
+   * between two documents, is most likely being written. Not less than the coarsest time stamps of file systems, 2 s.
    */
   readonly emptySettleMs: number;
 }
@@ -95,15 +95,14 @@ export class Settling {
     if (watched !== undefined) Object.assign(watched, { since: moment, taken: undefined, isFinal: false });
   }
 
-  /** Whether every file that is there has been told, in this state or an earlier one. */
-  get isComplete(): boolean {
-    return [...this.#files.values()].every(({ isKnown }) => isKnown);
+  /** Files that are there, or were until a moment ago. */
+  get paths(): readonly string[] {
+    return [...this.#files.keys()];
   }
 
-  /** Files that have never been told, since they do not come to rest. */
-  restless(now: number): readonly string[] {
-    const changing = [...this.#files].filter(([, file]) => !file.isKnown && this.#restsAt(file) > now);
-    return changing.map(([path]) => path);
+  /** Files that have never been handed out, since they do not come to rest. */
+  get unread(): readonly string[] {
+    return [...this.#files].filter(([, { isKnown }]) => !isKnown).map(([path]) => path);
   }
 
   /** When there may be a file to tell; undefined: all are told. */
@@ -116,11 +115,12 @@ export class Settling {
 
   /** When it may be told next. */
   #restsAt(watched: Watched): number {
-    const isEarly = watched.sight?.size !== 0 && isChanged(watched);
+    const { sight } = watched;
+    const isEarly = sight !== undefined && sight.size > 0 && isChanged(watched);
     return watched.since + (isEarly ? this.#times.settleMs : this.#times.emptySettleMs);
   }
 }
 
 function isChanged({ sight, taken }: Watched): boolean {
-  return sight?.stamp !== taken?.stamp || (sight === undefined && taken === undefined);
+  return sight?.stamp !== taken?.stamp;
 }

@@ -8,27 +8,33 @@ import { explain, listDirectory } from './directory.ts';
 import type { Listing } from './directory.ts';
 import { DirectoryWatch } from './directory-watch.ts';
 import { FileContents } from './file-contents.ts';
+import { FileReads } from './file-reads.ts';
 import { limited } from './limits.ts';
-import { readText } from './read-file.ts';
-import type { Settled } from './settling.ts';
 import { Settling } from './settling.ts';
+import { EVERYTHING, stillUnknown } from './unknown-files.ts';
 
 export interface FilesSourceOptions {
   readonly directory: string;
   readonly logger: Logger;
-  /** What changed in the files since the last call; also all of it at the start. */
+  /** What changed in the files since the last call; at the start, all that could be read. */
   readonly onEvents: (events: readonly MeshEvent[]) => void;
   /**
-   * Called once, after the events of everything that was there at the start. Until all of it could be read this
-   * waits: what is illegible cannot be told from what is gone.
+   * Called after the events of the start, and again with 'all' once everything that was there at the start could be
+   * read or is gone. Until then ('part'), an object that was not announced may be in what could not be read.
    */
-  readonly onSynced: () => void;
+  readonly onSynced: (known: 'all' | 'part') => void;
   /** How long a file has to stay as it is before it is read. Default 50 ms. */
   readonly settleMs?: number;
   /** How long before what it lacks, be it everything, counts as gone. Default 2 s. */
   readonly emptySettleMs?: number;
   /** How often to look without being told. Default 10 s. */
   readonly rescanMs?: number;
+  /** How long the start waits for files that are slow to parse or keep changing. Default 10 s. */
+  readonly startMs?: number;
+  /** How long a file may take to parse before it has to wait for other slow ones. Default 500 ms. */
+  readonly quickMs?: number;
+  /** How long a file may take to parse at all. Default 30 s. */
+  readonly slowMs?: number;
   /** Of one file. Default 16 MiB. */
   readonly mostBytes?: number;
   /** Of all files together. Default 64 MiB. */
@@ -42,8 +48,8 @@ export interface FilesSource {
   close(): Promise<void>;
   /** What stands in the way of some file or object just now; of what an object says, the mesh is the judge. */
   rejections(): readonly Rejection[];
-  /** Those of them that have to be mended before `onSynced` is called; none after it. */
-  obstacles(): readonly Rejection[];
+  /** What keeps the source from serving all files as they stand: rejections, and files that are still being read. */
+  remarks(): readonly string[];
 }
 
 export type Started =
@@ -63,12 +69,15 @@ const DEFAULTS = {
   settleMs: 50,
   emptySettleMs: 2_000,
   rescanMs: 10_000,
+  startMs: 10_000,
+  quickMs: 500,
+  slowMs: 30_000,
   mostBytes: 16 * 1024 * 1024,
   mostBytesTogether: 64 * 1024 * 1024,
 } as const;
 
-/** Many reports come at once when a file is saved; one look answers them all. */
-const LEAST_LOOK_DELAY_MS = 5;
+/** Many reports come at once when a file is saved, and many files are read at once: one answer does for all. */
+const LEAST_DELAY_MS = 5;
 /** A directory that is gone cannot be watched. */
 const MISSING_RESCAN_MS = 500;
 
@@ -76,23 +85,31 @@ class DirectorySource implements FilesSource {
   readonly #options: Required<FilesSourceOptions>;
   readonly #settling: Settling;
   readonly #contents: FileContents;
+  readonly #reads: FileReads;
   readonly #watch: DirectoryWatch;
   #timer: NodeJS.Timeout | undefined;
   #timerDue = Infinity;
   #look: Promise<void> | undefined;
-  #lookDelayMs = LEAST_LOOK_DELAY_MS;
-  #directoryProblems: readonly Rejection[] = [];
+  #lookDelayMs = LEAST_DELAY_MS;
+  #publishing: NodeJS.Timeout | undefined;
+  #startEnds = Infinity;
+  #listing: Listing | undefined;
+  #unknown = EVERYTHING;
   #rejections: readonly Rejection[] = [];
-  #obstacles: readonly Rejection[] = [];
-  /** While some file has yet to come to rest for the first time. */
-  #restlessSince: number | undefined;
-  #isSynced = false;
+  #synced: 'all' | 'part' | undefined;
   #isClosed = false;
 
   constructor(options: FilesSourceOptions) {
     this.#options = { ...DEFAULTS, ...options };
     this.#settling = new Settling(this.#options);
-    this.#contents = new FileContents(options.directory, options.logger);
+    this.#contents = new FileContents(this.#options);
+    this.#reads = new FileReads({
+      ...this.#options,
+      contents: this.#contents,
+      settling: this.#settling,
+      now,
+      onRead: () => this.#publishSoon(),
+    });
     this.#watch = new DirectoryWatch(
       () => this.#lookWithin(this.#lookDelayMs),
       (directory, error) =>
@@ -105,22 +122,24 @@ class DirectorySource implements FilesSource {
   }
 
   async start(): Promise<Started> {
-    const { directory } = this.#options;
+    const { directory, startMs } = this.#options;
     try {
       const found = await stat(directory);
       if (!found.isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
     } catch (error) {
       return { outcome: 'failed', problem: `The directory ${directory} ${explain(error)}` };
     }
+    this.#startEnds = now() + startMs;
     this.#lookWithin(0);
     return { outcome: 'started' };
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    this.#contents.close();
     clearTimeout(this.#timer);
     await this.#look;
+    await this.#reads.close();
+    clearTimeout(this.#publishing);
     this.#watch.close();
   }
 
@@ -128,8 +147,16 @@ class DirectorySource implements FilesSource {
     return this.#rejections;
   }
 
-  obstacles(): readonly Rejection[] {
-    return this.#obstacles;
+  remarks(): readonly string[] {
+    const remarks = this.#rejections.map(formatRejection);
+    for (const path of this.#reads.slow) {
+      remarks.push(`${this.#label(path)}: takes long to parse; until it is read, what it said before stays`);
+    }
+    if (this.#synced === 'all') return remarks;
+    for (const path of this.#settling.unread) {
+      remarks.push(`${this.#label(path)}: has not been read yet, since it keeps changing: leave it alone`);
+    }
+    return remarks;
   }
 
   /** Looks after so many milliseconds at the latest. */
@@ -150,34 +177,27 @@ class DirectorySource implements FilesSource {
     const began = now();
     let nextMs = this.#options.rescanMs;
     try {
-      const listing = await listDirectory(this.#options.directory);
+      this.#listing = await listDirectory(this.#options.directory);
       if (this.#isClosed) return;
-      this.#directoryProblems = this.#problemsOf(listing);
-      if (listing === undefined) {
+      if (this.#listing !== undefined) this.#takeIn(this.#listing);
+      else {
         this.#watch.follow(new Map());
         nextMs = Math.min(nextMs, MISSING_RESCAN_MS);
-      } else await this.#takeIn(listing);
-      this.#report();
+      }
+      this.#publishSoon();
     } catch (error) {
       this.#options.logger.error('Looking through the files failed; the last good state stays', { error });
     }
     // However large the directory and however busy its writers, half of the time is left to others.
-    this.#lookDelayMs = Math.max(LEAST_LOOK_DELAY_MS, now() - began);
-    const nextRestMs = Math.max(this.#lookDelayMs, (this.#settling.nextRest ?? Infinity) - now());
-    this.#lookWithin(Math.min(nextMs, nextRestMs));
+    this.#lookDelayMs = Math.max(LEAST_DELAY_MS, now() - began);
+    this.#lookWithin(Math.min(nextMs, this.#untilNextRest()));
   }
 
-  /** A directory that is gone or cannot be read is no empty one: what was read from it before stays. */
-  #problemsOf(listing: Listing | undefined): readonly Rejection[] {
-    const unreadable = listing?.unreadable ?? new Map([['', 'does not exist any more: put it back']]);
-    return [...unreadable].map(([path, problem]) => ({
-      object: this.#label(path),
-      origin: undefined,
-      problems: [`${problem}; what was read there before stays`],
-    }));
+  #untilNextRest(): number {
+    return Math.max(this.#lookDelayMs, (this.#settling.nextRest ?? Infinity) - now());
   }
 
-  async #takeIn(listing: Listing): Promise<void> {
+  #takeIn(listing: Listing): void {
     if (this.#watch.follow(listing.directories)) this.#lookWithin(this.#lookDelayMs);
     const hidden = [...listing.unreadable.keys()];
     this.#settling.look(
@@ -185,47 +205,51 @@ class DirectorySource implements FilesSource {
       (path) => hidden.some((place) => place === '' || path === place || path.startsWith(`${place}/`)),
       now(),
     );
-    if (!this.#isSynced && this.#isHeldUp()) return;
-    for (const settled of this.#settling.take(now())) await this.#read(settled);
-    if (this.#isClosed) return;
-    const events = this.#contents.takeEvents();
-    if (events.length > 0) this.#options.onEvents(events);
-    if (this.#isSynced || !this.#settling.isComplete || this.#illegible.length > 0) return;
-    this.#isSynced = true;
-    this.#options.onSynced();
+    for (const settled of this.#settling.take(now())) this.#reads.begin(settled);
   }
 
-  /**
-   * At the start all files are read in one go: which of two claims came first is then told by their paths. A
-   * file that never rests holds this up, and says so.
-   */
-  #isHeldUp(): boolean {
-    const restless = this.#settling.restless(now());
-    this.#restlessSince = restless.length === 0 ? undefined : (this.#restlessSince ?? now());
-    const { settleMs, emptySettleMs } = this.#options;
-    if (now() - (this.#restlessSince ?? Infinity) > 2 * (settleMs + emptySettleMs)) {
-      const problems = ['keeps changing: nothing is served before it has been read once; leave it alone'];
-      const rejections = restless.map((path) => ({ object: this.#label(path), origin: undefined, problems }));
-      this.#directoryProblems = [...this.#directoryProblems, ...rejections];
-    }
-    return restless.length > 0;
+  /** Many files may be read in a moment: what comes of it goes out together. */
+  #publishSoon(): void {
+    if (this.#isClosed) return;
+    this.#publishing ??= setTimeout(() => {
+      this.#publishing = undefined;
+      this.#publish();
+      this.#lookWithin(this.#untilNextRest());
+    }, LEAST_DELAY_MS);
   }
 
-  async #read(settled: Settled): Promise<void> {
-    const { path, file } = settled;
-    if (this.#isClosed) return;
-    if (file === undefined) {
-      this.#contents.remove(path);
+  #publish(): void {
+    const isRead = this.#listing !== undefined && this.#settling.unread.length === 0 && this.#reads.isIdle;
+    if (this.#synced !== undefined || isRead || now() >= this.#startEnds) {
+      const events = this.#contents.takeEvents();
+      if (events.length > 0) this.#options.onEvents(events);
+      this.#report();
+      this.#tellKnown();
       return;
     }
-    const onDisk = join(this.#options.directory, path);
-    const read = await readText(onDisk, file);
-    if (read.outcome === 'read') await this.#contents.set(path, read.text, settled.isFinal);
-    else if (read.outcome === 'changed') this.#settling.putBack(path, now());
-    else {
-      this.#contents.fail(path, read.problem);
-      if (read.mayPass) this.#settling.retry(path, now() + this.#options.rescanMs);
+    this.#lookWithin(this.#startEnds - now());
+    this.#report();
+  }
+
+  #tellKnown(): void {
+    if (this.#synced === 'all') return;
+    if (this.#listing !== undefined) {
+      const unread = this.#settling.paths.filter((path) => !this.#contents.wasWhole(path));
+      this.#unknown = stillUnknown(this.#unknown, [...this.#listing.unreadable.keys(), ...unread]);
     }
+    const known = this.#unknown.size === 0 ? 'all' : 'part';
+    if (known === this.#synced) return;
+    this.#synced = known;
+    if (known === 'part') {
+      this.#options.logger.error(
+        'Serving without some files; nothing is removed from sidecars before they are read',
+        {
+          files: [...this.#unknown].slice(0, MOST_NAMED).map((path) => this.#label(path)),
+          count: this.#unknown.size,
+        },
+      );
+    }
+    this.#options.onSynced(known);
   }
 
   #label(path: string): string {
@@ -233,24 +257,31 @@ class DirectorySource implements FilesSource {
     return path === '' ? `Directory ${directory}` : `File ${join(directory, path)}`;
   }
 
-  get #illegible(): readonly Rejection[] {
-    return [...this.#directoryProblems, ...this.#contents.illegible];
+  /** A directory that is gone or cannot be read is no empty one: what was read from it before stays. */
+  #directoryProblems(): readonly Rejection[] {
+    const unreadable = this.#listing?.unreadable ?? new Map([['', 'does not exist any more: put it back']]);
+    return [...unreadable].map(([path, problem]) => ({
+      object: this.#label(path),
+      origin: undefined,
+      problems: [`${problem}; what was read there before stays`],
+    }));
   }
 
   #report(): void {
-    const { logger } = this.#options;
     const before = new Set(this.#rejections.map(formatRejection));
-    const illegible = this.#illegible;
-    this.#rejections = [...illegible, ...this.#contents.duplicates];
-    this.#obstacles = this.#isSynced ? [] : illegible;
+    this.#rejections = [
+      ...this.#directoryProblems(),
+      ...this.#contents.illegible,
+      ...this.#contents.duplicates,
+    ];
     for (const rejection of this.#rejections) {
-      if (before.has(formatRejection(rejection))) continue;
-      if (this.#obstacles.includes(rejection)) {
-        logger.error('Nothing is served before this can be read', { ...rejection });
-      } else logger.warn('Rejected', { ...rejection });
+      if (!before.has(formatRejection(rejection))) this.#options.logger.warn('Rejected', { ...rejection });
     }
   }
 }
+
+/** Of files in a line of the log. */
+const MOST_NAMED = 20;
 
 /** Milliseconds since 1970, as files tell time, and yet never going back. */
 function now(): number {

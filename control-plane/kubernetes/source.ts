@@ -84,6 +84,6 @@ export class KubernetesSource {
   #syncedOne(listener: Listener): void {
     if (this.#isSynced || !this.#followed.every(({ watched }) => watched.isSynced)) return;
     this.#isSynced = true;
-    listener.onSynced();
+    listener.onSynced('all');
   }
 }

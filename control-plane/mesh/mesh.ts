@@ -1,4 +1,4 @@
-import type { SnapshotCell } from '../xds/snapshot.ts';
+import type { Snapshot, SnapshotCell } from '../xds/snapshot.ts';
 import { withChanges } from '../xds/snapshot.ts';
 import { apply } from './apply.ts';
 import type { Clock, CoalescingWindow } from './coalescer.ts';
@@ -30,6 +30,7 @@ export class Mesh {
   readonly #dirty = { nodes: new Set<string>(), services: new Set<string>(), endpoints: new Set<string>() };
   #state: MeshState = EMPTY_STATE;
   #isSynced = false;
+  #isPartial = false;
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -50,10 +51,15 @@ export class Mesh {
     tellNews(warnings, before.warnings, this.#options.onWarning);
   }
 
-  /** The source has told everything it found at the start: from now on the mesh is published. */
-  synced(): void {
+  /**
+   * The source has announced what it found at the start: from now on the mesh is published. Of a part of it, nothing
+   * is removed from clients, since what is missing may exist.
+   */
+  synced(known: 'all' | 'part' = 'all'): void {
     this.#isSynced = true;
-    if (this.#isDirty) this.#coalescer.changed();
+    this.#isPartial = known === 'part';
+    if (this.#isDirty || this.#isPartial !== isPartialSnapshot(this.#options.snapshots.current))
+      this.#coalescer.changed();
   }
 
   get isSynced(): boolean {
@@ -113,9 +119,16 @@ export class Mesh {
     this.#dirty.nodes.clear();
     this.#dirty.services.clear();
     this.#dirty.endpoints.clear();
-    const next = withChanges(snapshots.current, changes);
+    const { current } = snapshots;
+    const isPartial = this.#isPartial;
+    const before = isPartialSnapshot(current) === isPartial ? current : { ...current, isPartial };
+    const next = withChanges(before, changes);
     if (next !== snapshots.current) snapshots.replace(next);
   }
+}
+
+function isPartialSnapshot({ isPartial = false }: Snapshot): boolean {
+  return isPartial;
 }
 
 function sorted(rejections: Iterable<Rejection>): readonly Rejection[] {

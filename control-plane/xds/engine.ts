@@ -19,8 +19,7 @@ import type { Protocol } from './response.ts';
 import type { DiscoveryService } from './services.ts';
 import { PeerStreams } from './peer-streams.ts';
 import type { SnapshotCell } from './snapshot.ts';
-import { XdsStream } from './stream.ts';
-import type { StreamHost, StreamKind } from './stream.ts';
+import { type StreamHost, type StreamKind, XdsStream } from './stream.ts';
 import type { TypeServer } from './type-server.ts';
 import { TypeServers } from './type-servers.ts';
 
@@ -137,6 +136,8 @@ class Engine implements XdsEngine, StreamHost {
 
   read = (bytes: Buffer, protocol: Protocol): DeltaRequest | SotwRequest =>
     protocol === 'delta' ? this.#deltaRequests.read(bytes) : this.#sotwRequests.read(bytes);
+
+  isPartial = (): boolean => this.#snapshots.current.isPartial === true;
 
   behind = (streams: 1 | -1): void => {
     this.counters.streamsBehind += streams;

@@ -9,6 +9,8 @@ export type { Resource, ResourceSet };
 /** All resources at one moment, by type URL. Never edited: a change makes another one. */
 export interface Snapshot {
   readonly types: ReadonlyMap<string, ResourceSet>;
+  /** More may exist than this: clients are not to be told that anything does not. */
+  readonly isPartial?: boolean;
 }
 
 export interface Changes {
@@ -46,7 +48,7 @@ export function withChanges(snapshot: Snapshot, changes: Changes): Snapshot {
     changed = true;
     types.set(typeUrl, after);
   }
-  return changed ? { types } : snapshot;
+  return changed ? { ...snapshot, types } : snapshot;
 }
 
 export type SnapshotListener = (previous: Snapshot, next: Snapshot) => void;

@@ -37,17 +37,19 @@ export class StreamSessions {
 
   /**
    * What to write next. Where several types are behind, all additions come first, in the types' order, and
-   * then the removals in the opposite order, so that nothing is gone while something still refers to it.
+   * then the removals in the opposite order, so that nothing is gone while something still refers to it. With
+   * `withoutRemovals`, the removals wait.
    */
-  next(): { readonly session: TypeSession; readonly content: Content } | undefined {
+  next(withoutRemovals: boolean): { readonly session: TypeSession; readonly content: Content } | undefined {
     if (this.#isLevel()) return undefined;
     const behind = this.#sessions.filter((session) => !session.isLevel());
-    if (behind.length > 1) {
+    if (behind.length > 1 || withoutRemovals) {
       for (const session of behind) {
         const content = session.advance(true);
         if (content !== undefined) return { session, content };
       }
     }
+    if (withoutRemovals) return undefined;
     for (const session of behind.toReversed()) {
       const content = session.advance(false);
       if (content !== undefined) return { session, content };

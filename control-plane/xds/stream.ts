@@ -27,6 +27,8 @@ export interface StreamHost {
   readonly rank: (typeUrl: string) => number;
   /** Throws where the bytes are no request. */
   readonly read: (bytes: Buffer, protocol: Protocol) => DeltaRequest | SotwRequest;
+  /** While this is so, clients are sent no removals: what the snapshot lacks may exist. */
+  readonly isPartial: () => boolean;
   readonly serverOf: (typeUrl: string, protocol: Protocol) => TypeServer;
   readonly references: References;
   readonly behind: (streams: 1 | -1) => void;
@@ -105,7 +107,7 @@ export class XdsStream {
     }
     let room = this.#host.limits.responseBytes;
     while (room > 0) {
-      const next = this.#sessions.next();
+      const next = this.#sessions.next(this.#host.isPartial());
       if (next === undefined) {
         this.#setBehind(false);
         if (this.#state === 'half-closed' && this.#writes === 0) this.#finish();

@@ -1,7 +1,10 @@
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import type { DeltaDiscoveryResponse } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
-import { deltaStream, encodeDelta } from './client.ts';
+import type {
+  DeltaDiscoveryResponse,
+  DiscoveryResponse,
+} from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
+import { deltaStream, encodeDelta, sotwStream } from './client.ts';
 import type { DeltaStream } from './client.ts';
 import { Resources, serve } from './serve.ts';
 import type { Serving } from './serve.ts';
@@ -36,6 +39,10 @@ function story(
 function told({ resources, removedResources }: DeltaDiscoveryResponse): string {
   const sent = resources.map(({ name }) => `+${name}`).toSorted();
   return [...sent, ...removedResources.map((name) => `-${name}`).toSorted()].join(' ');
+}
+
+function valuesIn({ resources }: DiscoveryResponse): readonly string[] {
+  return resources.map(({ value }) => Buffer.from(value).toString()).toSorted();
 }
 
 let questions = 0;
@@ -233,6 +240,33 @@ test('rule 10: a client that comes back unchanged is sent no resource', async (t
   t.is(told(await names.next()), '+a -n/s/* -n/s/1');
   wildcard.close();
   names.close();
+  await serving.stop();
+});
+
+test('given a partial snapshot, removes nothing from clients until it is whole', async (t) => {
+  const serving = await serve({ fullStateTypes: [T] });
+  serving.resources.put(T, { a: 'a1', b: 'b1', 'n/s/1': 's1' });
+  const { cell } = serving.resources;
+  cell.replace({ ...cell.current, isPartial: true });
+  const initialResourceVersions = { a: 'another', lost: '1', 'n/s/1': '1', 'n/s/lost': '1', 'n/t/lost': '1' };
+  const wildcard = deltaStream(serving.address);
+  wildcard.send({ typeUrl: T, resourceNamesSubscribe: ['*'], initialResourceVersions });
+  t.is(told(await wildcard.next()), '+a +b +n/s/1');
+  const names = deltaStream(serving.address);
+  names.send({ typeUrl: T, resourceNamesSubscribe: ['n/s/*', 'n/t/*', 'n/u/*'], initialResourceVersions });
+  t.is(told(await names.next()), '+n/s/1', 'no word of the collections that may have something');
+  const sotw = sotwStream(serving.address);
+  sotw.send({ typeUrl: T, resourceNames: ['*'] });
+  t.deepEqual(valuesIn(await sotw.next()), ['a1', 'b1', 's1']);
+  serving.resources.put(T, { a: 'a2', b: undefined, c: 'c1', 'n/s/2': 's2' });
+  t.is(told(await wildcard.next()), '+a +c +n/s/2');
+  t.is(told(await names.next()), '+n/s/2');
+  t.deepEqual(valuesIn(await sotw.next()), ['a2', 'b1', 'c1', 's1', 's2']);
+  cell.replace({ ...cell.current, isPartial: false });
+  t.is(told(await wildcard.next()), '-b -lost -n/s/lost -n/t/lost');
+  t.is(told(await names.next()), '-n/s/lost -n/t/* -n/t/lost -n/u/*');
+  t.deepEqual(valuesIn(await sotw.next()), ['a2', 'c1', 's1', 's2']);
+  for (const stream of [wildcard, names, sotw]) stream.close();
   await serving.stop();
 });
 
