@@ -44,7 +44,7 @@ function describeConnection(connection: Connection): ControlPlaneView['connectio
       return { state, address: connection.address, since: timestamp(connection.sinceMs) };
     case 'waiting':
       return { state, retryAt: timestamp(connection.retryAtMs) };
-    case 'stopped':
+    default:
       return { state };
   }
 }
