@@ -60,7 +60,7 @@ function queryOf({ name, type = 'A', edns = EDNS_BYTES, cookie = false }: Questi
 async function exchangeByUdp(
   port: number,
   query: Buffer,
-  { timeoutMs = 5_000, tries = 1, name }: Question,
+  { timeoutMs = 30_000, tries = 1, name }: Question,
 ): Promise<Buffer> {
   const socket = createSocket('udp4');
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
@@ -84,7 +84,7 @@ async function exchangeByUdp(
 async function exchangeByTcp(
   port: number,
   query: Buffer,
-  { timeoutMs = 5_000, name }: Question,
+  { timeoutMs = 30_000, name }: Question,
 ): Promise<Buffer> {
   const socket = connect(port, '127.0.0.1');
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();

@@ -14,6 +14,8 @@ import {
 // 100,000 messages over 100 connections: each is answered once, in its place, with what belongs to it.
 
 const CONNECTIONS = 100;
+/** For all of them to wait for one another on a busy machine. */
+const LONG_MS = 100_000;
 const MESSAGES = 100_000;
 const A = '127.0.1.2';
 const B = '127.0.1.3';
@@ -67,9 +69,10 @@ test.serial('handed to a workload by way of another sidecar', async (t) => {
   const port = await sharedPort();
   const workload = await startWorkload(t);
   const table = tableOf(...serviceAt('hello', [B]));
-  const taker = new HttpTaker({ url: workload.url, timeoutMs: 20_000, maxWaiting: 10_000 });
+  const taker = new HttpTaker({ url: workload.url, timeoutMs: LONG_MS, maxWaiting: 10_000 });
   t.teardown(() => taker.close());
-  const { client } = startSidecar(t, { table: () => table, address: A, port });
+  const limits = { deliveryTimeoutMs: LONG_MS };
+  const { client } = startSidecar(t, { table: () => table, address: A, port, limits });
   startSidecar(t, { table: () => table, address: B, port, taker });
   await talkOnAll(t, client, MESSAGES / 10);
   t.is(workload.taken.length, MESSAGES / 10);

@@ -57,7 +57,7 @@ test('a file that leaves something open fails with what it is', async (t) => {
 });
 
 test('a test that blocks its process is named, and that process ends with what it started', async (t) => {
-  const ended = await run('blocks', '--timeout=5s');
+  const ended = await run('blocks', '--timeout=20s');
   t.is(ended.code, 1);
   t.regex(ended.output, /◌ never gives the event loop a turn/u);
   await noneIsLeft(t, ended, 1);
