@@ -37,14 +37,10 @@ export function describeRejection({ name, reason, atMs }: PastRejection): Reject
 
 function describeConnection(connection: Connection): ControlPlaneView['connection'] {
   const { state } = connection;
-  switch (state) {
-    case 'connecting':
-      return { state, address: connection.address };
-    case 'connected':
-      return { state, address: connection.address, since: timestamp(connection.sinceMs) };
-    case 'waiting':
-      return { state, retryAt: timestamp(connection.retryAtMs) };
-    default:
-      return { state };
-  }
+  if (state === 'stopped') return { state };
+  if (state === 'waiting') return { state, retryAt: timestamp(connection.retryAtMs) };
+  const { address } = connection;
+  return state === 'connected'
+    ? { state, address, since: timestamp(connection.sinceMs) }
+    : { state, address };
 }
