@@ -1,6 +1,7 @@
 import { ClaimCursor, sumOfVersions } from './claim-entries.ts';
 import type { ClaimEntries } from './claim-entries.ts';
-import { GoneNames, NamePacker } from './gone-names.ts';
+import { NamePacker, NOTHING_GONE } from './gone-names.ts';
+import type { GoneNames } from './gone-names.ts';
 import { allResources, collectionOf, EMPTY_SET, findResource, withResources } from './resource-set.ts';
 import type { ResourceSet } from './resource-set.ts';
 import { claimedResource } from './resource.ts';
@@ -137,8 +138,6 @@ function heldSet(
   }
   return { set: withResources(set, edits), edits: edits.length };
 }
-
-const NOTHING_GONE = new GoneNames([]);
 
 function readClaims(
   count: number,

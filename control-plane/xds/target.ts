@@ -200,7 +200,8 @@ export function keyOfNames(names: readonly string[]): string {
   return key;
 }
 
-function memo<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () => V): V {
+/** The value computed for this object before, or now. */
+export function memo<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () => V): V {
   const known = cache.get(key);
   if (known !== undefined) return known;
   const value = compute();
