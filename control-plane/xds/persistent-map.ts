@@ -121,15 +121,17 @@ class TrieDraft<V> implements Draft<V> {
   }
 
   set(key: string, value: V): void {
-    const before = this.get(key);
+    const hash = hashIn(this.root, key);
+    const before = find(this.root, key, hash);
     if (before === value) return;
-    this.root = insert(this.root, { key, value, hash: hashOf(key), owner: this.#owner }, 0);
+    this.root = insert(this.root, { key, value, hash, owner: this.#owner }, 0);
     if (before === undefined) this.size += 1;
   }
 
   delete(key: string): void {
-    if (this.get(key) === undefined) return;
-    this.root = remove(this.root, { key, hash: hashOf(key), owner: this.#owner }, 0);
+    const hash = hashIn(this.root, key);
+    if (find(this.root, key, hash) === undefined) return;
+    this.root = remove(this.root, { key, hash, owner: this.#owner }, 0);
     this.size -= 1;
   }
 }
@@ -148,8 +150,15 @@ function leaf<V>(entries: Map<string, V>, owner: Owner): Leaf<V> {
 }
 
 function lookUp<V>(root: Node<V>, key: string): V | undefined {
-  if (root.kind === 'leaf') return root.entries.get(key);
-  const hash = hashOf(key);
+  return find(root, key, hashIn(root, key));
+}
+
+/** A map that is one leaf needs no hash. */
+function hashIn<V>(root: Node<V>, key: string): number {
+  return root.kind === 'leaf' ? 0 : hashOf(key);
+}
+
+function find<V>(root: Node<V>, key: string, hash: number): V | undefined {
   let node: Node<V> = root;
   for (let depth = 0; node.kind === 'branch'; depth += 1) {
     const child: Node<V> | undefined = node.children[slot(hash, depth)];

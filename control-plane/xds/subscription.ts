@@ -96,7 +96,7 @@ export function subscribe(subscription: Subscription, names: readonly string[]):
   const due = subscription.due.edit((draft) => {
     for (const name of names) {
       const before = subscription.names.has(name) ? told(subscription, name) : NOTHING;
-      draft.set(name, { told: before, answer: true });
+      draft.set(name, before === NOTHING ? UNANSWERED : { told: before, answer: true });
     }
   });
   return { ...subscription, names: known, nameLength, due, named: true };
