@@ -56,10 +56,10 @@ type Node<V> = Leaf<V> | Branch<V>;
 const LEAF_ENTRIES = 32;
 const [WORD = 0, OTHER_WORD = 0] = crypto.getRandomValues(new Int32Array(2));
 const HASH_KEY: HashKey = [WORD, OTHER_WORD];
-const BITS = 4;
+const BITS = 3;
 const FAN_OUT = 1 << BITS;
 /** Below this depth the hash has no bits left: keys that share them all, a few by chance, stay in one leaf. */
-const MAX_DEPTH = 32 / BITS;
+const MAX_DEPTH = Math.floor(32 / BITS);
 
 class Trie<V> implements PersistentMap<V> {
   readonly root: Node<V>;
@@ -98,11 +98,11 @@ class Trie<V> implements PersistentMap<V> {
   }
 
   *keys(): Iterable<string> {
-    for (const [key] of this) yield key;
+    for (const entries of leavesOf(this.root)) for (const key of entries.keys()) yield key;
   }
 
   *values(): Iterable<V> {
-    for (const [, value] of this) yield value;
+    for (const entries of leavesOf(this.root)) for (const value of entries.values()) yield value;
   }
 }
 
@@ -218,8 +218,14 @@ function editable<V>(branch: Branch<V>, owner: Owner): Branch<V> {
 }
 
 function* entriesOf<V>(node: Node<V>): Generator<readonly [string, V]> {
-  if (node.kind === 'leaf') yield* node.entries;
-  else for (const child of node.children) yield* entriesOf(child);
+  for (const entries of leavesOf(node)) for (const entry of entries) yield entry;
+}
+
+/** The Maps that hold something. No generator delegates for each key: that would cost more than the key. */
+function leavesOf<V>(node: Node<V>, found: Map<string, V>[] = []): Map<string, V>[] {
+  if (node.kind === 'branch') for (const child of node.children) leavesOf(child, found);
+  else if (node.entries.size > 0) found.push(node.entries);
+  return found;
 }
 
 function differ<V>(before: Node<V>, after: Node<V>, visit: Visit<V>): void {

@@ -6,6 +6,7 @@ import type { ClaimEntries } from './claim-entries.ts';
 import { FieldCursor } from './field-cursor.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
+import { readName } from './name-cache.ts';
 
 /** What both kinds of request have. */
 export interface Request {
@@ -211,7 +212,7 @@ class Fields {
 
   texts(field: number): readonly string[] {
     const values = this.all(field);
-    return values.length === 0 ? NO_TEXTS : values.map((value) => value.toString());
+    return values.length === 0 ? NO_TEXTS : values.map((value) => readName(value));
   }
 }
 

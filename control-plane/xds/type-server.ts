@@ -81,7 +81,7 @@ export class TypeServer {
     const known = this.#begun.get(request);
     if (known !== undefined) return known;
     const beginning = this.#begin(request, claims);
-    if (beginning.gone === NOTHING_GONE) this.#begun.set(request, beginning);
+    if (beginning.gone.bytes === 0) this.#begun.set(request, beginning);
     return beginning;
   }
 
@@ -91,13 +91,13 @@ export class TypeServer {
       return { subscription: changeSotw(undefined, request.names), gone: NOTHING_GONE };
     }
     const { subscribe } = request;
-    const isClaiming = request.claims.count > 0;
-    const read = isClaiming
-      ? (claims ?? readAllClaims(request.claims, target, { subscribe, chunkBytes: target.stepBytes }))
-      : undefined;
+    const held =
+      request.claims.count === 0
+        ? undefined
+        : (claims ?? readAllClaims(request.claims, target, { subscribe, chunkBytes: target.stepBytes }));
     return {
-      subscription: beginDelta(request, read ?? NO_CLAIMS, target),
-      gone: read === undefined || read.gone.bytes === 0 ? NOTHING_GONE : read.gone,
+      subscription: beginDelta(request, held ?? NO_CLAIMS, target),
+      gone: held?.gone ?? NOTHING_GONE,
     };
   }
 
