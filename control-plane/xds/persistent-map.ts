@@ -17,9 +17,15 @@ export interface PersistentMap<V> extends Iterable<readonly [string, V]> {
   values(): Iterable<V>;
   /** Many edits in one step: the same result as one by one, without a copy for each. */
   edit(change: (draft: Draft<V>) => void): PersistentMap<V>;
+  /**
+   * Each value replaced by what `change` makes of it, its key removed where that is undefined, and the rest left as
+   * it is once `isDone`: many edits in the order of the map, without a look-up for any.
+   */
+  revise(change: (key: string, value: V) => V | undefined, isDone?: () => boolean): PersistentMap<V>;
 }
 
 export interface Draft<V> {
+  readonly size: number;
   get(key: string): V | undefined;
   set(key: string, value: V): void;
   delete(key: string): void;
@@ -91,6 +97,16 @@ class Trie<V> implements PersistentMap<V> {
     change(draft);
     if (draft.root === this.root) return this;
     return draft.size === 0 ? emptyMap() : new Trie(draft.root, draft.size);
+  }
+
+  revise(
+    change: (key: string, value: V) => V | undefined,
+    isDone: () => boolean = () => false,
+  ): PersistentMap<V> {
+    const revision = { change, isDone, removed: 0 };
+    const root = reviseNode(this.root, revision);
+    if (root === this.root) return this;
+    return revision.removed === this.size ? emptyMap() : new Trie(root, this.size - revision.removed);
   }
 
   [Symbol.iterator](): Iterator<readonly [string, V]> {
@@ -211,6 +227,40 @@ function remove<V>(node: Node<V>, removal: Removal, depth: number): Node<V> {
   const shrunk = node.owner === removal.owner ? node : leaf(new Map(node.entries), removal.owner);
   shrunk.entries.delete(removal.key);
   return shrunk;
+}
+
+interface Revision<V> {
+  readonly change: (key: string, value: V) => V | undefined;
+  readonly isDone: () => boolean;
+  removed: number;
+}
+
+function reviseNode<V>(node: Node<V>, revision: Revision<V>): Node<V> {
+  if (revision.isDone()) return node;
+  if (node.kind === 'leaf') return reviseLeaf(node, revision);
+  let children: Node<V>[] | undefined;
+  for (const [at, child] of node.children.entries()) {
+    const revised = reviseNode(child, revision);
+    if (revised !== child) (children ??= node.children.slice())[at] = revised;
+  }
+  return children === undefined ? node : { kind: 'branch', children, owner: undefined };
+}
+
+function reviseLeaf<V>(node: Leaf<V>, revision: Revision<V>): Leaf<V> {
+  let entries: Map<string, V> | undefined;
+  for (const [key, value] of node.entries) {
+    if (revision.isDone()) break;
+    const revised = revision.change(key, value);
+    if (revised === value) continue;
+    entries ??= new Map(node.entries);
+    if (revised === undefined) {
+      entries.delete(key);
+      revision.removed += 1;
+    } else {
+      entries.set(key, revised);
+    }
+  }
+  return entries === undefined ? node : leaf(entries, undefined);
 }
 
 function editable<V>(branch: Branch<V>, owner: Owner): Branch<V> {

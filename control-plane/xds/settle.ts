@@ -35,21 +35,17 @@ function fill(
   { target, removals }: { readonly target: Target; readonly removals: Removals },
 ): Settled {
   const response = new Filling(target.stepBytes, removals);
-  const rest = due.edit((draft) => {
-    const settle = (name: string, before: Due): void => {
-      const after = response.isFull ? before : response.settle(name, before, named(target.set, name));
-      if (after === undefined) draft.delete(name);
-      else draft.set(name, after);
-    };
-    for (const [name, before] of due) {
-      if (response.isFull) break;
-      settle(name, before);
-    }
+  const settle = (name: string, before: Due): Due | undefined =>
+    response.isFull ? before : response.settle(name, before, target.named(name));
+  const isFull = (): boolean => response.isFull;
+  const unsettled = due.revise(settle, isFull).edit((draft) => {
     for (const name of changed) {
-      if (!due.has(name)) settle(name, { told: named(level, name), answer: false });
+      if (due.has(name)) continue;
+      const after = settle(name, { told: named(level, name), answer: false });
+      if (after !== undefined) draft.set(name, after);
     }
   });
-  return { due: rest, content: response.content(target) };
+  return { due: unsettled, content: response.content(target) };
 }
 
 /** The names that have to be looked at: those that are due, and those that changed. */
@@ -147,14 +143,14 @@ function compare(
   { told, answer }: Due,
   now: Collection,
 ): { readonly due: Resource[]; readonly gone: string[] } {
+  if (told.size === 0) return { due: [...now.values()], gone: answer && now.size === 0 ? [name] : [] };
   const due: Resource[] = answer ? [...now.values()] : [];
   const gone: string[] = [];
   difference(told, now, (at, was, is) => {
     if (is === undefined) gone.push(at);
     else if (!answer && was?.version !== is.version) due.push(is);
   });
-  const isSilent = now.size > 0 || (told.size === 0 && !answer);
-  if (!isSilent && !gone.includes(name)) gone.push(name);
+  if (now.size === 0 && !gone.includes(name)) gone.push(name);
   return { due, gone };
 }
 
