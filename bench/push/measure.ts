@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contestant } from './contestants.ts';
 import { LoadGroup } from './load-group.ts';
-import { Bench, withServer } from './bench.ts';
+import { withServer } from './bench.ts';
+import type { Bench } from './bench.ts';
 import type { MeshContent } from './mesh.ts';
 import { marker, meshChange } from './mesh.ts';
 import type { Options } from './options.ts';

@@ -35,10 +35,9 @@ export function reportPush(
   options: Options,
   machine: string,
 ): string {
-  const refusals = (run: RunResult) => run.storm.refusals.concat(run.reconnect.refusals);
   const { streams, size, changes, pause, loads } = options;
   const workload = `${streams} streams, ${size.services} Services of ${size.endpointsPerService} endpoints, ${changes} changes with ${pause} ms between, ${loads} load process(es)`;
-  return report(results, { options, machine, workload, metrics: PUSH_METRICS, refusals });
+  return report(results, { options, machine, workload, metrics: PUSH_METRICS, refusals: refusalsOfPush });
 }
 
 export function reportNamed(
@@ -46,10 +45,17 @@ export function reportNamed(
   options: Options,
   machine: string,
 ): string {
-  const refusals = (run: NamedResult) => run.same.refusals.concat(run.sampled.refusals);
   const { streams, size, names, changes, loads } = options;
   const workload = `${streams} streams × ${names} names, ${size.services} Services of ${size.endpointsPerService} endpoints, ${changes} changes, ${loads} load process(es)`;
-  return report(results, { options, machine, workload, metrics: NAMED_METRICS, refusals });
+  return report(results, { options, machine, workload, metrics: NAMED_METRICS, refusals: refusalsOfNamed });
+}
+
+function refusalsOfPush({ storm, reconnect }: RunResult): readonly string[] {
+  return [...storm.refusals, ...reconnect.refusals];
+}
+
+function refusalsOfNamed({ same, sampled }: NamedResult): readonly string[] {
+  return [...same.refusals, ...sampled.refusals];
 }
 
 interface Reported<Run> {
