@@ -65,8 +65,8 @@ async function measureNames(
   await bench.quiet();
 
   const idle = await server.ask<Usage>('usage');
-  const from = performance.now();
-  await load.connect({ ...request, resume: true });
+  const accepted = await load.connect({ ...request, resume: true });
+  const from = performance.now() - accepted.seconds * 1e3;
   const resumed = await bench.quiet();
   const { resourceBytes, refusals: later, lost } = await load.received();
   // Shows that all are subscribed as before; a stream that is not would be waited for in vain.
