@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiServer } from '../../api-server/api-server.ts';
 import { connectApiServer } from '../../api-server/connection.ts';
-import { endpointsCollection } from '../../wire/resource-kinds.ts';
 import { LoadGroup } from '../push/load-group.ts';
-import { CHANGING_SERVICE, marker, meshChange, type MeshSize } from '../push/mesh.ts';
+import { collectionOfService, marker, meshChange, type MeshSize } from '../push/mesh.ts';
 
 const SLICES = '/apis/discovery.k8s.io/v1/namespaces/bench/endpointslices';
 const PAUSE_MS = 50;
@@ -32,9 +31,15 @@ export async function measureChanges(plan: ChangesPlan): Promise<Delays> {
   const api = await connectApiServer({ lookup: () => plan.kubeconfig });
   const load = new LoadGroup(1);
   try {
-    const endpoints = endpointsCollection(CHANGING_SERVICE);
-    const request = { port: xdsPort, streams, pace: 'full', services: size.services, endpoints } as const;
-    await load.connect({ ...request, resume: false });
+    await load.connect({
+      port: xdsPort,
+      streams,
+      pace: 'full',
+      services: size.services,
+      endpoints: [collectionOfService(0)],
+      sample: 0,
+      resume: false,
+    });
     const watch = await BareWatch.start(api);
     const seen: { bare: number; last: number }[] = [];
     const warmUp = Math.ceil(changes / 10);

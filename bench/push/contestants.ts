@@ -2,16 +2,15 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { endpointsCollection } from '../../wire/resource-kinds.ts';
-import { CHANGING_SERVICE, CHANGING_SLICE } from './mesh.ts';
+import { collectionOfService, sliceOfService } from './mesh.ts';
 import { Peer } from './process-pair.ts';
 
 /** A server under measurement. */
 export interface Contestant {
   readonly name: string;
   start(): Peer;
-  /** What the Endpoints of the changing Service are subscribed to by: only ours has collections. */
-  readonly endpointsSubscription: string;
+  /** The name by which the Endpoints of the `n`th Service are subscribed to: only ours has collections. */
+  readonly endpointsOf: (n: number) => string;
 }
 
 /** Undefined, said on standard error, where it can't take part. `profile`: where ours leaves its CPU profiles. */
@@ -20,14 +19,14 @@ export function contestant(name: string, profile: string | undefined): Contestan
     case 'cortexflow': {
       const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
       const start = () => Peer.startNode(script('cortexflow.ts'), ...flags);
-      return { name, start, endpointsSubscription: endpointsCollection(CHANGING_SERVICE) };
+      return { name, start, endpointsOf: collectionOfService };
     }
     case 'floor':
-      return { name, start: () => Peer.startNode(script('floor.ts')), endpointsSubscription: CHANGING_SLICE };
+      return { name, start: () => Peer.startNode(script('floor.ts')), endpointsOf: sliceOfService };
     case 'go-control-plane': {
       const binary = buildGoControlPlane();
       if (binary === undefined) return undefined;
-      return { name, start: () => Peer.start(binary), endpointsSubscription: CHANGING_SLICE };
+      return { name, start: () => Peer.start(binary), endpointsOf: sliceOfService };
     }
     default:
       throw new Error(`${name} is no server of this bench: cortexflow, floor and go-control-plane are`);

@@ -6,7 +6,7 @@ import { DeltaDiscoveryResponseSchema } from '../../gen/envoy/service/discovery/
 import { grpcMethod, rawCodec } from '../../wire/grpc-service.ts';
 import { ENDPOINTS_TYPE_URL, SERVICE_TYPE_URL } from '../../wire/resource-kinds.ts';
 import type { MeshContent, OpaqueResource } from './mesh.ts';
-import { CHANGING_SLICE } from './mesh.ts';
+import { sliceOfService } from './mesh.ts';
 import { measure } from './server-process.ts';
 
 // The least that a grpc-js server can do: it looks at nothing but the first requests, keeps nothing for a
@@ -27,7 +27,7 @@ measure(async ({ resources }: MeshContent) => {
   );
   let endpoints = response(
     ENDPOINTS_TYPE_URL,
-    resources.filter(({ name }) => name === CHANGING_SLICE),
+    resources.filter(({ name }) => name === sliceOfService(0)),
   );
 
   const serve = (stream: Stream) => {

@@ -21,8 +21,10 @@ export interface ConnectRequest {
   readonly pace: Pace;
   /** Subscribe to all Services; a stream is complete when it has that many. 0: don't. */
   readonly services: number;
-  /** Subscribe to this name of Endpoints, which stands for one resource; empty: don't. */
-  readonly endpoints: string;
+  /** Subscribe to these names of Endpoints, each of which stands for one resource. */
+  readonly endpoints: readonly string[];
+  /** Each stream leaves out all but so many of the endpoints, the first and others at random; 0: none. */
+  readonly sample: number;
   /** Say what is held already, as `learn` found it, and wait only until the server has accepted all. */
   readonly resume: boolean;
 }
@@ -45,12 +47,19 @@ let received = nothingReceived();
 let versions: Record<string, Record<string, string>> = {};
 let group: StreamGroup | undefined;
 
-/** Streams of one plan. */
+interface StreamState {
+  readonly plan: StreamPlan;
+  services: number;
+  endpoints: number;
+  complete: boolean;
+}
+
+/** Streams of one plan, or of as many as there are samples. */
 class StreamGroup {
   readonly #request: ConnectRequest;
-  readonly #plan: StreamPlan;
-  readonly #started = process.hrtime.bigint();
-  readonly #streams = new Map<DeltaStream, { services: number; endpoints: number; complete: boolean }>();
+  readonly #plans: readonly StreamPlan[];
+  readonly #started: bigint;
+  readonly #streams = new Map<DeltaStream, StreamState>();
   #incomplete: number;
   #finish: (report: ConnectReport) => void = () => {};
   #marker = Buffer.alloc(0);
@@ -60,10 +69,11 @@ class StreamGroup {
 
   constructor(request: ConnectRequest) {
     this.#request = request;
-    this.#plan = planOf(request);
+    this.#plans = plansOf(request);
+    this.#started = process.hrtime.bigint();
     this.#incomplete = request.streams;
     this.connected = new Promise((resolve) => (this.#finish = resolve));
-    for (let i = 0; i < request.streams; i += 1) this.#open();
+    for (let i = 0; i < request.streams; i += 1) this.#open(this.#plans[i % this.#plans.length]!);
   }
 
   /** Resolves with the time at which the last stream has received the marker. */
@@ -78,9 +88,9 @@ class StreamGroup {
     this.#streams.clear();
   }
 
-  #open(): void {
-    const stream = new DeltaStream(this.#plan, this);
-    this.#streams.set(stream, { services: 0, endpoints: 0, complete: false });
+  #open(plan: StreamPlan): void {
+    const stream = new DeltaStream(plan, this);
+    this.#streams.set(stream, { plan, services: 0, endpoints: 0, complete: false });
   }
 
   onAccepted(): void {
@@ -94,8 +104,8 @@ class StreamGroup {
     if (!state.complete) {
       if (response.typeUrl === SERVICE_TYPE_URL) state.services += response.resources;
       else state.endpoints += response.resources;
-      const { services, endpoints, pace, resume } = this.#request;
-      state.complete = state.services >= services && state.endpoints >= (endpoints === '' ? 0 : 1);
+      const { services, endpoints, sample, pace, resume } = this.#request;
+      state.complete = state.services >= services && state.endpoints >= (sample || endpoints.length);
       if (state.complete && !resume) this.#complete();
       if (state.complete && pace === 'stopped') stream.stop();
     }
@@ -103,15 +113,15 @@ class StreamGroup {
   }
 
   onEnded(stream: DeltaStream, reason: string): void {
-    const wasComplete = this.#streams.get(stream)?.complete;
+    const { plan, complete } = this.#streams.get(stream)!;
     this.#streams.delete(stream);
-    if (wasComplete === true) {
+    if (complete) {
       received.lost += 1;
       if (this.#waitingForMarker.has(stream)) this.#found(stream);
       return;
     }
     received.refusals.push(reason);
-    setTimeout(() => this.#open(), RETRY_MS);
+    setTimeout(() => this.#open(plan), RETRY_MS);
   }
 
   #look(stream: DeltaStream, { bytes, start, end }: DeltaResponse): void {
@@ -135,9 +145,29 @@ function nothingReceived() {
   return { resources: 0, resourceBytes: 0, refusals: [] as string[], lost: 0 };
 }
 
+/** One plan for all streams, or one for each where they sample the endpoints. */
+function plansOf(request: ConnectRequest): readonly StreamPlan[] {
+  const { streams, endpoints, sample } = request;
+  if (sample === 0) return [planOf(request)];
+  const [first = '', ...others] = endpoints;
+  return Array.from({ length: streams }, () =>
+    planOf({ ...request, endpoints: [first, ...chosen(others, sample - 1)] }),
+  );
+}
+
+/** Fisher and Yates's shuffle, as far as it is needed. */
+function chosen(names: readonly string[], count: number): string[] {
+  const shuffled = [...names];
+  for (let at = 0; at < count; at += 1) {
+    const other = at + Math.floor(Math.random() * (shuffled.length - at));
+    [shuffled[at], shuffled[other]] = [shuffled[other]!, shuffled[at]!];
+  }
+  return shuffled.slice(0, count);
+}
+
 function planOf({ port, pace, services, endpoints, resume }: ConnectRequest): StreamPlan {
-  const subscribe = (typeUrl: string, name: string) =>
-    dataFrames(subscribeRequest(typeUrl, [name], resume ? versions[typeUrl] : {}));
+  const subscribe = (typeUrl: string, names: readonly string[]) =>
+    dataFrames(subscribeRequest(typeUrl, names, resume ? versionsOf(typeUrl, names) : {}));
   const window = WINDOW[pace];
   return {
     port,
@@ -145,16 +175,25 @@ function planOf({ port, pace, services, endpoints, resume }: ConnectRequest): St
     window,
     opening: openCall(DELTA_ADS, window),
     requests: [
-      ...(services > 0 ? subscribe(SERVICE_TYPE_URL, '*') : []),
-      ...(endpoints === '' ? [] : subscribe(ENDPOINTS_TYPE_URL, endpoints)),
+      ...(services > 0 ? subscribe(SERVICE_TYPE_URL, ['*']) : []),
+      ...(endpoints.length === 0 ? [] : subscribe(ENDPOINTS_TYPE_URL, endpoints)),
     ],
   };
+}
+
+/** The versions, as far as they are known, of what these names, collections or the wildcard stand for. */
+function versionsOf(typeUrl: string, names: readonly string[]): Record<string, string> {
+  const wanted = new Set(names);
+  const isWanted = (name: string): boolean =>
+    wanted.has('*') || wanted.has(name) || wanted.has(name.replace(/[^/]*$/, '*'));
+  const known = Object.entries(versions[typeUrl] ?? {});
+  return Object.fromEntries(known.filter(([name]) => isWanted(name)));
 }
 
 /** Remembers the version of everything that one stream is given. */
 async function learn(request: ConnectRequest): Promise<void> {
   versions = {};
-  let missing = request.services + 1;
+  let missing = request.services + request.endpoints.length;
   await new Promise<void>((resolve, reject) => {
     const stream = new DeltaStream(planOf(request), {
       onAccepted: () => {},

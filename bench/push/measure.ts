@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Contestant } from './contestants.ts';
 import { LoadGroup } from './load-group.ts';
-import type { ConnectRequest } from './load.ts';
+import { withServer } from './bench.ts';
+import type { Bench } from './bench.ts';
 import type { MeshContent } from './mesh.ts';
 import { marker, meshChange } from './mesh.ts';
 import type { Options } from './options.ts';
-import type { Peer } from './process-pair.ts';
 import type { Usage } from './server-process.ts';
 
 /** One phase of changes, each waited for by all streams that read at full pace. */
@@ -43,14 +43,14 @@ export async function measureOnce(
   content: MeshContent,
   options: Options,
 ): Promise<RunResult> {
-  const storm = await withServer(contestant, content, options, (bench) => measureStorm(bench, options));
+  const storm = await withServer(contestant, content, options, measureStorm);
   const steady = await withServer(contestant, content, options, (bench) => measureSteady(bench, options));
   return { ...steady, storm };
 }
 
 async function measureSteady(bench: Bench, options: Options): Promise<Omit<RunResult, 'storm'>> {
   const { server, load } = bench;
-  const request = bench.request(options.streams);
+  const request = bench.request;
   const rssBefore = (await bench.settledUsage()).rssBytes;
   await load.connect(request);
   const rssAfter = (await bench.settledUsage()).rssBytes;
@@ -84,9 +84,9 @@ async function measureSteady(bench: Bench, options: Options): Promise<Omit<RunRe
   };
 }
 
-async function measureStorm(bench: Bench, options: Options): Promise<RunResult['storm']> {
+async function measureStorm(bench: Bench): Promise<RunResult['storm']> {
   const before = await bench.settledUsage();
-  const { seconds } = await bench.load.connect({ ...bench.request(options.streams), endpoints: '' });
+  const { seconds } = await bench.load.connect({ ...bench.request, endpoints: [] });
   const after = await bench.quiet();
   const { refusals } = await bench.load.received();
   return {
@@ -97,7 +97,7 @@ async function measureStorm(bench: Bench, options: Options): Promise<RunResult['
   };
 }
 
-async function changes(bench: Bench, options: Options, count: number): Promise<PushResult> {
+export async function changes(bench: Bench, options: Options, count: number): Promise<PushResult> {
   const { server, load } = bench;
   const latencies: number[] = [];
   const serverBefore = await bench.quiet();
@@ -118,60 +118,4 @@ async function changes(bench: Bench, options: Options, count: number): Promise<P
     cpuMicrosPerPush: (serverAfter.cpuMicros - serverBefore.cpuMicros) / pushes,
     loadCpuMicrosPerPush: ((await load.cpuMicros()) - loadBefore) / pushes,
   };
-}
-
-/** A server and its load for the time of one measurement. */
-class Bench {
-  readonly server: Peer;
-  readonly load: LoadGroup;
-  readonly #request: Pick<ConnectRequest, 'port' | 'services' | 'endpoints'>;
-  change = 0;
-
-  constructor(
-    server: Peer,
-    load: LoadGroup,
-    request: Pick<ConnectRequest, 'port' | 'services' | 'endpoints'>,
-  ) {
-    this.server = server;
-    this.load = load;
-    this.#request = request;
-  }
-
-  request(streams: number): ConnectRequest {
-    return { ...this.#request, streams, pace: 'full', resume: false };
-  }
-
-  /** Waits until the server has nothing left to do. */
-  async quiet(): Promise<Usage> {
-    let before = await this.server.ask<Usage>('usage');
-    for (;;) {
-      await sleep(200);
-      const now = await this.server.ask<Usage>('usage');
-      if (now.cpuMicros - before.cpuMicros < 10_000) return now;
-      before = now;
-    }
-  }
-
-  async settledUsage(): Promise<Usage> {
-    await this.quiet();
-    await this.server.ask('collectGarbage');
-    return this.quiet();
-  }
-}
-
-async function withServer<Result>(
-  contestant: Contestant,
-  content: MeshContent,
-  { loads, size }: Options,
-  run: (bench: Bench) => Promise<Result>,
-): Promise<Result> {
-  const server = contestant.start();
-  const load = new LoadGroup(loads);
-  try {
-    const { port } = await server.ask<{ port: number }>('start', content);
-    const request = { port, services: size.services, endpoints: contestant.endpointsSubscription };
-    return await run(new Bench(server, load, request));
-  } finally {
-    await Promise.all([server.stop(), load.stop()]);
-  }
 }

@@ -4,7 +4,7 @@ import { apply } from '../../control-plane/mesh/apply.ts';
 import { compile } from '../../control-plane/mesh/compile.ts';
 import { EMPTY_STATE } from '../../control-plane/mesh/state.ts';
 import { anyOf } from '../../control-plane/xds/resource.ts';
-import { endpointsName, serviceName } from '../../wire/resource-kinds.ts';
+import { endpointsCollection, endpointsName, serviceName } from '../../wire/resource-kinds.ts';
 
 /** The mesh that is served: each Service with one EndpointSlice, all slices of the same size. */
 export interface MeshSize {
@@ -37,9 +37,15 @@ export interface OpaqueResource {
 
 const NAMESPACE = 'bench';
 
-/** The Service that changes, and its only slice. */
-export const CHANGING_SERVICE = serviceName(NAMESPACE, 'service-0');
-export const CHANGING_SLICE = endpointsName(CHANGING_SERVICE, 'service-0-slice');
+/** The collection of the Endpoints of the `n`th Service. The first one, 0, is the one that changes. */
+export function collectionOfService(n: number): string {
+  return endpointsCollection(serviceName(NAMESPACE, `service-${n}`));
+}
+
+/** The only resource in that collection. */
+export function sliceOfService(n: number): string {
+  return endpointsName(serviceName(NAMESPACE, `service-${n}`), `service-${n}-slice`);
+}
 
 export function meshContent({ services, endpointsPerService }: MeshSize): MeshContent {
   const numbers = Array.from({ length: services }, (_, i) => i);
@@ -51,7 +57,7 @@ export function meshContent({ services, endpointsPerService }: MeshSize): MeshCo
 /** The `n`th change, from 1 on: the first endpoint of the first Service moves to the address `marker(n)`. */
 export function meshChange(n: number, { endpointsPerService }: MeshSize): MeshChange {
   const object = sliceObject(0, endpointsPerService, marker(n));
-  const resource = compiled([serviceObject(0), object]).find(({ name }) => name === CHANGING_SLICE);
+  const resource = compiled([serviceObject(0), object]).find(({ name }) => name === sliceOfService(0));
   return { object, resource: resource! };
 }
 

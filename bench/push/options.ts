@@ -12,6 +12,8 @@ export interface Options {
   readonly servers: readonly string[];
   /** Processes that share the streams. */
   readonly loads: number;
+  /** Measure streams that each name so many collections of twice as many Services instead; 0: don't. */
+  readonly names: number;
   /** Where our server writes a CPU profile, if anywhere. */
   readonly profile: string | undefined;
 }
@@ -21,6 +23,7 @@ export const USAGE = `npm run bench:push -- [flags]
   Go is installed. Nothing else should run on the machine.
   --streams 1000  --services 1000  --endpoints 10 (per Service)  --changes 200 (per phase)
   --pause 50 (ms between changes)  --runs 3  --loads 1 (load processes)
+  --names N (streams that each name N collections, or resources where a server has none, instead of the above)
   --servers cortexflow,floor,go-control-plane   --profile DIR (a .cpuprofile of our server)`;
 
 /** Undefined: only the usage was asked for. Throws a sentence for each flag that can't be used. */
@@ -36,19 +39,23 @@ export function parseOptions(args: readonly string[]): Options | undefined {
       runs: { type: 'string', default: '3' },
       loads: { type: 'string', default: '1' },
       servers: { type: 'string', default: 'cortexflow,floor,go-control-plane' },
+      names: { type: 'string' },
       profile: { type: 'string' },
       help: { type: 'boolean' },
     },
   });
   if (values.help === true) return undefined;
+  const names = values.names === undefined ? 0 : positive(values.names);
+  const services = names > 0 ? 2 * names : positive(values.services);
   return {
     streams: positive(values.streams),
-    size: { services: positive(values.services), endpointsPerService: positive(values.endpoints) },
+    size: { services, endpointsPerService: positive(values.endpoints) },
     changes: positive(values.changes),
     pause: positive(values.pause),
     runs: positive(values.runs),
     loads: positive(values.loads),
     servers: values.servers.split(','),
+    names,
     profile: values.profile,
   };
 }

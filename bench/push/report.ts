@@ -1,16 +1,17 @@
 import type { PushResult, RunResult } from './measure.ts';
+import type { NamedResult, NamesResult } from './named.ts';
 import type { Options } from './options.ts';
 
 /** One line of the table: a number of each run, and how it is written. */
-interface Metric {
+interface Metric<Run> {
   readonly key: string;
   readonly label: string;
-  readonly of: (run: RunResult) => number;
+  readonly of: (run: Run) => number;
   readonly digits: number;
 }
 
 const MB = 1e6;
-const METRICS: readonly Metric[] = [
+const PUSH_METRICS: readonly Metric<RunResult>[] = [
   ...pushMetrics('push', 'push', (run) => run.push),
   ...pushMetrics('disturbed', 'with a stopped and a slow reader', (run) => run.disturbed),
   metric('rssPerStream', 'server RSS per stream, KB', (run) => run.rssBytesPerStream / 1e3, 0),
@@ -24,20 +25,59 @@ const METRICS: readonly Metric[] = [
   metric('lost', 'streams lost', (run) => run.lost, 0),
 ];
 
-/** The table, then all of it once more as one line of JSON. */
-export function report(
+const NAMED_METRICS: readonly Metric<NamedResult>[] = [
+  ...namesMetrics('same', 'same names', (run) => run.same),
+  ...namesMetrics('sampled', 'names at random', (run) => run.sampled),
+];
+
+export function reportPush(
   results: ReadonlyMap<string, readonly RunResult[]>,
   options: Options,
   machine: string,
 ): string {
+  const { streams, size, changes, pause, loads } = options;
+  const workload = `${streams} streams, ${size.services} Services of ${size.endpointsPerService} endpoints, ${changes} changes with ${pause} ms between, ${loads} load process(es)`;
+  return report(results, { options, machine, workload, metrics: PUSH_METRICS, refusals: refusalsOfPush });
+}
+
+export function reportNamed(
+  results: ReadonlyMap<string, readonly NamedResult[]>,
+  options: Options,
+  machine: string,
+): string {
+  const { streams, size, names, changes, loads } = options;
+  const workload = `${streams} streams × ${names} names, ${size.services} Services of ${size.endpointsPerService} endpoints, ${changes} changes, ${loads} load process(es)`;
+  return report(results, { options, machine, workload, metrics: NAMED_METRICS, refusals: refusalsOfNamed });
+}
+
+function refusalsOfPush({ storm, reconnect }: RunResult): readonly string[] {
+  return [...storm.refusals, ...reconnect.refusals];
+}
+
+function refusalsOfNamed({ same, sampled }: NamedResult): readonly string[] {
+  return [...same.refusals, ...sampled.refusals];
+}
+
+interface Reported<Run> {
+  readonly options: Options;
+  readonly machine: string;
+  readonly workload: string;
+  readonly metrics: readonly Metric<Run>[];
+  readonly refusals: (run: Run) => readonly string[];
+}
+
+/** The table, then all of it once more as one line of JSON. */
+function report<Run>(
+  results: ReadonlyMap<string, readonly Run[]>,
+  { options, machine, workload, metrics, refusals }: Reported<Run>,
+): string {
   const names = [...results.keys()];
-  const summaries = METRICS.map(({ key, label, digits, of }) => ({
+  const summaries = metrics.map(({ key, label, digits, of }) => ({
     key,
     label,
     digits,
     values: new Map(names.map((name) => [name, summary(results.get(name)!.map(of))])),
   }));
-  const { streams, size, changes, runs, pause, loads } = options;
   const [ours, ...peers] = names;
   const header = ['', ...names, ...peers.map((peer) => `÷ ${peer}`)];
   const rows = summaries.map(({ label, digits, values }) => [
@@ -45,15 +85,12 @@ export function report(
     ...names.map((name) => shown(values.get(name)!, digits)),
     ...peers.map((peer) => ratio(values.get(ours!)!.median, values.get(peer)!.median)),
   ]);
-  const refusals = new Set(
-    [...results.values()].flat().flatMap(({ storm, reconnect }) => storm.refusals.concat(reconnect.refusals)),
-  );
   return [
-    `${streams} streams, ${size.services} Services of ${size.endpointsPerService} endpoints, ${changes} changes with ${pause} ms between, ${loads} load process(es)`,
-    `median of ${runs} interleaved runs (lowest – highest); ${machine}`,
+    workload,
+    `median of ${options.runs} interleaved runs (lowest – highest); ${machine}`,
     '',
     ...table([header, ...rows]),
-    ...[...refusals].map((reason) => `refused: ${reason}`),
+    ...Array.from(new Set([...results.values()].flat().flatMap(refusals)), (reason) => `refused: ${reason}`),
     '',
     JSON.stringify({
       bench: 'push',
@@ -69,7 +106,7 @@ export function report(
   ].join('\n');
 }
 
-function pushMetrics(key: string, label: string, of: (run: RunResult) => PushResult): Metric[] {
+function pushMetrics(key: string, label: string, of: (run: RunResult) => PushResult): Metric<RunResult>[] {
   return [
     metric(`${key}P50`, `${label}: last stream p50, ms`, (run) => percentile(of(run).latencies, 0.5), 1),
     metric(`${key}P99`, `${label}: last stream p99, ms`, (run) => percentile(of(run).latencies, 0.99), 1),
@@ -78,7 +115,28 @@ function pushMetrics(key: string, label: string, of: (run: RunResult) => PushRes
   ];
 }
 
-function metric(key: string, label: string, of: (run: RunResult) => number, digits: number): Metric {
+function namesMetrics(
+  key: string,
+  label: string,
+  of: (run: NamedResult) => NamesResult,
+): Metric<NamedResult>[] {
+  const row = (name: string, text: string, value: (names: NamesResult) => number, digits: number) =>
+    metric(`${key}${name}`, `${label}: ${text}`, (run: NamedResult) => value(of(run)), digits);
+  return [
+    row('Seconds', 'until all have all, s', ({ seconds }) => seconds, 2),
+    row('Cpu', 'until all have all, server CPU, s', ({ cpuSeconds }) => cpuSeconds, 2),
+    row('RssPerStream', 'server RSS per stream, KB', (names) => names.rssBytesPerStream / 1e3, 0),
+    row('PushP50', 'push: last stream p50, ms', ({ latencies }) => percentile(latencies, 0.5), 1),
+    row('PushCpu', 'push: server CPU, µs each', (names) => names.cpuMicrosPerPush, 1),
+    row('ReconnectSeconds', 'reconnect, s', ({ reconnect }) => reconnect.seconds, 2),
+    row('ReconnectCpu', 'reconnect: server CPU, s', ({ reconnect }) => reconnect.cpuSeconds, 2),
+    row('ReconnectBytes', 'reconnect: resource bytes', ({ reconnect }) => reconnect.resourceBytes, 0),
+    row('Refusals', 'refusals', ({ refusals }) => refusals.length, 0),
+    row('Lost', 'streams lost', ({ lost }) => lost, 0),
+  ];
+}
+
+function metric<Run>(key: string, label: string, of: (run: Run) => number, digits: number): Metric<Run> {
   return { key, label, of, digits };
 }
 

@@ -1,4 +1,5 @@
 import { FieldCursor } from './field-cursor.ts';
+import { readName } from './name-cache.ts';
 
 /** The map entries of `initial_resource_versions`, as they stand in the bytes of their request. */
 export interface ClaimEntries {
@@ -42,7 +43,7 @@ export class ClaimCursor {
   }
 
   get name(): string {
-    return this.#message.toString('utf8', this.nameStart, this.nameEnd);
+    return readName(this.#message, this.nameStart, this.nameEnd);
   }
 
   get version(): string {

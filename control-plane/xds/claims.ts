@@ -1,7 +1,16 @@
 import { ClaimCursor, sumOfVersions } from './claim-entries.ts';
 import type { ClaimEntries } from './claim-entries.ts';
-import { GoneNames, NamePacker } from './gone-names.ts';
-import { allResources, collectionOf, EMPTY_SET, findResource, withResources } from './resource-set.ts';
+import { NamePacker, NOTHING_GONE } from './gone-names.ts';
+import type { GoneNames } from './gone-names.ts';
+import {
+  allResources,
+  collectionOf,
+  EMPTY_SET,
+  findResource,
+  isCollection,
+  setLike,
+  withResources,
+} from './resource-set.ts';
 import type { ResourceSet } from './resource-set.ts';
 import { claimedResource } from './resource.ts';
 import type { Resource } from './resource.ts';
@@ -106,9 +115,10 @@ type Coverage = (name: string) => 'none' | 'explicit' | 'implied';
 function coverageOf(subscribe: readonly string[]): Coverage {
   const names = new Set(subscribe);
   const isWildcard = names.size === 0 || names.has('*');
+  const collections = new Set(subscribe.filter(isCollection).map(collectionOf));
   return (name) => {
     if (names.has(name)) return 'explicit';
-    return isWildcard || names.has(`${collectionOf(name)}/*`) ? 'implied' : 'none';
+    return isWildcard || collections.has(collectionOf(name)) ? 'implied' : 'none';
   };
 }
 
@@ -129,7 +139,7 @@ function heldSet(
   set: ResourceSet,
   claimed: ReadonlyMap<string, Resource>,
 ): { readonly set: ResourceSet; readonly edits: number } {
-  if (2 * claimed.size < set.size) return { set: withResources(EMPTY_SET, claimed), edits: claimed.size };
+  if (4 * claimed.size < 3 * set.size) return { set: setLike(set, claimed), edits: claimed.size };
   const edits: (readonly [string, Resource | undefined])[] = [];
   for (const ours of allResources(set)) {
     const held = claimed.get(ours.name);
@@ -137,8 +147,6 @@ function heldSet(
   }
   return { set: withResources(set, edits), edits: edits.length };
 }
-
-const NOTHING_GONE = new GoneNames([]);
 
 function readClaims(
   count: number,

@@ -42,7 +42,7 @@ export function beginDelta(change: DeltaChange, claims: Claims, target: Target):
   const fresh = { ...subscribe(NO_SUBSCRIPTION, names), wildcard };
   if (claims.count === 0) return fresh;
   const claimed = claims.resolve(target);
-  return wildcard ? resumeWildcard(fresh, claimed) : resumeNames(fresh, claimed, target.set);
+  return wildcard ? resumeWildcard(fresh, claimed) : resumeNames(fresh, claimed, target);
 }
 
 /**
@@ -92,19 +92,17 @@ function resumeWildcard(fresh: Subscription, claimed: ResourceSet): Subscription
   return { ...fresh, level: claimed, due };
 }
 
-function resumeNames(fresh: Subscription, claimed: ResourceSet, current: ResourceSet): Subscription {
-  const due = fresh.due.edit((draft) => {
-    for (const name of fresh.names.keys()) {
-      const told = named(claimed, name);
-      if (told.size === 0) continue;
-      if (isSameCollection(told, named(current, name))) draft.delete(name);
-      else draft.set(name, { told, answer: false });
-    }
+function resumeNames(fresh: Subscription, claimed: ResourceSet, target: Target): Subscription {
+  const due = fresh.due.revise((name, before) => {
+    const told = named(claimed, name);
+    if (told.size === 0) return before;
+    return isSameCollection(told, target.named(name)) ? undefined : { told, answer: false };
   });
-  return { ...fresh, level: current, due };
+  return { ...fresh, level: target.set, due };
 }
 
 function isSameCollection(one: Collection, other: Collection): boolean {
+  if (one === other) return true;
   if (one.size !== other.size) return false;
   for (const [name, { version }] of one) if (other.get(name)?.version !== version) return false;
   return true;

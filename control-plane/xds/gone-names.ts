@@ -36,6 +36,9 @@ export class GoneNames {
   }
 }
 
+/** To share: there is nothing to take. */
+export const NOTHING_GONE = new GoneNames([]);
+
 /** Collects names as bytes, in chunks of about this size. */
 export class NamePacker {
   readonly #chunkBytes: number;

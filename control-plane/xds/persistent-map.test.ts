@@ -79,6 +79,48 @@ test('edits in one step equal edits one by one', (t) => {
   );
 });
 
+function removedOrChanged(value: number): number | undefined {
+  return value % 3 === 0 ? undefined : value % 3 === 1 ? value + 1 : value;
+}
+
+test('revises each value until it is done, as edits one by one do', (t) => {
+  fc.assert(
+    fc.property(fc.array(edit, { maxLength: 600 }), fc.nat(600), (edits, most) => {
+      const before = apply(emptyMap<number>(), edits);
+      const frozen = sorted(before);
+      const seen: string[] = [];
+      const after = before.revise(
+        (name, value) => {
+          seen.push(name);
+          return removedOrChanged(value);
+        },
+        () => seen.length >= most,
+      );
+      t.deepEqual(seen, [...before.keys()].slice(0, most));
+      const expected = apply(
+        before,
+        seen.map((name) => ({ key: name, value: removedOrChanged(before.get(name) as number) })),
+      );
+      t.deepEqual(sorted(after), sorted(expected));
+      t.is(after.size, expected.size);
+      t.deepEqual(sorted(before), frozen);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a map that is revised into itself is the same map', (t) => {
+  const map = apply(emptyMap<number>(), [{ key: 'a', value: 1 }]);
+  t.is(
+    map.revise((_, value) => value),
+    map,
+  );
+  t.is(
+    map.revise(() => undefined),
+    emptyMap<number>(),
+  );
+});
+
 test('what a change does not touch is shared with the map before', (t) => {
   const before = emptyMap<number>().edit((draft) => {
     for (let n = 0; n < 10_000; n += 1) draft.set(`key-${n}`, n);

@@ -17,9 +17,15 @@ export interface PersistentMap<V> extends Iterable<readonly [string, V]> {
   values(): Iterable<V>;
   /** Many edits in one step: the same result as one by one, without a copy for each. */
   edit(change: (draft: Draft<V>) => void): PersistentMap<V>;
+  /**
+   * Each value replaced by what `change` makes of it, its key removed where that is undefined, and the rest left as
+   * it is once `isDone`: many edits in the order of the map, without a look-up for any.
+   */
+  revise(change: (key: string, value: V) => V | undefined, isDone?: () => boolean): PersistentMap<V>;
 }
 
 export interface Draft<V> {
+  readonly size: number;
   get(key: string): V | undefined;
   set(key: string, value: V): void;
   delete(key: string): void;
@@ -56,10 +62,10 @@ type Node<V> = Leaf<V> | Branch<V>;
 const LEAF_ENTRIES = 32;
 const [WORD = 0, OTHER_WORD = 0] = crypto.getRandomValues(new Int32Array(2));
 const HASH_KEY: HashKey = [WORD, OTHER_WORD];
-const BITS = 4;
+const BITS = 3;
 const FAN_OUT = 1 << BITS;
 /** Below this depth the hash has no bits left: keys that share them all, a few by chance, stay in one leaf. */
-const MAX_DEPTH = 32 / BITS;
+const MAX_DEPTH = Math.floor(32 / BITS);
 
 class Trie<V> implements PersistentMap<V> {
   readonly root: Node<V>;
@@ -93,16 +99,26 @@ class Trie<V> implements PersistentMap<V> {
     return draft.size === 0 ? emptyMap() : new Trie(draft.root, draft.size);
   }
 
+  revise(
+    change: (key: string, value: V) => V | undefined,
+    isDone: () => boolean = () => false,
+  ): PersistentMap<V> {
+    const revision = { change, isDone, removed: 0 };
+    const root = reviseNode(this.root, revision);
+    if (root === this.root) return this;
+    return revision.removed === this.size ? emptyMap() : new Trie(root, this.size - revision.removed);
+  }
+
   [Symbol.iterator](): Iterator<readonly [string, V]> {
     return entriesOf(this.root);
   }
 
   *keys(): Iterable<string> {
-    for (const [key] of this) yield key;
+    for (const entries of leavesOf(this.root)) for (const key of entries.keys()) yield key;
   }
 
   *values(): Iterable<V> {
-    for (const [, value] of this) yield value;
+    for (const entries of leavesOf(this.root)) for (const value of entries.values()) yield value;
   }
 }
 
@@ -121,15 +137,17 @@ class TrieDraft<V> implements Draft<V> {
   }
 
   set(key: string, value: V): void {
-    const before = this.get(key);
+    const hash = hashIn(this.root, key);
+    const before = find(this.root, key, hash);
     if (before === value) return;
-    this.root = insert(this.root, { key, value, hash: hashOf(key), owner: this.#owner }, 0);
+    this.root = insert(this.root, { key, value, hash, owner: this.#owner }, 0);
     if (before === undefined) this.size += 1;
   }
 
   delete(key: string): void {
-    if (this.get(key) === undefined) return;
-    this.root = remove(this.root, { key, hash: hashOf(key), owner: this.#owner }, 0);
+    const hash = hashIn(this.root, key);
+    if (find(this.root, key, hash) === undefined) return;
+    this.root = remove(this.root, { key, hash, owner: this.#owner }, 0);
     this.size -= 1;
   }
 }
@@ -148,8 +166,15 @@ function leaf<V>(entries: Map<string, V>, owner: Owner): Leaf<V> {
 }
 
 function lookUp<V>(root: Node<V>, key: string): V | undefined {
-  if (root.kind === 'leaf') return root.entries.get(key);
-  const hash = hashOf(key);
+  return find(root, key, hashIn(root, key));
+}
+
+/** A map that is one leaf needs no hash. */
+function hashIn<V>(root: Node<V>, key: string): number {
+  return root.kind === 'leaf' ? 0 : hashOf(key);
+}
+
+function find<V>(root: Node<V>, key: string, hash: number): V | undefined {
   let node: Node<V> = root;
   for (let depth = 0; node.kind === 'branch'; depth += 1) {
     const child: Node<V> | undefined = node.children[slot(hash, depth)];
@@ -204,13 +229,53 @@ function remove<V>(node: Node<V>, removal: Removal, depth: number): Node<V> {
   return shrunk;
 }
 
+interface Revision<V> {
+  readonly change: (key: string, value: V) => V | undefined;
+  readonly isDone: () => boolean;
+  removed: number;
+}
+
+function reviseNode<V>(node: Node<V>, revision: Revision<V>): Node<V> {
+  if (revision.isDone()) return node;
+  if (node.kind === 'leaf') return reviseLeaf(node, revision);
+  let children: Node<V>[] | undefined;
+  for (const [at, child] of node.children.entries()) {
+    const revised = reviseNode(child, revision);
+    if (revised !== child) (children ??= node.children.slice())[at] = revised;
+  }
+  return children === undefined ? node : { kind: 'branch', children, owner: undefined };
+}
+
+function reviseLeaf<V>(node: Leaf<V>, revision: Revision<V>): Leaf<V> {
+  let entries: Map<string, V> | undefined;
+  for (const [key, value] of node.entries) {
+    if (revision.isDone()) break;
+    const revised = revision.change(key, value);
+    if (revised === value) continue;
+    entries ??= new Map(node.entries);
+    if (revised === undefined) {
+      entries.delete(key);
+      revision.removed += 1;
+    } else {
+      entries.set(key, revised);
+    }
+  }
+  return entries === undefined ? node : leaf(entries, undefined);
+}
+
 function editable<V>(branch: Branch<V>, owner: Owner): Branch<V> {
   return branch.owner === owner ? branch : { kind: 'branch', children: branch.children.slice(), owner };
 }
 
 function* entriesOf<V>(node: Node<V>): Generator<readonly [string, V]> {
-  if (node.kind === 'leaf') yield* node.entries;
-  else for (const child of node.children) yield* entriesOf(child);
+  for (const entries of leavesOf(node)) for (const entry of entries) yield entry;
+}
+
+/** The Maps that hold something. No generator delegates for each key: that would cost more than the key. */
+function leavesOf<V>(node: Node<V>, found: Map<string, V>[] = []): Map<string, V>[] {
+  if (node.kind === 'branch') for (const child of node.children) leavesOf(child, found);
+  else if (node.entries.size > 0) found.push(node.entries);
+  return found;
 }
 
 function differ<V>(before: Node<V>, after: Node<V>, visit: Visit<V>): void {

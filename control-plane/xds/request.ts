@@ -6,6 +6,7 @@ import type { ClaimEntries } from './claim-entries.ts';
 import { FieldCursor } from './field-cursor.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
+import { readName } from './name-cache.ts';
 
 /** What both kinds of request have. */
 export interface Request {
@@ -65,32 +66,56 @@ export class OverLimit extends Error {
 }
 
 /**
- * Reads requests and remembers the last few small ones: a response that went to many streams comes back as many
- * acknowledgements that are the same to the byte.
+ * Reads requests and remembers the last few: a response that went to many streams comes back as many
+ * acknowledgements that are the same to the byte, and sidecars with the same names open their streams alike.
  */
 export class RequestReader<R extends Request> {
   readonly #read: (bytes: Buffer) => R;
-  readonly #recent: { readonly bytes: Buffer; readonly request: R }[] = [];
-  #oldest = 0;
+  readonly #small = new RecentRequests<R>(4);
+  readonly #large = new RecentRequests<R>(8);
 
   constructor(read: (bytes: Buffer) => R) {
     this.#read = read;
   }
 
   read(bytes: Buffer): R {
-    if (bytes.length > SMALL_REQUEST) return this.#read(bytes);
-    for (const known of this.#recent) if (known.bytes.equals(bytes)) return known.request;
+    if (bytes.length > REMEMBERED_BYTES) return this.#read(bytes);
+    const recent = bytes.length > SMALL_REQUEST ? this.#large : this.#small;
+    const known = recent.find(bytes);
+    if (known !== undefined) return known;
     // A copy, since what was read refers to it and would keep the connection's whole buffer.
     const copy = Buffer.from(bytes);
     const request = this.#read(copy);
-    this.#recent[this.#oldest] = { bytes: copy, request };
-    this.#oldest = (this.#oldest + 1) % RECENT_REQUESTS;
+    recent.add(copy, request);
     return request;
   }
 }
 
+/** The last so many requests of one kind, each with its bytes. */
+class RecentRequests<R> {
+  readonly #entries: { readonly bytes: Buffer; readonly request: R }[] = [];
+  readonly #size: number;
+  #oldest = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  find(bytes: Buffer): R | undefined {
+    for (const known of this.#entries) if (known.bytes.equals(bytes)) return known.request;
+    return undefined;
+  }
+
+  add(bytes: Buffer, request: R): void {
+    this.#entries[this.#oldest] = { bytes, request };
+    this.#oldest = (this.#oldest + 1) % this.#size;
+  }
+}
+
+/** Apart, so that acknowledgements do not displace what a client begins with. */
 const SMALL_REQUEST = 256;
-const RECENT_REQUESTS = 4;
+/** A first request with 1,000 names and as many claims takes 80 KB. */
+const REMEMBERED_BYTES = 128 << 10;
 
 /** Reads a `DiscoveryRequest`; throws where the bytes are none, and `OverLimit` before any of its names is read. */
 export function readSotwRequest(bytes: Buffer, limits: RequestLimits = DEFAULT_LIMITS): SotwRequest {
@@ -187,7 +212,7 @@ class Fields {
 
   texts(field: number): readonly string[] {
     const values = this.all(field);
-    return values.length === 0 ? NO_TEXTS : values.map((value) => value.toString());
+    return values.length === 0 ? NO_TEXTS : values.map((value) => readName(value));
   }
 }
 

@@ -76,6 +76,32 @@ export function withResources(
   return setOf(collections, size, BigInt.asUintN(64, digest));
 }
 
+/** A set of these resources, by name. The collections that it holds just as `other` does are the very same. */
+export function setLike(other: ResourceSet, resources: ReadonlyMap<string, Resource>): ResourceSet {
+  const groups = new Map<string, Resource[]>();
+  let digest = 0n;
+  for (const resource of resources.values()) {
+    digest += valueOf(resource);
+    const key = collectionOf(resource.name);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [resource]);
+    else group.push(resource);
+  }
+  const collections = EMPTY_SET.collections.edit((draft) => {
+    for (const [key, group] of groups) draft.set(key, collectionLike(findCollection(other, key), group));
+  });
+  return setOf(collections, resources.size, BigInt.asUintN(64, digest));
+}
+
+function collectionLike(other: Collection, resources: readonly Resource[]): Collection {
+  const isSame =
+    resources.length === other.size && resources.every((resource) => other.get(resource.name) === resource);
+  if (isSame) return other;
+  return NO_RESOURCES.edit((draft) => {
+    for (const resource of resources) draft.set(resource.name, resource);
+  });
+}
+
 /** `a/b` for `a/b/c`; a collection is subscribed to as `a/b/*`, whose collection this is, too. */
 export function collectionOf(name: string): string {
   const slash = name.lastIndexOf('/');

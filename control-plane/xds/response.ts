@@ -35,18 +35,19 @@ export function serialise(
   );
   const removed = protocol === 'delta' ? content.removals.map((name) => stringField(REMOVED, name)) : [];
   const body = [stringField(VERSION, set.version), stringField(TYPE_URL, typeUrl), ...entries, ...removed];
-  return withNonce(Buffer.concat(body), id);
+  return withNonce(body, id);
 }
 
 /** The same response for a stream that has seen this nonce, or a later one, before. */
 export function renonce({ body }: Response, id: number): Response {
-  return withNonce(body, id);
+  return withNonce([body], id);
 }
 
-function withNonce(body: Buffer, id: number): Response {
+function withNonce(body: readonly Uint8Array[], id: number): Response {
   const nonce = nonceOf(id);
-  const bytes = Buffer.concat([body, stringField(NONCE, nonce)]);
-  return { id, nonce, bytes, body: bytes.subarray(0, body.length) };
+  const last = stringField(NONCE, nonce);
+  const bytes = Buffer.concat([...body, last]);
+  return { id, nonce, bytes, body: bytes.subarray(0, bytes.length - last.length) };
 }
 
 function nonceOf(id: number): string {

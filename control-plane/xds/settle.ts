@@ -17,45 +17,51 @@ export type Removals = 'send' | 'later' | 'never';
  */
 export function settleNames(subscription: Subscription, target: Target, removals: Removals): Settled {
   const { wildcard, due, level } = subscription;
-  const names = wildcard ? [...due.keys()] : changedNames(subscription, target);
-  if (names.length === 0) return { due, content: undefined };
+  const changed = wildcard ? [] : touchedNames(subscription, target);
+  if (due.size + changed.length === 0) return { due, content: undefined };
   // With nothing due, streams on the same level whose names are touched alike are told the same.
-  if (due.size > 0 || names.length > SHARED_NAMES) return fill(subscription, names, { target, removals });
-  return target.settled(level, `${removals} ${keyOfNames(names)}`, () =>
-    fill(subscription, names, { target, removals }),
+  if (due.size > 0 || changed.length > SHARED_NAMES) return fill(subscription, changed, { target, removals });
+  return target.settled(level, `${removals} ${keyOfNames(changed)}`, () =>
+    fill(subscription, changed, { target, removals }),
   );
 }
 
 const SHARED_NAMES = 8;
 
+/** Looks at no more names than the response has room for: those that changed become due, those that are due stay so. */
 function fill(
-  subscription: Subscription,
-  names: readonly string[],
+  { due, level }: Subscription,
+  changed: readonly string[],
   { target, removals }: { readonly target: Target; readonly removals: Removals },
 ): Settled {
   const response = new Filling(target.stepBytes, removals);
-  const due = subscription.due.edit((draft) => {
-    for (const name of names) {
-      const before = draft.get(name) ?? { told: named(subscription.level, name), answer: false };
-      const rest = response.settle(name, before, named(target.set, name));
-      if (rest === undefined) draft.delete(name);
-      else draft.set(name, rest);
+  const settle = (name: string, before: Due): Due | undefined =>
+    response.isFull ? before : response.settle(name, before, target.named(name));
+  const isFull = (): boolean => response.isFull;
+  const unsettled = due.revise(settle, isFull).edit((draft) => {
+    for (const name of changed) {
+      if (due.has(name)) continue;
+      const after = settle(name, { told: named(level, name), answer: false });
+      if (after !== undefined) draft.set(name, after);
     }
   });
-  return { due, content: response.content(target) };
+  return { due: unsettled, content: response.content(target) };
 }
 
-/** The names that have to be looked at: found by walking over the change or over the names, whichever is less. */
+/** The names that have to be looked at: those that are due, and those that changed. */
 export function changedNames(subscription: Subscription, target: Target): string[] {
-  const { names, due, level } = subscription;
-  if (level === target.set) return [...due.keys()];
+  const { due } = subscription;
+  const touched = touchedNames(subscription, target);
+  return due.size === 0 ? touched : [...new Set([...due.keys(), ...touched])];
+}
+
+/** The names that changed: found by walking over the change or over the names, whichever is less. */
+function touchedNames({ names, level }: Subscription, target: Target): string[] {
+  if (level === target.set) return [];
   const { touched } = target.difference(level);
-  const found =
-    touched.size <= names.size
-      ? [...touched].filter((name) => names.has(name))
-      : [...names.keys()].filter((name) => touched.has(name));
-  if (due.size === 0) return found;
-  return [...new Set([...due.keys(), ...found])];
+  return touched.size <= names.size
+    ? [...touched].filter((name) => names.has(name))
+    : [...names.keys()].filter((name) => touched.has(name));
 }
 
 /** What is still due once a wildcard has told what leads from the level to `after`. */
@@ -77,10 +83,16 @@ class Filling {
   readonly #removals = new Set<string>();
   readonly #removalMode: Removals;
   #room: number;
+  #isFull = false;
 
   constructor(room: number, removals: Removals) {
     this.#room = room;
     this.#removalMode = removals;
+  }
+
+  /** Something did not fit any more. */
+  get isFull(): boolean {
+    return this.#isFull;
   }
 
   /** Returns what is still due for this name. */
@@ -103,21 +115,25 @@ class Filling {
 
   #add(resource: Resource): boolean {
     if (this.#upserts.has(resource.name)) return true;
-    const isFirst = this.#upserts.size + this.#removals.size === 0;
-    if (!isFirst && resource.deltaEntry.length > this.#room) return false;
+    if (!this.#takeRoom(resource.deltaEntry.length)) return false;
     this.#upserts.set(resource.name, resource);
-    this.#room -= resource.deltaEntry.length;
     return true;
   }
 
   #remove(names: readonly string[]): boolean {
     if (this.#removalMode !== 'send') return this.#removalMode === 'never';
     const bytes = names.reduce((sum, name) => sum + 3 * name.length, 0);
-    const isFirst = this.#upserts.size + this.#removals.size === 0;
-    if (!isFirst && bytes > this.#room) return false;
+    if (!this.#takeRoom(bytes)) return false;
     for (const name of names) this.#removals.add(name);
-    this.#room -= bytes;
     return true;
+  }
+
+  /** What comes first is taken however large it is. */
+  #takeRoom(bytes: number): boolean {
+    const isFirst = this.#upserts.size + this.#removals.size === 0;
+    if (!isFirst && bytes > this.#room) this.#isFull = true;
+    else this.#room -= bytes;
+    return !this.#isFull;
   }
 }
 
@@ -127,14 +143,14 @@ function compare(
   { told, answer }: Due,
   now: Collection,
 ): { readonly due: Resource[]; readonly gone: string[] } {
+  if (told.size === 0) return { due: [...now.values()], gone: answer && now.size === 0 ? [name] : [] };
   const due: Resource[] = answer ? [...now.values()] : [];
   const gone: string[] = [];
   difference(told, now, (at, was, is) => {
     if (is === undefined) gone.push(at);
     else if (!answer && was?.version !== is.version) due.push(is);
   });
-  const isSilent = now.size > 0 || (told.size === 0 && !answer);
-  if (!isSilent && !gone.includes(name)) gone.push(name);
+  if (now.size === 0 && !gone.includes(name)) gone.push(name);
   return { due, gone };
 }
 

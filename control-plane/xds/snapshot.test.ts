@@ -7,7 +7,15 @@ import {
   DiscoveryResponseSchema,
 } from '../../gen/envoy/service/discovery/v3/discovery_pb.ts';
 import { anyOf } from './resource.ts';
-import { allResources, differenceOfSets, findCollection, findResource } from './resource-set.ts';
+import {
+  allResources,
+  differenceOfSets,
+  EMPTY_SET,
+  findCollection,
+  findResource,
+  setLike,
+  withResources,
+} from './resource-set.ts';
 import { createResource, EMPTY_SNAPSHOT, resourcesOf, SnapshotCell, withChanges } from './snapshot.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -94,6 +102,35 @@ test('the version of a set depends on what it holds, and not on how that came ab
       differenceOfSets(one, other, (at) => differing.push(at));
       t.is(one.version === other.version, differing.length === 0);
       t.is(one.size, [...allResources(one)].length);
+    }),
+  );
+});
+
+test('a set like another shares the collections that it holds as the other does, and is equal to one built anew', (t) => {
+  const name = fc.constantFrom('a', 'b', 'n/s/1', 'n/s/2', 'n/t/1', 'n/t/2');
+  const edit = fc.record({ name, content: fc.constantFrom('x', 'y', undefined) });
+  fc.assert(
+    fc.property(fc.array(edit), fc.array(edit), (edits, others) => {
+      const other = resourcesOf(play(others), TYPE);
+      const made = [...allResources(resourcesOf(play(edits), TYPE))];
+      const resources = new Map(
+        made.map((resource) => {
+          const known = findResource(other, resource.name);
+          return [resource.name, known?.version === resource.version ? known : resource];
+        }),
+      );
+      const like = setLike(other, resources);
+      const anew = withResources(EMPTY_SET, resources);
+      t.is(like.version, anew.version);
+      t.is(like.size, anew.size);
+      differenceOfSets(anew, like, (differs) => t.fail(differs));
+      for (const [key, collection] of like.collections) {
+        const theirs = findCollection(other, key);
+        const isEqual =
+          theirs.size === collection.size &&
+          [...collection].every(([at, one]) => theirs.get(at)?.version === one.version);
+        t.is(collection === theirs, isEqual);
+      }
     }),
   );
 });

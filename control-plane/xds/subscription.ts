@@ -89,14 +89,16 @@ export function subscribe(subscription: Subscription, names: readonly string[]):
   let { nameLength } = subscription;
   const known = subscription.names.edit((draft) => {
     for (const name of names) {
-      if (draft.get(name) === undefined) nameLength += name.length;
+      const { size } = draft;
       draft.set(name, true);
+      if (draft.size > size) nameLength += name.length;
     }
   });
+  const isFirst = subscription.names.size === 0;
   const due = subscription.due.edit((draft) => {
     for (const name of names) {
-      const before = subscription.names.has(name) ? told(subscription, name) : NOTHING;
-      draft.set(name, { told: before, answer: true });
+      const before = !isFirst && subscription.names.has(name) ? told(subscription, name) : NOTHING;
+      draft.set(name, before === NOTHING ? UNANSWERED : { told: before, answer: true });
     }
   });
   return { ...subscription, names: known, nameLength, due, named: true };

@@ -1,6 +1,7 @@
 import { differenceOfSets, EMPTY_SET, allResources, collectionOf, withResources } from './resource-set.ts';
-import type { ResourceSet } from './resource-set.ts';
+import type { Collection, ResourceSet } from './resource-set.ts';
 import type { Resource } from './resource.ts';
+import { named } from './subscription.ts';
 import type { Due } from './subscription.ts';
 import type { PersistentMap } from './persistent-map.ts';
 
@@ -45,6 +46,7 @@ export class Target {
   readonly #retaining = new WeakMap<ResourceSet, ResourceSet>();
   readonly #settled = new WeakMap<ResourceSet, Map<string, Settled>>();
   readonly #full = new WeakMap<ResourceSet, Content>();
+  readonly #named = new Map<string, Collection>();
   #interned = new Map<string, Content>();
   #internedBytes = 0;
 
@@ -57,6 +59,15 @@ export class Target {
 
   get stepBytes(): number {
     return this.#stepBytes;
+  }
+
+  /** What a name or a collection stands for; of those that stand for nothing, clients could have us keep any number. */
+  named(name: string): Collection {
+    const known = this.#named.get(name);
+    if (known !== undefined) return known;
+    const collection = named(this.set, name);
+    if (collection.size > 0) this.#named.set(name, collection);
+    return collection;
   }
 
   difference(from: ResourceSet): Difference {
@@ -200,7 +211,8 @@ export function keyOfNames(names: readonly string[]): string {
   return key;
 }
 
-function memo<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () => V): V {
+/** The value computed for this object before, or now. */
+export function memo<K extends object, V>(cache: WeakMap<K, V>, key: K, compute: () => V): V {
   const known = cache.get(key);
   if (known !== undefined) return known;
   const value = compute();

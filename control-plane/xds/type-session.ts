@@ -6,11 +6,10 @@ import {
   recordSent,
 } from './acknowledgements.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
-import { NO_CLAIMS, readAllClaims } from './claims.ts';
 import type { ReadClaims } from './claims.ts';
 import type { TypeCounters } from './counters.ts';
-import { beginDelta, changeDelta, isCovered, nextDelta } from './delta-subscription.ts';
-import { GoneNames } from './gone-names.ts';
+import { changeDelta, isCovered } from './delta-subscription.ts';
+import type { GoneNames } from './gone-names.ts';
 import type { Status } from '../../gen/google/rpc/status_pb.ts';
 import { refusalOf } from './rejection.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
@@ -18,7 +17,7 @@ import type { Resource } from './resource.ts';
 import type { Response } from './response.ts';
 import { findResource } from './resource-set.ts';
 import { sendAgain, sendAllAgain, sendReferred } from './send-again.ts';
-import { changeSotw, nextSotw } from './sotw-subscription.ts';
+import { changeSotw } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import { sizeOf } from './target.ts';
 import type { Content, Target } from './target.ts';
@@ -42,17 +41,10 @@ export class TypeSession {
    * Begins with the first request of a stream for this type, whose nonce, if any, is of another stream. Its claims
    * are read here unless they were before.
    */
-  constructor(
-    server: TypeServer,
-    request: DeltaRequest | SotwRequest,
-    claims: ReadClaims | undefined = claimsOf(request, server.target),
-  ) {
+  constructor(server: TypeServer, request: DeltaRequest | SotwRequest, claims?: ReadClaims) {
     this.server = server;
-    const subscription =
-      'subscribe' in request
-        ? beginDelta(request, claims ?? NO_CLAIMS, server.target)
-        : changeSotw(undefined, request.names);
-    this.#gone = claims?.gone ?? new GoneNames([]);
+    const { subscription, gone } = server.begin(request, claims);
+    this.#gone = gone;
     // What is gone is an answer.
     this.subscription = this.#gone.bytes > 0 ? { ...subscription, owed: false } : subscription;
     this.acknowledgements = noAcknowledgements(this.subscription);
@@ -138,12 +130,8 @@ export class TypeSession {
   }
 
   #advance(additionsOnly: boolean): Content | undefined {
-    const { protocol, fullState, target } = this.server;
-    const before = this.subscription;
-    const { subscription, content } =
-      protocol === 'delta'
-        ? nextDelta(before, target, additionsOnly)
-        : nextSotw(before, target, { fullState, additionsOnly });
+    const { server, target, subscription: before } = this;
+    const { subscription, content } = server.advance(before, additionsOnly);
     this.subscription = subscription;
     const repeats = this.#isComplete && before.wildcard && this.acknowledgements.missed === undefined;
     this.changed = repeats ? target.difference(before.level).upserts : (content?.upserts ?? []);
@@ -200,11 +188,3 @@ export class TypeSession {
 }
 
 const NO_CONTENT: Content = { upserts: [], removals: [] };
-
-function claimsOf(request: DeltaRequest | SotwRequest, target: Target): ReadClaims | undefined {
-  if (!('claims' in request) || request.claims.count === 0) return undefined;
-  return readAllClaims(request.claims, target, {
-    subscribe: request.subscribe,
-    chunkBytes: target.stepBytes,
-  });
-}
