@@ -1,4 +1,9 @@
-import type { SyntaxProblem } from './parse-documents.ts';
+export interface SyntaxProblem {
+  readonly line: number;
+  readonly column: number;
+  /** What is wrong there and what to do. */
+  readonly problem: string;
+}
 
 /** Part of a file. */
 export interface Piece {

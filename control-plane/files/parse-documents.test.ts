@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { stringify } from 'yaml';
-import type { SyntaxProblem } from './parse-documents.ts';
+import type { SyntaxProblem } from './cut.ts';
 import { parseDocuments } from './parse-documents.ts';
 
 interface Located {

@@ -2,15 +2,8 @@ import type { Document, Node } from 'yaml';
 import { isMap, isNode, isSeq, LineCounter, parseDocument } from 'yaml';
 import { unpackList } from '../mesh/object.ts';
 import { cutDocuments, cutJson } from './cut.ts';
-import type { Piece } from './cut.ts';
+import type { Piece, SyntaxProblem } from './cut.ts';
 import { NotJson, TOO_DEEP, yamlToJson } from './yaml-json.ts';
-
-export interface SyntaxProblem {
-  readonly line: number;
-  readonly column: number;
-  /** What is wrong there and what to do. */
-  readonly problem: string;
-}
 
 export interface DocumentsRead {
   /** A line for each object: the line of the file that it begins in, a space, and its JSON. Lists are unpacked. */

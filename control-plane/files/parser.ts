@@ -1,4 +1,5 @@
-import type { DocumentsRead, SyntaxProblem } from './parse-documents.ts';
+import type { SyntaxProblem } from './cut.ts';
+import type { DocumentsRead } from './parse-documents.ts';
 import type { Parsed } from './parse-lane.ts';
 import { ParseLane } from './parse-lane.ts';
 

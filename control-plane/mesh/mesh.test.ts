@@ -769,14 +769,16 @@ function podsNamed({ slices }: MeshState): readonly string[] {
 
 test('given rejected objects, tells those with a last good state from those that were never good', (t) => {
   const { mesh, rejections, tell } = scene();
-  const bad = { name: 'a-1', service: 'a', addresses: ['no address'] };
-  tell(service('a', 'ports: [{port: 0}]'), slice(bad));
+  const badSlice = upsert(
+    '{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: FQDN, metadata: {name: a-1, namespace: demo, labels: {kubernetes.io/service-name: a}}}',
+  );
+  tell(service('a', 'ports: [{port: 0}]'), badSlice);
   t.deepEqual(
     rejections.map((rejection) => mesh.hasLastGood(rejection)),
     [false, false],
   );
-  tell(service('a'), slice({ ...bad, addresses: ['10.0.0.1'] }));
-  tell(service('a', 'ports: [{port: 0}]'), slice(bad));
+  tell(service('a'), slice({ name: 'a-1', service: 'a', addresses: ['10.0.0.1'] }));
+  tell(service('a', 'ports: [{port: 0}]'), badSlice);
   t.deepEqual(
     rejections.map((rejection) => mesh.hasLastGood(rejection)),
     [true, true, true, true],
