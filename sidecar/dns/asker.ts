@@ -18,18 +18,8 @@ export interface Asker {
   readonly aliases: number;
   /** Whether it is still there. */
   readonly isWaiting: boolean;
-  /**
-   * The bytes may be used again at once. `count`: what the request counts under; undefined where it was counted.
-   * `isLast`: nothing more follows to this question.
-   */
-  reply(answer: Uint8Array, count: Count | undefined, isLast: boolean): void;
-  /**
-   * Whether it has left unread so much of what it was told that no more is to be told for now. Then `caughtUp` is called
-   * once it has read, unless it leaves.
-   */
-  isBehind?(caughtUp: () => void): boolean;
-  /** Nothing more follows, and no reply was the last: the server broke off a zone. */
-  ended(): void;
+  /** Called once. The bytes may be used again at once. `count`: what the request counts under. */
+  reply(answer: Uint8Array, count: Count): void;
 }
 
 /** The answer as far as it may be for this asker: where it is too long, only that it is (RFC 2181, 9). */

@@ -47,7 +47,6 @@ export class DnsCounters {
   mismatched = 0;
   /** Times that a question was put to a server again, the same or another. */
   retries = 0;
-  prefetches = 0;
   readonly #requests = new Map<string, Count>();
 
   get requests(): Iterable<Count> {

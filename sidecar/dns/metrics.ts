@@ -32,10 +32,6 @@ export function exposeDns(registry: AnyRegistry, { counters, cache, forwarder, t
       'Times that a question was put to a DNS server again, the same or another.',
       () => counters.retries,
     ],
-    cortexflow_dns_prefetches_total: [
-      'Answers fetched again before they expired.',
-      () => counters.prefetches,
-    ],
   } as const;
   for (const [name, [help, value]] of Object.entries(totals)) {
     exposeCounter(registry, { name, help, collect: (add) => add(value()) });

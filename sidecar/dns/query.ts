@@ -33,6 +33,7 @@ export class QueryReader {
   flags = 0;
   /** After the root of the question's name. */
   nameEnd = 0;
+  /** 0 where there is no question that can be read. */
   type = 0;
   class = 0;
   /** After the question. */
@@ -63,6 +64,7 @@ export class QueryReader {
     this.data = data;
     this.start = start;
     this.end = end;
+    this.type = 0;
     if (end - start < HEADER_BYTES) return 'ignored';
     this.flags = uint16(data, start + 2);
     if ((this.flags & FLAG.RESPONSE) !== 0) return 'ignored';

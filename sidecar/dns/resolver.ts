@@ -15,6 +15,11 @@ import { addressTo, type AnswerWriter, type AskedQuestion, emptyAnswer, withOpt 
 /** So many may wait for endpoints at one time; the others' questions are forwarded. */
 const MOST_WAITING = 1024;
 
+/** A zone is for secondary servers to transfer, from its own server (RFC 5936, RFC 1995). */
+function isTransfer({ type }: QueryReader): boolean {
+  return type === TYPE.AXFR || type === TYPE.IXFR;
+}
+
 /** What can be told at once. */
 export interface Now {
   bytes: Uint8Array;
@@ -49,12 +54,8 @@ export class Resolver {
    * @param limit how long it may be
    */
   now(query: QueryReader, kind: Kind, limit: number): Now | undefined {
-    if (kind === 'malformed') {
-      const now = this.#now;
-      now.bytes = emptyAnswer(query, RCODE.FORMERR, false);
-      now.count = this.#options.counters.of(0, 'sidecar', RCODE.FORMERR);
-      return now;
-    }
+    if (kind === 'malformed') return this.#withoutAnswer(query, 0, RCODE.FORMERR);
+    if (isTransfer(query)) return this.#withoutAnswer(query, query.type, RCODE.REFUSED);
     const found = kind === 'question' ? this.#options.table.find(query) : undefined;
     if (found?.kind === 'answer') return this.#fromTable(query, found.prepared, limit);
     return found?.kind === 'forward' ? this.#fromCache(query, limit) : undefined;
@@ -74,6 +75,14 @@ export class Resolver {
     this.#options.forwarder.left(source);
   }
 
+  /** @param type the type that was asked for, 0 where the question cannot be read */
+  #withoutAnswer(query: QueryReader, type: number, rcode: number): Now {
+    const now = this.#now;
+    now.bytes = emptyAnswer(query, rcode, type !== 0);
+    now.count = this.#options.counters.of(type, 'sidecar', rcode);
+    return now;
+  }
+
   #fromTable(query: QueryReader, prepared: PreparedAnswer, limit: number): Now {
     const now = this.#now;
     now.bytes = prepared.bytesFor(query, limit);
@@ -86,7 +95,6 @@ export class Resolver {
     const { forwarder } = this.#options;
     const cached = forwarder.cached(query);
     if (cached === undefined) return undefined;
-    if (cached.isToBeFetched) forwarder.prefetch(query);
     // Cutting is for `later`.
     if (cached.bytes.length > limit) return undefined;
     const now = this.#now;
@@ -106,7 +114,7 @@ export class Resolver {
           ? this.#fromCache(query, LONGEST_MESSAGE)
           : undefined;
     if (now === undefined) this.#options.forwarder.forward(asker);
-    else asker.reply(within(now.bytes, asker), now.count, true);
+    else asker.reply(within(now.bytes, asker), now.count);
   }
 
   async #answerLoaded(asker: Asker, service: string): Promise<void> {
@@ -132,13 +140,13 @@ export class Resolver {
     const rcode = uint16(found, 2) & FLAG.RCODE;
     if (rcode !== RCODE.NOERROR && rcode !== RCODE.NXDOMAIN) {
       const count = counters.of(query.type, 'sidecar', RCODE.SERVFAIL);
-      return asker.reply(emptyAnswer(query, RCODE.SERVFAIL, true), count, true);
+      return asker.reply(emptyAnswer(query, RCODE.SERVFAIL, true), count);
     }
     const addresses = addressesIn(found);
     // CoreDNS does not tell of aliases that lead to nothing within the cluster.
     if (addresses.every(({ type }) => type === 'CNAME') && table.isOfCluster(labels)) {
       const nothing = this.#fromTable(query, table.noData(query), asker.limit);
-      return asker.reply(nothing.bytes, nothing.count, true);
+      return asker.reply(nothing.bytes, nothing.count);
     }
     this.#replyAlias(asker, question, [alias, ...addresses]);
   }
@@ -148,7 +156,7 @@ export class Resolver {
     const reply = { rcode: RCODE.NOERROR, isAuthoritative: true, answers };
     const answer = withOpt(this.#options.writer.write(question, reply, limit - OPT_BYTES), query.edns);
     addressTo(answer, query);
-    asker.reply(answer, this.#options.counters.of(query.type, 'table', RCODE.NOERROR), true);
+    asker.reply(answer, this.#options.counters.of(query.type, 'table', RCODE.NOERROR));
   }
 
   /** What is cut would be passed on as if it were all, because it is written anew: then the rest is asked for. */
@@ -175,7 +183,6 @@ export class Resolver {
         return asker.isWaiting;
       },
       reply: (answer) => resolve(answer.slice()),
-      ended: () => {},
     });
     return promise;
   }

@@ -9,7 +9,7 @@ import { UnreadWatch } from './unread-watch.ts';
 
 /** Then no more are taken until some are answered. */
 const MOST_UNANSWERED = 16;
-/** Then no more are taken until the client has read, and of each that is unanswered one message more comes at most. */
+/** Then no more are taken until the client has read. */
 const MOST_UNREAD_BYTES = 65_536;
 /** What may come before it is taken, besides what is read at once; then nothing more is read. */
 const MOST_UNTAKEN_BYTES = 65_536;
@@ -48,8 +48,6 @@ export class TcpConnection {
   readonly #query: QueryReader;
   readonly #splitter = new MessageSplitter();
   readonly #unread: UnreadWatch;
-  /** To be called, each once, when the client has read. */
-  readonly #behind: (() => void)[] = [];
   #unanswered = 0;
   #unansweredBytes = 0;
   #hasEnded = false;
@@ -117,10 +115,6 @@ export class TcpConnection {
     const bytes = query.end;
     this.#unanswered++;
     this.#unansweredBytes += bytes;
-    const answered = () => {
-      this.#unanswered--;
-      this.#unansweredBytes -= bytes;
-    };
     const socket = this.#socket;
     return {
       query,
@@ -132,30 +126,19 @@ export class TcpConnection {
       get isWaiting() {
         return !socket.destroyed;
       },
-      reply: (answer, count, isLast) => {
-        if (isLast) answered();
+      reply: (answer, count) => {
+        this.#unanswered--;
+        this.#unansweredBytes -= bytes;
         this.#reply(answer, count, sinceMs);
-        this.#readOn();
-      },
-      isBehind: (caughtUp) => {
-        const isBehind = this.#isBehind;
-        if (isBehind) this.#behind.push(caughtUp);
-        return isBehind;
-      },
-      ended: () => {
-        answered();
-        this.#rest();
         this.#readOn();
       },
     };
   }
 
-  #reply(answer: Uint8Array, count: Count | undefined, sinceMs: number): void {
+  #reply(answer: Uint8Array, count: Count, sinceMs: number): void {
     if (this.#isClosed) return;
-    if (count !== undefined) {
-      count.value++;
-      this.#options.counters.times.observe((performance.now() - sinceMs) / 1000, 1);
-    }
+    count.value++;
+    this.#options.counters.times.observe((performance.now() - sinceMs) / 1000, 1);
     if (this.#socket.writable) this.#socket.write(withLength(answer), () => this.#written());
     this.#unread.look();
     this.#account();
@@ -166,8 +149,6 @@ export class TcpConnection {
   #written(): void {
     if (this.#isClosed || !this.#unread.isWaiting) return;
     this.#unread.look();
-    // What comes next of one may be too much for the others.
-    while (!this.#isBehind && this.#behind.length > 0) this.#behind.shift()?.();
     this.#readOn();
   }
 
@@ -187,11 +168,8 @@ export class TcpConnection {
   }
 
   get #isFull(): boolean {
-    return this.#isClosed || this.#unanswered >= MOST_UNANSWERED || this.#isBehind;
-  }
-
-  get #isBehind(): boolean {
-    return this.#socket.writableLength > MOST_UNREAD_BYTES;
+    const hasUnread = this.#socket.writableLength > MOST_UNREAD_BYTES;
+    return this.#isClosed || this.#unanswered >= MOST_UNANSWERED || hasUnread;
   }
 
   #endWhenDone(): void {

@@ -57,12 +57,11 @@ export class UdpServer implements DatagramReceiver {
       limit: limitOf(query),
       aliases: 0,
       isWaiting: true,
-      reply: (answer: Uint8Array, count: Count | undefined) => {
-        if (count !== undefined) count.value++;
+      reply: (answer: Uint8Array, count: Count) => {
+        count.value++;
         this.#counters.times.observe((performance.now() - sinceMs) / 1000, 1);
         socket.send(answer, peer);
       },
-      ended: () => {},
     };
   }
 }

@@ -133,30 +133,6 @@ test('that servers do not answer is known for a while, until one does', (t) => {
   t.false(cache.hasFailed(query, -Infinity));
 });
 
-test('what is asked for often is to be fetched in the last tenth of its time, some times if need be', (t) => {
-  const { clock, cache } = started();
-  const query = queryOf('www', 'example', 'com');
-  cache.store(query, positive(query, 60));
-  const isToBeFetched = () => cache.find(query)?.isToBeFetched;
-  for (let time = 0; time < 5; time++) t.false(isToBeFetched());
-  const fetched = Array.from({ length: 600 }, (_, index) => {
-    clock.ms = 54_000 + 10 * index;
-    return isToBeFetched();
-  });
-  t.deepEqual(
-    fetched.flatMap((isFetched, index) => (isFetched ? [index] : [])),
-    [0, 120, 240, 360, 480],
-  );
-  cache.store(query, positive(query, 9));
-  clock.ms += 8_900;
-  for (let time = 0; time < 5; time++) t.false(isToBeFetched(), 'it lives too short for that');
-  clock.ms = 100_000;
-  const rare = queryOf('rare', 'example', 'com');
-  cache.store(rare, positive(rare, 60));
-  clock.ms += 55_000;
-  t.false(cache.find(rare)?.isToBeFetched);
-});
-
 test('no answer makes it throw', (t) => {
   const base = negative(queryOf('www', 'example', 'com'), 300, 20);
   const addresses = positive(queryOf('www', 'example', 'com'), 60);

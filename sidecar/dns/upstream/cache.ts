@@ -12,12 +12,6 @@ const STALE_TTL = 30;
 const OVERHEAD_BYTES = 900;
 /** One answer takes no more than this part of the room. */
 const LARGEST_PART = 8;
-/** What was asked this often is fetched again in the last tenth of its time. */
-const HOT_HITS = 3;
-const LAST_PART = 0.1;
-const SHORTEST_PREFETCHED_SECONDS = 10;
-/** Nobody says how it ended: it is fetched so often at most, with the same time between. */
-const MOST_PREFETCHES = 5;
 /** For so long after servers did not answer a question, its next asker is not kept waiting (RFC 8767, 5). */
 const FAILED_MS = 30_000;
 
@@ -34,10 +28,7 @@ interface Entry {
   readonly staleCount: Count;
   /** What the answer's times to live say that has passed. */
   elapsed: number;
-  hits: number;
   isUsed: boolean;
-  /** From when on it may be fetched before its time is over. */
-  fetchedFromMs: number;
   failedMs: number;
 }
 
@@ -45,8 +36,6 @@ interface Entry {
 export interface Cached {
   readonly bytes: Uint8Array;
   readonly count: Count;
-  /** It is asked for often and about to expire. */
-  readonly isToBeFetched: boolean;
 }
 
 /** Answers of servers, for as long as they say, within a number of bytes. */
@@ -79,12 +68,9 @@ export class AnswerCache {
     if (entry === undefined || now >= entry.expiresMs) return undefined;
     const elapsed = Math.floor((now - entry.storedMs) / 1000);
     if (elapsed !== entry.elapsed) countDown(entry, elapsed);
-    entry.hits++;
     entry.isUsed = true;
     addressTo(entry.answer, query);
-    const isToBeFetched = entry.hits > HOT_HITS && now >= entry.fetchedFromMs;
-    if (isToBeFetched) entry.fetchedFromMs = now + lastPartMs(entry) / MOST_PREFETCHES;
-    return { bytes: entry.answer, count: entry.count, isToBeFetched };
+    return { bytes: entry.answer, count: entry.count };
   }
 
   /** An answer whose time is over, for when nobody has a better one; or one within its time, if it came meanwhile. */
@@ -96,7 +82,7 @@ export class AnswerCache {
     setTtls(entry, () => STALE_TTL);
     entry.isUsed = true;
     addressTo(entry.answer, query);
-    return { bytes: entry.answer, count: entry.staleCount, isToBeFetched: false };
+    return { bytes: entry.answer, count: entry.staleCount };
   }
 
   /** Notes that servers do not answer this. */
@@ -133,13 +119,9 @@ export class AnswerCache {
       count: this.#counters.of(query.type, 'cache', rcode),
       staleCount: this.#counters.of(query.type, 'stale', rcode),
       elapsed: 0,
-      hits: 0,
       isUsed: false,
-      fetchedFromMs: Infinity,
       failedMs: -Infinity,
     };
-    if (lifetime.seconds >= SHORTEST_PREFETCHED_SECONDS)
-      entry.fetchedFromMs = entry.expiresMs - lastPartMs(entry);
     this.#entries.set(hash, entry);
     this.#bytes += sizeOf(entry);
     this.#makeRoom();
@@ -176,10 +158,6 @@ export class AnswerCache {
 
 function sizeOf({ key, answer, lifetime }: Entry): number {
   return OVERHEAD_BYTES + key.length + answer.length + lifetime.ttls.byteLength;
-}
-
-function lastPartMs({ lifetime }: Entry): number {
-  return lifetime.seconds * LAST_PART * 1000;
 }
 
 function countDown(entry: Entry, elapsed: number): void {

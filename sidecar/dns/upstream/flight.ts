@@ -1,5 +1,5 @@
 import type { Asker } from '../asker.ts';
-import { CLASS_IN, FLAG, RCODE, TYPE, uint16 } from '../protocol.ts';
+import { CLASS_IN, FLAG, RCODE, uint16 } from '../protocol.ts';
 import type { QueryReader } from '../query.ts';
 import type { Server } from './servers.ts';
 import type { Cancel, Outgoing } from './sockets.ts';
@@ -95,12 +95,7 @@ export class Attempt implements Outgoing {
 
 /** Whether one answer serves all who ask the same: cookies and the like are between two. */
 export function isShared(query: QueryReader): boolean {
-  return query.class === CLASS_IN && !query.hasOptions && !isTransfer(query);
-}
-
-/** Whether its answer is a whole zone, in many messages. */
-export function isTransfer({ type }: QueryReader): boolean {
-  return type === TYPE.AXFR || type === TYPE.IXFR;
+  return query.class === CLASS_IN && !query.hasOptions;
 }
 
 /** Whether another server may know better. */

@@ -47,7 +47,6 @@ test('however many are not answered, all are told so when their time is up', asy
         failed++;
         first.resolve();
       },
-      ended: () => {},
     });
   }
   clock.ms = 4_000;

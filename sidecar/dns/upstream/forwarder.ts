@@ -56,13 +56,6 @@ export class Forwarder implements AttemptOwner {
     return isShared(query) ? this.#around.cache.find(query) : undefined;
   }
 
-  /** Asks again, for the cache alone, what is about to expire. */
-  prefetch(query: QueryReader): void {
-    if (this.#isFull || this.#isClosed || this.#sharedFlight(query) !== undefined) return;
-    this.#around.counters.prefetches++;
-    this.#launch(query.copy().query, true);
-  }
-
   /** Answers the asker in the end, whatever happens. */
   forward(asker: Asker): void {
     const { query, isQuestion } = asker;

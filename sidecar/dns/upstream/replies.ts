@@ -43,26 +43,25 @@ export class Replies {
     return mayBeKept && this.#cache.hasFailed(query, this.#servers.answeredMs) && this.stale([asker]);
   }
 
-  /** `isCounted`: it has had a part of an answer. */
-  refuse(asker: Asker, isCounted = false): void {
+  refuse(asker: Asker): void {
     this.#counters.refused++;
-    this.fail(asker, isCounted);
+    this.fail(asker);
   }
 
-  fail(asker: Asker, isCounted = false): void {
+  fail(asker: Asker): void {
     const { query, isQuestion } = asker;
-    const count = isCounted ? undefined : this.#counters.of(typeOf(asker), 'sidecar', RCODE.SERVFAIL);
-    asker.reply(emptyAnswer(query, RCODE.SERVFAIL, isQuestion), count, true);
+    const count = this.#counters.of(typeOf(asker), 'sidecar', RCODE.SERVFAIL);
+    asker.reply(emptyAnswer(query, RCODE.SERVFAIL, isQuestion), count);
   }
 }
 
 /** A server's answer. */
-export function reply(asker: Asker, answer: Uint8Array, count: Count | undefined): void {
+export function reply(asker: Asker, answer: Uint8Array, count: Count): void {
   const { query, isQuestion } = asker;
   const repeatsQuestion = isQuestion && uint16(answer, 4) === 1;
   if (repeatsQuestion) addressTo(answer, query);
   else answer.set(query.data.subarray(query.start, query.start + 2));
-  asker.reply(repeatsQuestion ? within(answer, asker) : headerWithin(answer, asker), count, true);
+  asker.reply(repeatsQuestion ? within(answer, asker) : headerWithin(answer, asker), count);
 }
 
 /** Of what is too long and has no question that can be told from the rest, the header, which says so. */

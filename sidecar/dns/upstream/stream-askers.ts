@@ -31,12 +31,6 @@ export class StreamAskers {
     this.#count--;
   }
 
-  /** It has been answered something, and waits for more. */
-  touch(asker: Asker, flight: StreamFlight): void {
-    this.remove(asker, flight);
-    this.add(asker, flight);
-  }
-
   /**
    * Of whoever has most here, so that nobody takes from those who ask for less: what fewest others wait for as well,
    * and of those the oldest.

@@ -1,10 +1,9 @@
 import type { Asker } from '../asker.ts';
 import type { QueryReader } from '../query.ts';
-import { asksTheSame, isShared, isTransfer } from './flight.ts';
+import { asksTheSame, isShared } from './flight.ts';
 import { answers } from './match.ts';
 import type { Server } from './servers.ts';
 import type { ServerStream } from './streams.ts';
-import { ZoneTransfer } from './zone-transfer.ts';
 
 /** One question under way to the servers by TCP, for all who asked it meanwhile. */
 export class StreamFlight {
@@ -14,16 +13,13 @@ export class StreamFlight {
   /** Whether one answer serves all who ask the same. */
   readonly isShared: boolean;
   readonly askers = new Set<Asker>();
-  /** Until when something of an answer must have come. */
+  /** Until when an answer must have come. */
   readonly untilMs: number;
   /** To all servers that were asked and may still answer. */
   readonly streams = new Set<ServerStream>();
-  /** Whether something of an answer has come. */
-  isAnswered = false;
   /** How many servers were. */
   asked = 0;
   readonly #servers: readonly Server[];
-  readonly #transfer: ZoneTransfer | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** `servers`: in the order in which they are to be asked, each once. */
@@ -33,7 +29,6 @@ export class StreamFlight {
     this.isShared = isQuestion && isShared(query);
     this.untilMs = untilMs;
     this.#servers = servers;
-    this.#transfer = isTransfer(query) ? new ZoneTransfer(query) : undefined;
   }
 
   get bytes(): Uint8Array {
@@ -53,16 +48,9 @@ export class StreamFlight {
     return this.isShared && isQuestion && asksTheSame(this.query, query);
   }
 
-  /** Of a zone's messages only the first has to repeat the question (RFC 5936, 2.2.1). */
   isAnsweredBy(message: Uint8Array): boolean {
-    const { query, isQuestion, isAnswered, bytes } = this;
-    const questionEnd = isQuestion && !isAnswered ? query.questionEnd - query.start : 0;
-    return answers(message, { bytes, questionEnd });
-  }
-
-  /** Whether nothing follows this message of an answer. */
-  isOver(message: Uint8Array): boolean {
-    return this.#transfer?.isOver(message) ?? true;
+    const { query, isQuestion, bytes } = this;
+    return answers(message, { bytes, questionEnd: isQuestion ? query.questionEnd - query.start : 0 });
   }
 
   /** In the place of what was waited for before. */
@@ -71,22 +59,13 @@ export class StreamFlight {
     this.#timer = setTimeout(then, ms);
   }
 
-  stopWaiting(): void {
-    clearTimeout(this.#timer);
-  }
-
-  /** All streams but this one. */
-  endOthers(than?: ServerStream): void {
-    for (const stream of this.streams) if (stream !== than) this.drop(stream);
-  }
-
   drop(stream: ServerStream): void {
     this.streams.delete(stream);
     stream.end();
   }
 
   giveUp(): void {
-    this.stopWaiting();
-    this.endOthers();
+    clearTimeout(this.#timer);
+    for (const stream of this.streams) this.drop(stream);
   }
 }

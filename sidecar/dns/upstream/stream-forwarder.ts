@@ -11,9 +11,9 @@ const MOST_FLIGHTS = 256;
 /** As many as all connections to the proxy may have under way. */
 const MOST_ASKERS = 8_192;
 
-const TIMES: StreamTimes = { attemptMs: ATTEMPT_MS, firstMessageMs: ANSWER_MS, silentMs: 5_000 };
+const TIMES: StreamTimes = { attemptMs: ATTEMPT_MS, answerMs: ANSWER_MS };
 
-/** For who comes by TCP: it was told to, or wants more than one message, and gets the server's own, all of them. */
+/** Forwards queries that arrived over TCP to upstream servers over TCP. */
 export class StreamForwarder {
   readonly #around: Surroundings;
   readonly #replies: Replies;
@@ -79,7 +79,7 @@ export class StreamForwarder {
     const { servers, now } = this.#around;
     // What a server does by UDP says little about TCP: one that is down is asked all the same, only last.
     const inOrder = servers.all.toSorted((one, other) => Number(one.isDown) - Number(other.isDown));
-    const flight = new StreamFlight(asker, inOrder, now() + this.#times.firstMessageMs);
+    const flight = new StreamFlight(asker, inOrder, now() + this.#times.answerMs);
     this.#flights.add(flight);
     return flight;
   }
@@ -88,7 +88,7 @@ export class StreamForwarder {
     const least = this.#askers.leastOfMost();
     if (least === undefined) return;
     this.#leave(...least);
-    this.#refuse(...least);
+    this.#refuse(least[0]);
   }
 
   /** One that nobody waits for, if there is one. */
@@ -96,15 +96,12 @@ export class StreamForwarder {
     const unawaited = this.#flights.values().find(({ askers }) => askers.size === 0);
     const flight = unawaited ?? this.#askers.leastOfMost()?.[1];
     if (flight === undefined) return;
-    for (const asker of this.#end(flight)) this.#refuse(asker, flight);
+    for (const asker of this.#end(flight)) this.#refuse(asker);
   }
 
-  /**
-   * Within a zone as well: that tells that it ends there (RFC 5936, 2.2). Later, as whoever is answered may ask the next
-   * at once, and would take the room again.
-   */
-  #refuse(asker: Asker, { isAnswered }: StreamFlight): void {
-    setImmediate(() => this.#replies.refuse(asker, isAnswered));
+  /** Later: a client that is answered may send its next query at once, which would take the room again. */
+  #refuse(asker: Asker): void {
+    setImmediate(() => this.#replies.refuse(asker));
   }
 
   #leave(asker: Asker, flight: StreamFlight): void {
@@ -137,7 +134,7 @@ export class StreamForwarder {
     if (flight.asked > 1) this.#around.counters.retries++;
     const stream: ServerStream = new ServerStream(server.address, flight.bytes, {
       message: (message) => this.#take(flight, stream, message),
-      ended: () => this.#passOver(flight, stream),
+      failed: () => this.#passOver(flight, stream),
     });
     flight.streams.add(stream);
   }
@@ -145,64 +142,24 @@ export class StreamForwarder {
   #take(flight: StreamFlight, stream: ServerStream, message: Uint8Array): void {
     const mayKnowBetter = flight.mayAskAnother || flight.streams.size > 1;
     if (!flight.isAnsweredBy(message)) this.#around.counters.mismatched++;
-    else if (isRefusal(message) && !flight.isAnswered && mayKnowBetter) this.#passOver(flight, stream);
-    else this.#relay(flight, stream, message);
+    else if (isRefusal(message) && mayKnowBetter) this.#passOver(flight, stream);
+    else this.#relay(flight, message);
   }
 
-  /** Nothing more comes from there. */
+  /** This server will not answer: the next one is asked at once. */
   #passOver(flight: StreamFlight, stream: ServerStream): void {
     flight.drop(stream);
-    if (flight.isAnswered) this.#endBroken(flight);
-    else this.#askNext(flight);
+    this.#askNext(flight);
   }
 
-  #relay(flight: StreamFlight, stream: ServerStream, message: Uint8Array): void {
+  #relay(flight: StreamFlight, message: Uint8Array): void {
     const { servers, cache, counters, now } = this.#around;
     servers.answeredMs = now();
-    const count = flight.isAnswered ? undefined : counters.of(typeOf(flight), 'upstream', rcodeOf(message));
-    flight.isAnswered = true;
-    const isLast = flight.isOver(message);
-    // Whoever is answered may ask the next at once.
-    const askers = isLast ? this.#end(flight) : this.#goOn(flight, stream);
-    if (!flight.isShared) {
-      for (const asker of askers) {
-        asker.reply(message, count, isLast);
-        if (!isLast) this.#keepPace(flight, stream, asker);
-      }
-      return;
-    }
-    if (isRefusal(message) && this.#replies.stale(askers)) return;
-    cache.store(flight.query, message);
+    const count = counters.of(typeOf(flight), 'upstream', rcodeOf(message));
+    const askers = this.#end(flight);
+    if (flight.isShared && isRefusal(message) && this.#replies.stale(askers)) return;
+    if (flight.isShared) cache.store(flight.query, message);
     for (const asker of askers) reply(asker, message, count);
-  }
-
-  /** With a zone, of which more is to come. */
-  #goOn(flight: StreamFlight, stream: ServerStream): readonly Asker[] {
-    flight.endOthers(stream);
-    this.#awaitMore(flight);
-    const askers = [...flight.askers];
-    for (const asker of askers) this.#askers.touch(asker, flight);
-    return askers;
-  }
-
-  #awaitMore(flight: StreamFlight): void {
-    flight.wait(this.#times.silentMs, () => this.#endBroken(flight));
-  }
-
-  /** A server that sends faster than the asker reads has to wait, and that is no silence of its own. */
-  #keepPace(flight: StreamFlight, stream: ServerStream, asker: Asker): void {
-    const isBehind = asker.isBehind?.(() => {
-      if (!this.#flights.has(flight)) return;
-      this.#awaitMore(flight);
-      stream.resume();
-    });
-    if (isBehind !== true) return;
-    flight.stopWaiting();
-    stream.pause();
-  }
-
-  #endBroken(flight: StreamFlight): void {
-    for (const asker of this.#end(flight)) asker.ended();
   }
 
   #fail(flight: StreamFlight): void {

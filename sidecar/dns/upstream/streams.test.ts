@@ -1,31 +1,25 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { until } from '../../../test/until.ts';
 import { withLength } from '../message-splitter.ts';
 import { ServerStream } from './streams.ts';
 
 const QUERY = Buffer.from('the query');
-const numbered = (count: number, bytes = 5) =>
-  Array.from({ length: count }, (_, index) => withLength(Buffer.alloc(bytes, index + 1)));
+const ANSWER = Buffer.from('the answer');
 
-/** What a stream tells that is paused after each message, and the server's end of it. */
-async function pausing(t: ExecutionContext) {
+/** A stream to a server that has read the query, and what the stream reports. */
+async function asking(t: ExecutionContext) {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
-  const told: string[] = [];
-  const ended = Promise.withResolvers<void>();
-  const stream: ServerStream = new ServerStream({ address: '127.0.0.1', port }, QUERY, {
-    message: (message) => {
-      stream.pause();
-      told.push(String(message[0]));
-    },
-    ended: () => {
-      told.push('ended');
-      ended.resolve();
+  const reported: string[] = [];
+  const failed = Promise.withResolvers<void>();
+  const stream = new ServerStream({ address: '127.0.0.1', port }, QUERY, {
+    message: (message) => reported.push(Buffer.from(message).toString()),
+    failed: () => {
+      reported.push('failed');
+      failed.resolve();
     },
   });
   t.teardown(() => {
@@ -34,55 +28,38 @@ async function pausing(t: ExecutionContext) {
   });
   const [connection] = (await once(server, 'connection')) as [Socket];
   connection.on('error', () => {});
-  await once(connection, 'data');
-  return { told, stream, connection, ended: ended.promise };
+  const [query] = (await once(connection, 'data')) as [Buffer];
+  t.deepEqual(query, withLength(QUERY));
+  return { reported, stream, connection, failed: failed.promise };
 }
 
+test('given messages in pieces, reports each whole, and then the end', async (t) => {
+  const { reported, connection, failed } = await asking(t);
+  const [head, rest] = [withLength(ANSWER).subarray(0, 5), withLength(ANSWER).subarray(5)];
+  connection.write(head);
+  await new Promise(setImmediate);
+  connection.end(Buffer.concat([rest, withLength(Buffer.from('another'))]));
+  await failed;
+  t.deepEqual(reported, ['the answer', 'another', 'failed']);
+});
+
 for (const [how, endServer] of [
-  ['ends', (connection: Socket) => connection.end()],
+  ['closes', (connection: Socket) => connection.end(withLength(ANSWER).subarray(0, 5))],
   ['resets', (connection: Socket) => connection.resetAndDestroy()],
 ] as const) {
-  test(`what has come while it was paused is told before the end: the server ${how}`, async (t) => {
-    const { told, stream, connection } = await pausing(t);
-    const [first, ...others] = numbered(4);
-    connection.write(first!);
-    await until(
-      'the first message',
-      () => told,
-      ({ length }) => length > 0,
-    );
-    connection.write(Buffer.concat(others), () => endServer(connection));
-    await delay(100);
-    t.deepEqual(told, ['1']);
-    while (told.at(-1) !== 'ended') {
-      const { length } = told;
-      stream.resume();
-      await turn();
-      t.true(told.length <= length + 1, 'one at a time');
-    }
-    t.deepEqual(told, ['1', '2', '3', '4', 'ended']);
+  test(`given a server that ${how} the connection before its answer, reports that it failed`, async (t) => {
+    const { reported, connection, failed } = await asking(t);
+    endServer(connection);
+    await failed;
+    t.deepEqual(reported, ['failed']);
   });
 }
 
-test('what comes in many reads is whole, in order, and one at a time', async (t) => {
-  const { told, stream, connection, ended } = await pausing(t);
-  connection.end(Buffer.concat(numbered(200, 60_000)));
-  const timer = setInterval(() => stream.resume(), 1);
-  await ended;
-  clearInterval(timer);
-  t.deepEqual(told, [...Array.from({ length: 200 }, (_, index) => String(index + 1)), 'ended']);
-});
-
-test('ended by who asks, it tells nothing more', async (t) => {
-  const { told, stream, connection } = await pausing(t);
-  connection.write(Buffer.concat(numbered(3)));
-  await until(
-    'the first message',
-    () => told,
-    ({ length }) => length > 0,
-  );
+test('given a stream that its receiver ended, reports nothing', async (t) => {
+  const { reported, stream, connection } = await asking(t);
+  const closed = once(connection, 'close');
   stream.end();
-  stream.resume();
-  await delay(50);
-  t.deepEqual(told, ['1']);
+  connection.write(withLength(ANSWER));
+  await closed;
+  t.deepEqual(reported, []);
 });

@@ -7,8 +7,6 @@ export const ANSWER_MS = 4_000;
 export interface StreamTimes {
   /** To accept and to answer, before the next is asked as well. */
   readonly attemptMs: number;
-  /** All of them together, until something of an answer has come. */
-  readonly firstMessageMs: number;
-  /** Between two messages of a zone. */
-  readonly silentMs: number;
+  /** All of them together. */
+  readonly answerMs: number;
 }
