@@ -11,7 +11,7 @@ import { Cluster, type Pod } from '../cluster.ts';
 import { testThatNeeds } from '../requirement.ts';
 import { gatherEvidence } from './evidence.ts';
 import { Load, type LoadOptions, loadPod } from './load.ts';
-import { installMesh, type Overlay } from './mesh.ts';
+import { INSTALLED_VARIABLE, installMesh, type Overlay } from './mesh.ts';
 import { type Metrics, sidecarMetrics } from './metrics.ts';
 import { until } from './until.ts';
 
@@ -101,7 +101,7 @@ export function journeys({ name, mesh = 'default' }: JourneysOptions): Declare {
   const declare = testThatNeeds(cluster ? undefined : 'no cluster is up: npm run cluster', test.serial);
   let count = 0;
   test.before(async () => {
-    if (!cluster || mesh === 'none') return;
+    if (!cluster || mesh === 'none' || process.env[INSTALLED_VARIABLE] === mesh) return;
     const overlay = mesh === 'default' ? undefined : mesh;
     await timed(`mesh: ${mesh}`, () => installMesh(cluster, overlay));
   });

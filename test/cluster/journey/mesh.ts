@@ -12,6 +12,8 @@ const manifests = fileURLToPath(new URL('../../../k8s/', import.meta.url));
 export const MESH_NAMESPACE = 'cortexflow';
 export const MESH_DEPLOYMENTS = ['control-plane', 'injector'] as const;
 export type MeshDeployment = (typeof MESH_DEPLOYMENTS)[number];
+/** Which mesh is installed before the first file, for files that leave it as it is. */
+export const INSTALLED_VARIABLE = 'CORTEXFLOW_JOURNEYS_MESH';
 /** Written when nodes get other images. */
 const IMPORTED_FILE = join(stateDirectory, 'images.json');
 const LOCK_FILE = join(stateDirectory, 'mesh.lock');
@@ -53,16 +55,12 @@ export function meshDirectory(overlay?: Overlay): string {
 
 /** Also after an outage: it is there, the former one is gone, and a new pod gets its sidecar. */
 export async function untilMeshIsReady(cluster: Cluster): Promise<void> {
-  for (const name of MESH_DEPLOYMENTS) {
-    await cluster.mustKubectl([
-      'rollout',
-      'status',
-      `deployment/${name}`,
-      '-n',
-      MESH_NAMESPACE,
-      '--timeout=300s',
-    ]);
-  }
+  const where = ['-n', MESH_NAMESPACE, '--timeout=300s'];
+  await Promise.all(
+    MESH_DEPLOYMENTS.map((name) =>
+      cluster.mustKubectl(['rollout', 'status', `deployment/${name}`, ...where]),
+    ),
+  );
   await untilNoPodsAreEnding(cluster);
   await until('injection of a new pod', () => wouldInject(cluster), Boolean);
 }
