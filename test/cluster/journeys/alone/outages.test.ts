@@ -105,9 +105,10 @@ async function during(
   await start();
 }
 
-/** Resolves when it has written what it knows to its disk. */
+/** Resolves when its sidecar has written to its disk what it knows: the endpoints, too, since the client has asked. */
 async function untilClientKnowsServer(stage: Stage): Promise<Pod> {
   await stage.kubectl(['wait', 'pod/client', '--for=condition=Ready', '--timeout=300s']);
+  await stage.cluster.exec(stage.namespace, 'client/client', ['curl', '-sS', '--fail', URL]);
   const stored = ['cat', '/var/lib/cortexflow/last-good.json'];
   await until(
     'the server in the last good state on the disk of the client',
