@@ -31,12 +31,16 @@ export async function within<T>(
  * awaited and the last answer; an error of `ask` itself is passed on at once.
  *
  * @param what names the condition as a noun or clause, for the failure: "all 3 streams open".
+ * @param options.everyMs the pause between two answers, for an `ask` that is expensive.
  */
 export async function until<T>(
   what: string,
   ask: () => Promise<T> | T,
   satisfies: (answer: T) => boolean,
-  { withinMs = DEADLINE_MS }: { readonly withinMs?: number } = {},
+  {
+    withinMs = DEADLINE_MS,
+    everyMs = INTERVAL_MS,
+  }: { readonly withinMs?: number; readonly everyMs?: number } = {},
 ): Promise<T> {
   const deadline = AbortSignal.timeout(withinMs);
   const expired = new Promise<'expired'>((resolve) => {
@@ -54,7 +58,7 @@ export async function until<T>(
         last === undefined ? 'there was no answer yet' : `the last answer was ${show(last.value)}`;
       throw new Error(`${what}: not within ${withinMs / 1000} s; ${shown}`);
     }
-    await pause(INTERVAL_MS);
+    await pause(everyMs);
   }
 }
 

@@ -8,8 +8,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { isRunning } from '../system/programs.ts';
+import { until } from '../until.ts';
 import { type Access, type Answer, call, type Call, mustCall, writeKubeconfig } from './api-client.ts';
 import { binaryPath, whatIsMissing } from './binaries.ts';
 import { Authority, writeServiceAccountKeys } from './certificates.ts';
@@ -18,7 +18,6 @@ import { type Output, run } from './command.ts';
 import { API_PORT, apiServerCommand, etcdCommand } from './flags.ts';
 
 const DIRECTORY_PREFIX = 'cortexflow-api-server-';
-const POLL_MS = 20;
 
 /**
  * Why it cannot be started here, and what to run so that it can; undefined when it can. A test that needs it
@@ -187,13 +186,15 @@ export class TestApiServer {
 
   /** Resolves when /readyz does, which it does not while etcd is away. */
   async untilReady(): Promise<void> {
-    for (;;) {
-      const failure = this.#etcd?.failure ?? this.#server?.failure;
-      if (failure) throw new Error(failure);
-      const answer = await this.call({ method: 'GET', path: '/readyz' }).catch(() => undefined);
-      if (answer?.status === 200) return;
-      await delay(POLL_MS);
-    }
+    await until(
+      'an API server that is ready',
+      () => {
+        const failure = this.#etcd?.failure ?? this.#server?.failure;
+        if (failure) throw new Error(failure);
+        return this.call({ method: 'GET', path: '/readyz' }).catch(String);
+      },
+      (answer) => typeof answer === 'object' && answer.status === 200,
+    );
   }
 
   /** Leaves no process and no file. */

@@ -1,7 +1,7 @@
 /** A running cluster, as tests and people use it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '../until.ts';
 import { type Access, type Answer, call, type Call } from './api-client.ts';
 import { binaryPath } from './binaries.ts';
 import { mustRun, type Output, run } from './command.ts';
@@ -9,7 +9,8 @@ import { Daemon } from './daemon.ts';
 import { kubeconfigPath, NODES, type NodeName, OUTSIDE, SERVER_NODE, stateDirectory } from './layout.ts';
 import { Machine } from './machine.ts';
 
-const POLL_MS = 50;
+/** More than the `--timeout` of any kubectl, which says what it has waited for. */
+const COMMAND_LIMITS = { withinMs: 360_000 };
 export const ADMIN_FILE = join(stateDirectory, 'admin.json');
 
 export class Cluster {
@@ -39,12 +40,12 @@ export class Cluster {
 
   /** Any exit code resolves. */
   kubectl(args: readonly string[], stdin = ''): Promise<Output> {
-    return run(this.#kubectl(args), stdin);
+    return run(this.#kubectl(args), stdin, COMMAND_LIMITS);
   }
 
   /** As kubectl(), but anything but success rejects with what it complained of. Resolves with its output. */
   mustKubectl(args: readonly string[], stdin = ''): Promise<string> {
-    return mustRun(this.#kubectl(args), stdin);
+    return mustRun(this.#kubectl(args), stdin, COMMAND_LIMITS);
   }
 
   /** @param objects Kubernetes objects, or YAML as text */
@@ -58,7 +59,13 @@ export class Cluster {
 
   /** Removes it with all that is in it, and resolves when all is gone. */
   async deleteNamespace(name: string): Promise<void> {
-    await this.mustKubectl(['delete', 'namespace', name, '--ignore-not-found', '--wait=true']);
+    const wait = ['--wait=true', '--timeout=300s'];
+    await this.mustKubectl(['delete', 'namespace', name, '--ignore-not-found', ...wait]);
+  }
+
+  /** As deleteNamespace(), but resolves at once: its pods take their time to end. */
+  async startToDeleteNamespace(name: string): Promise<void> {
+    await this.mustKubectl(['delete', 'namespace', name, '--ignore-not-found', '--wait=false']);
   }
 
   /** The names of the pods that have these labels (`app=one`), of those that are not being deleted. */
@@ -92,17 +99,24 @@ export class Cluster {
 
   /** Runs a command on a node, as somebody with a shell there would: crictl's place is taken by `ctr -n k8s.io`. */
   onNode(node: NodeName, command: readonly string[], stdin = ''): Promise<Output> {
-    return machine(node).run(command, stdin);
+    return machine(node).run(command, stdin, COMMAND_LIMITS);
   }
 
   /** Runs a command on the nodes' network, outside of the cluster. */
   outside(command: readonly string[], stdin = ''): Promise<Output> {
-    return machine(OUTSIDE.name).run(command, stdin);
+    return machine(OUTSIDE.name).run(command, stdin, COMMAND_LIMITS);
   }
 
   /** Moves all pods away as `kubectl drain` does, and resolves when they are gone; uncordon() lets them come back. */
   async drain(node: NodeName): Promise<void> {
-    await this.mustKubectl(['drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--force']);
+    await this.mustKubectl([
+      'drain',
+      node,
+      '--ignore-daemonsets',
+      '--delete-emptydir-data',
+      '--force',
+      '--timeout=300s',
+    ]);
   }
 
   async uncordon(node: NodeName): Promise<void> {
@@ -135,13 +149,16 @@ export class Cluster {
 
   /** Resolves when the API server says that it is ready. */
   async untilReady(): Promise<void> {
-    for (;;) {
-      const failure = daemon('etcd').failure ?? daemon('kube-apiserver').failure;
-      if (failure) throw new Error(failure);
-      const answer = await this.call({ method: 'GET', path: '/readyz' }).catch(() => undefined);
-      if (answer?.status === 200) return;
-      await delay(POLL_MS);
-    }
+    await until(
+      'an API server that is ready',
+      () => {
+        const failure = daemon('etcd').failure ?? daemon('kube-apiserver').failure;
+        if (failure) throw new Error(failure);
+        return this.call({ method: 'GET', path: '/readyz' }).catch(String);
+      },
+      (answer) => typeof answer === 'object' && answer.status === 200,
+      { withinMs: 240_000, everyMs: 50 },
+    );
   }
 
   #kubectl(args: readonly string[]): readonly string[] {

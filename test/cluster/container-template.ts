@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '../until.ts';
 import { cacheDirectory } from './binaries.ts';
 import { Child } from './child.ts';
 import { mustRun, run } from './command.ts';
@@ -88,10 +88,15 @@ async function importInto(directory: string, archives: readonly Archive[]): Prom
   );
   const ctr = (args: readonly string[]): readonly string[] => ['ctr', '--address', socket, ...args];
   try {
-    while ((await run(ctr(['version']))).code !== 0) {
-      if (containerd.failure) throw new Error(containerd.failure);
-      await delay(20);
-    }
+    await until(
+      'an answer of containerd',
+      () => {
+        if (containerd.failure) throw new Error(containerd.failure);
+        return run(ctr(['version']));
+      },
+      ({ code }) => code === 0,
+      { withinMs: 240_000 },
+    );
     await importArchives(archives, (args) => mustRun(ctr(args)));
   } finally {
     await containerd.end();

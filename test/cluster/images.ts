@@ -60,12 +60,12 @@ export async function prepareProjectImages(): Promise<readonly Archive[]> {
   // The journeys' applications are none of what the project ships.
   const ignoreFile = join(sources, 'app.dockerignore');
   const app = { name: APP_IMAGE, dockerfile: join(sources, 'app.Dockerfile'), ignoreFile };
-  const prepared: Archive[] = [];
-  for (const { name, ...build } of [...images, app]) {
-    const digest = digestOf([base, digestOfBuild(build.dockerfile, tree)]);
-    prepared.push(await prepare(name, digest, (image) => buildImage({ image, ...build, context: tree })));
-  }
-  return prepared;
+  return Promise.all(
+    [...images, app].map(({ name, ...build }) => {
+      const digest = digestOf([base, digestOfBuild(build.dockerfile, tree)]);
+      return prepare(name, digest, (image) => buildImage({ image, ...build, context: tree }));
+    }),
+  );
 }
 
 /** The program that the pause image and every node begin with; resolves with its path. */
@@ -95,7 +95,7 @@ async function prepare(
     if (existsSync(path)) return;
     process.stderr.write(`Building ${name}\n`);
     await build(storedAs(name, digest));
-    const unfinished = join(archives, `unfinished-${process.pid}.tar`);
+    const unfinished = `${path}.${process.pid}`;
     await saveImage(storedAs(name, digest), unfinished, name);
     renameSync(unfinished, path);
     await removeOldest(name);

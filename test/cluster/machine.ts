@@ -82,8 +82,8 @@ export class Machine {
   }
 
   /** Runs a command in there; any exit code resolves. */
-  run(command: readonly string[], stdin = ''): Promise<Output> {
-    return run(this.inside(command), stdin);
+  run(command: readonly string[], stdin = '', limits: { readonly withinMs?: number } = {}): Promise<Output> {
+    return run(this.inside(command), stdin, limits);
   }
 
   /** As run(), but anything but success rejects with what the command complained of. */

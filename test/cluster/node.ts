@@ -1,8 +1,8 @@
 /** One node: a machine with containerd, kubelet and kube-proxy. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
+import { until } from '../until.ts';
 import { type Access, writeKubeconfig } from './api-client.ts';
 import { binaryPath } from './binaries.ts';
 import { type Certificate } from './certificates.ts';
@@ -60,10 +60,15 @@ export async function startContainerd(machine: Machine, layout: NodeLayout, temp
   const config = join(directory, 'containerd.toml');
   writeFileSync(config, containerdConfig(join(directory, 'cni')));
   const containerd = await new Daemon(machine, 'containerd', ['containerd', '--config', config]).start();
-  while ((await machine.run(['ctr', 'version'])).code !== 0) {
-    if (containerd.failure) throw new Error(containerd.failure);
-    await delay(20);
-  }
+  await until(
+    `an answer of containerd on ${layout.name}`,
+    () => {
+      if (containerd.failure) throw new Error(containerd.failure);
+      return machine.run(['ctr', 'version']);
+    },
+    ({ code }) => code === 0,
+    { withinMs: 240_000 },
+  );
 }
 
 /** Into a node that is up. */

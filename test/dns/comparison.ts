@@ -216,14 +216,20 @@ function lowerCase(lines: readonly string[]): readonly string[] {
   return lines.map((line) => line.toLowerCase());
 }
 
+/** CoreDNS writes the second in which this replica last noticed any change of the cluster: two replicas differ. */
+function withoutSerial(line: string): string {
+  return line.replace(/(?<= soa \S+ \S+ )\d+(?= )/iu, '…');
+}
+
 /** All that has to be the same. */
-function essence(dug: Dug | undefined) {
+export function essence(
+  dug: Pick<Dug, 'status' | 'answer' | 'authority' | 'additional' | 'flags'> | undefined,
+) {
   if (dug === undefined) return undefined;
-  const { status, answer, authority, additional, flags } = dug;
-  // The serial is the time of the last change, as each has noticed it.
-  const untimed = authority.map((line) => line.replace(/ \d+ 7200 /u, ' … 7200 '));
+  const { status, additional, flags } = dug;
+  const [answer, authority] = [dug.answer, dug.authority].map((lines) => lines.map(withoutSerial));
   // What was kept of an earlier answer has the letters of who asked first, outside of the question.
-  return { status, answer: lowerCase(answer), authority: untimed, additional, isCut: flags.includes('tc') };
+  return { status, answer: lowerCase(answer!), authority, additional, isCut: flags.includes('tc') };
 }
 
 /** In dig's words. */

@@ -2,14 +2,23 @@
  * A journey is a test on the cluster that is up, in a namespace of its own that is gone afterwards. One that fails
  * shows the pods, events and logs of what it used.
  */
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { until } from './until.ts';
+import { recordTimes } from '../../runner/times.ts';
+import { within } from '../../until.ts';
 import { Cluster, type Pod } from '../cluster.ts';
 import { testThatNeeds } from '../requirement.ts';
 import { gatherEvidence } from './evidence.ts';
 import { Load, type LoadOptions, loadPod } from './load.ts';
-import { installMesh, type Overlay } from './mesh.ts';
+import { INSTALLED_VARIABLE, installMesh, type Overlay } from './mesh.ts';
 import { type Metrics, sidecarMetrics } from './metrics.ts';
+import { until } from './until.ts';
+
+/** More than any takes: each of its waits has a deadline of its own, which says more. */
+const JOURNEY_MS = 600_000;
+
+const started = recordTimes(relative(process.cwd(), fileURLToPath(test.meta.file)));
 
 /** What a journey plays on. */
 export class Stage {
@@ -62,7 +71,7 @@ export class Stage {
    */
   async untilConnected(pod: Pod): Promise<void> {
     await until(
-      `the sidecar of ${pod.name} is connected to the control plane`,
+      `a control plane for the sidecar of ${pod.name}`,
       () => this.metrics(pod),
       (metrics) => metrics.sum('cortexflow_control_plane_connected') === 1,
     );
@@ -91,9 +100,10 @@ export function journeys({ name, mesh = 'default' }: JourneysOptions): Declare {
   const cluster = Cluster.find();
   const declare = testThatNeeds(cluster ? undefined : 'no cluster is up: npm run cluster', test.serial);
   let count = 0;
-  test.before(async (t) => {
-    t.timeout(600_000);
-    if (cluster && mesh !== 'none') await installMesh(cluster, mesh === 'default' ? undefined : mesh);
+  test.before(async () => {
+    if (!cluster || mesh === 'none' || process.env[INSTALLED_VARIABLE] === mesh) return;
+    const overlay = mesh === 'default' ? undefined : mesh;
+    await timed(`mesh: ${mesh}`, () => installMesh(cluster, overlay));
   });
   return (title, play) => {
     const namespace = `journey-${name}-${++count}`;
@@ -103,13 +113,26 @@ export function journeys({ name, mesh = 'default' }: JourneysOptions): Declare {
 
 async function playIn(t: ExecutionContext, stage: Stage, play: Parameters<Declare>[1]): Promise<void> {
   const { cluster, namespace } = stage;
-  await cluster.deleteNamespace(namespace);
-  await cluster.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }]);
-  t.teardown(() => cluster.deleteNamespace(namespace));
+  // The next journey does not wait for these pods to end.
+  t.teardown(() => cluster.startToDeleteNamespace(namespace));
   try {
-    await play(t, stage);
+    await timed(t.title, async () => {
+      await cluster.deleteNamespace(namespace);
+      await cluster.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }]);
+      await play(t, stage);
+    });
   } catch (error) {
     t.log(await gatherEvidence(cluster, namespace));
     throw error;
+  }
+}
+
+/** Records how long it took, and rejects when it takes too long. */
+async function timed(title: string, action: () => Promise<void>): Promise<void> {
+  const ended = started(title);
+  try {
+    await within(`“${title}”`, action(), { withinMs: JOURNEY_MS });
+  } finally {
+    ended();
   }
 }

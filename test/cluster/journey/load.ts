@@ -1,10 +1,10 @@
 /** A constant load from a pod of its own, and what became of every request. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import type { Cluster, Pod } from '../cluster.ts';
 import type { NodeName } from '../layout.ts';
 import { podPage } from './metrics.ts';
 import { pod } from './objects.ts';
+import { until } from './until.ts';
 
 const REPORT_PORT = 9090;
 
@@ -72,28 +72,32 @@ export class Load {
 
   /** Resolves when so many more requests, on new connections and on kept ones, have their end. */
   async goOn(requests: number): Promise<void> {
-    const begin = await this.report();
-    for (;;) {
-      const now = await this.report();
-      const more = now.new.sent + now.kept.sent - begin.new.sent - begin.kept.sent;
-      if (more - now.inFlight >= requests) return;
-      await delay(200);
-    }
+    const begin = ended(await this.report());
+    await until(
+      `${requests} more requests of the load ${this.pod.name}, after ${begin}`,
+      async () => ended(await this.report()),
+      (now) => now - begin >= requests,
+    );
   }
 
   /** Resolves when each of these pods has answered on a new connection. */
   async untilAnsweredBy(pods: readonly Pod[]): Promise<void> {
-    for (;;) {
-      const { answeredBy } = (await this.report()).new;
-      if (pods.every(({ name }) => name in answeredBy)) return;
-      await delay(200);
-    }
+    await until(
+      `answers of ${pods.map(({ name }) => name).join(', ')} to the load ${this.pod.name}`,
+      async () => (await this.report()).new.answeredBy,
+      (answeredBy) => pods.every(({ name }) => name in answeredBy),
+    );
   }
 
   async #ask(method: string, path: string): Promise<LoadReport> {
     const text = await podPage(this.#cluster, this.pod, { port: REPORT_PORT, path, method });
     return JSON.parse(text) as LoadReport;
   }
+}
+
+/** Requests that have their answer, or have failed. */
+function ended({ new: onNew, kept, inFlight }: LoadReport): number {
+  return onNew.sent + kept.sent - inFlight;
 }
 
 export function loadPod({ name = 'load', node, annotations, ...options }: LoadOptions): unknown {

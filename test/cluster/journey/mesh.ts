@@ -2,30 +2,38 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { until } from './until.ts';
 import type { Cluster, Pod } from '../cluster.ts';
 import { stateDirectory } from '../layout.ts';
+import { whileLocked } from '../lock.ts';
 import { APP } from './objects.ts';
+import { until } from './until.ts';
 
 const manifests = fileURLToPath(new URL('../../../k8s/', import.meta.url));
 export const MESH_NAMESPACE = 'cortexflow';
 export const MESH_DEPLOYMENTS = ['control-plane', 'injector'] as const;
 export type MeshDeployment = (typeof MESH_DEPLOYMENTS)[number];
+/** Which mesh is installed before the first file, for files that leave it as it is. */
+export const INSTALLED_VARIABLE = 'CORTEXFLOW_JOURNEYS_MESH';
 /** Written when nodes get other images. */
 const IMPORTED_FILE = join(stateDirectory, 'images.json');
+const LOCK_FILE = join(stateDirectory, 'mesh.lock');
+const WAIT = ['--wait=true', '--timeout=300s'];
 
 export type Overlay = 'ha' | 'fail-closed' | 'opt-in';
 
 /** Resolves when the mesh as the tree says runs, and pods of `default` are injected (under `opt-in`: could be). */
 export async function installMesh(cluster: Cluster, overlay?: Overlay): Promise<void> {
-  await cluster.mustKubectl(['apply', '-k', meshDirectory(overlay)]);
-  await restartOlderThanImages(cluster);
-  await untilMeshIsReady(cluster);
+  // Files of journeys that share the mesh all begin with this.
+  await whileLocked(LOCK_FILE, async () => {
+    await cluster.mustKubectl(['apply', '-k', meshDirectory(overlay)]);
+    await restartOlderThanImages(cluster);
+    await untilMeshIsReady(cluster);
+  });
 }
 
 /** With everything that was applied. Resolves when it is gone. */
 export async function removeMesh(cluster: Cluster, overlay?: Overlay): Promise<void> {
-  await cluster.mustKubectl(['delete', '-k', meshDirectory(overlay), '--ignore-not-found', '--wait=true']);
+  await cluster.mustKubectl(['delete', '-k', meshDirectory(overlay), '--ignore-not-found', ...WAIT]);
 }
 
 /** Those of one of its parts. */
@@ -36,14 +44,7 @@ export function meshPods(cluster: Cluster, part: MeshDeployment): Promise<readon
 /** Resolves when none of its pods is left; installMesh() brings it back. */
 export async function removeMeshDeployment(cluster: Cluster, part: MeshDeployment): Promise<void> {
   const inNamespace = ['-n', MESH_NAMESPACE];
-  await cluster.mustKubectl([
-    'delete',
-    'deployment',
-    part,
-    '--cascade=foreground',
-    '--wait=true',
-    ...inNamespace,
-  ]);
+  await cluster.mustKubectl(['delete', 'deployment', part, '--cascade=foreground', ...WAIT, ...inNamespace]);
   const labels = `cortexflow.io/component=${part}`;
   await cluster.mustKubectl(['wait', 'pod', '-l', labels, '--for=delete', '--timeout=120s', ...inNamespace]);
 }
@@ -54,18 +55,14 @@ export function meshDirectory(overlay?: Overlay): string {
 
 /** Also after an outage: it is there, the former one is gone, and a new pod gets its sidecar. */
 export async function untilMeshIsReady(cluster: Cluster): Promise<void> {
-  for (const name of MESH_DEPLOYMENTS) {
-    await cluster.mustKubectl([
-      'rollout',
-      'status',
-      `deployment/${name}`,
-      '-n',
-      MESH_NAMESPACE,
-      '--timeout=300s',
-    ]);
-  }
+  const where = ['-n', MESH_NAMESPACE, '--timeout=300s'];
+  await Promise.all(
+    MESH_DEPLOYMENTS.map((name) =>
+      cluster.mustKubectl(['rollout', 'status', `deployment/${name}`, ...where]),
+    ),
+  );
   await untilNoPodsAreEnding(cluster);
-  await until('pods are injected', () => wouldInject(cluster), Boolean);
+  await until('injection of a new pod', () => wouldInject(cluster), Boolean);
 }
 
 /**

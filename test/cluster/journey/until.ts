@@ -1,13 +1,15 @@
 import { until as untilWithin } from '../../until.ts';
 
-/** Pods, nodes and images take their time. */
-const WITHIN_MS = 300_000;
+/** Pods that start take minutes on a machine that is busy with other things. */
+const WITHIN_MS = 240_000;
+/** Each ask starts a kubectl as a rule, which takes a tenth of a second of CPU from the cluster that it asks. */
+const EVERY_MS = 250;
 
-/** As everywhere, with the patience that a cluster needs. */
+/** `until` of test/until.ts with the limits of a cluster. */
 export function until<T>(
   what: string,
   ask: () => Promise<T> | T,
   satisfies: (answer: T) => boolean,
 ): Promise<T> {
-  return untilWithin(what, ask, satisfies, { withinMs: WITHIN_MS });
+  return untilWithin(what, ask, satisfies, { withinMs: WITHIN_MS, everyMs: EVERY_MS });
 }

@@ -1,9 +1,9 @@
 import type { ExecutionContext } from 'ava';
-import { until } from '../journey/until.ts';
 import type { Pod } from '../cluster.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { APP_PORT, deployment, pod, podTemplate, service } from '../journey/objects.ts';
 import { NODES } from '../layout.ts';
+import { until } from '../journey/until.ts';
 
 // Every address by which a pod can be called, from in the mesh and from outside of it.
 
@@ -122,12 +122,17 @@ async function assertNodePortWorks(t: ExecutionContext, stage: Stage, peers: rea
     const before = await sum();
     const reached = new Set<string>();
     let calls = 0;
-    while (reached.size < peers.length) {
-      const { code, stdout, stderr } = await stage.cluster.outside(curl(urlOf(host, Number(port))));
-      t.is(code, 0, `${host}: ${stderr}`);
-      for (const name of Object.keys(countPods(stdout))) reached.add(name);
-      calls += CALLS;
-    }
+    await until(
+      `answers of all peers at port ${port} of ${host}`,
+      async () => {
+        const { code, stdout, stderr } = await stage.cluster.outside(curl(urlOf(host, Number(port))));
+        t.is(code, 0, `${host}: ${stderr}`);
+        for (const name of Object.keys(countPods(stdout))) reached.add(name);
+        calls += CALLS;
+        return [...reached];
+      },
+      (names) => names.length === peers.length,
+    );
     t.true((await sum()) - before >= calls, `${host} through the sidecars`);
   }
 }
@@ -172,12 +177,13 @@ async function untilAnsweredBy(
   const reached = new Set<string>();
   let calls = 0;
   await until(
-    'every pod reached',
+    `answers of ${names.join(' and ')} at ${host} to ${from.name}`,
     async () => {
       for (const name of Object.keys(await call(stage, from, host, port))) reached.add(name);
       calls += CALLS;
+      return reached;
     },
-    () => names.every((name) => reached.has(name)),
+    (all) => names.every((name) => all.has(name)),
   );
   return calls;
 }

@@ -1,10 +1,10 @@
 /** What annotations do to running pods, and what somebody is told who gets one wrong. */
-import { until } from '../journey/until.ts';
 import type { Pod } from '../cluster.ts';
 import { isInjected, tryPods } from '../journey/admission.ts';
 import { ask, getJson, sidecarLog, taken } from '../journey/asking.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { APP_PORT, deployment, pod, service } from '../journey/objects.ts';
+import { until } from '../journey/until.ts';
 
 const journey = journeys({ name: 'annotations' });
 
@@ -82,7 +82,7 @@ journey('upstreams, log level, image and resources are as the pod says', async (
   t.deepEqual(await taken(stage, particular!, 'outbound'), { [`${stage.namespace}/server`]: 1 });
 
   const lines = await until(
-    'an ended connection in the log of the sidecar',
+    'a line about an ended connection in the log of the sidecar',
     () => sidecarLog(stage, 'particular'),
     (each) => each.some(({ message }) => message === 'Connection ended.'),
   );
@@ -175,7 +175,7 @@ journey(
       deployment({ name, annotations: { [`${P}log-level`]: level } });
     await stage.apply(annotated('loud'));
     const told = await until(
-      'the refusal of the pod in the events of its ReplicaSet',
+      'the refusal in the description of the ReplicaSet',
       () => stage.kubectl(['describe', `replicaset`, '-l', `app=${name}`]),
       (text) => text.includes('denied the request'),
     );

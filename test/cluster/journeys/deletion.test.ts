@@ -1,8 +1,8 @@
-import { until } from '../journey/until.ts';
 import { containers } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { assertNothingFailed } from '../journey/load.ts';
 import { deployment, pod, service } from '../journey/objects.ts';
+import { until } from '../journey/until.ts';
 
 // A pod that is deleted ends as it would without the mesh: its application decides when.
 
@@ -34,14 +34,14 @@ journey('kept connections of a terminating pod end when its application ends the
   const load = await stage.startLoad({ url: 'http://server:8080' });
   const before = await stage.pods('server');
   await until(
-    'an answer of a pod of before to kept connections',
+    'a kept connection to a server',
     () => load.report(),
     ({ kept }) => before.some(({ name }) => name in kept.answeredBy),
   );
   const { kept } = await load.report();
   const { name } = before.find((one) => one.name in kept.answeredBy)!;
   const deletedAt = Date.now();
-  await stage.kubectl(['delete', 'pod', name, '--wait=true']);
+  await stage.kubectl(['delete', 'pod', name, '--wait=true', '--timeout=300s']);
   const report = await load.stop();
   assertNothingFailed(t, report);
   const lastAfter = Date.parse(report.kept.answeredBy[name]!.lastAt) - deletedAt;
@@ -65,7 +65,7 @@ journey('a stream from a terminating pod, and one to it, arrive whole', async (t
     );
     await patch(stage, 'client', { metadata: { finalizers: [FINALIZER] } });
     await until(
-      'the first bytes of the stream',
+      'the first line of the stream',
       () => stage.cluster.exec(stage.namespace, 'client/client', ['cat', '/tmp/stream']),
       ({ stdout }) => stdout.includes('tick'),
     );
@@ -74,7 +74,7 @@ journey('a stream from a terminating pod, and one to it, arrive whole', async (t
     const [last, lines] = (await messageOf(stage, 'client')).split('\n');
     t.is(last, 'end', `with ${deleted} deleted, the stream ended with "${last}" after ${lines} lines`);
     await patch(stage, 'client', { metadata: { finalizers: null } });
-    await stage.kubectl(['delete', 'pod', 'client', '--ignore-not-found']);
+    await stage.kubectl(['delete', 'pod', 'client', '--ignore-not-found', '--timeout=300s']);
     await stage.untilRolledOut('server');
   }
 });
@@ -88,7 +88,7 @@ async function deletePod(stage: Stage, name: string): Promise<Ending> {
   const deletedAt = Date.now();
   await stage.kubectl(['delete', 'pod', name, '--wait=false']);
   const statuses = await until(
-    `all containers of ${name} have terminated`,
+    `the end of all containers of ${name}`,
     () => containers(stage, name),
     (all) => all.every(({ state }) => state.terminated !== undefined),
   );
@@ -102,7 +102,7 @@ async function deletePod(stage: Stage, name: string): Promise<Ending> {
 
 async function messageOf(stage: Stage, name: string): Promise<string> {
   const statuses = await until(
-    `container ${name} has terminated`,
+    `the end of the application of ${name}`,
     () => containers(stage, name),
     (all) => all.some((one) => one.name === name && one.state.terminated !== undefined),
   );

@@ -18,33 +18,25 @@ interface Reply {
   readonly direction: string;
 }
 
-/** Two pods that take messages, on two nodes, each with a Service; gone with the test. */
-async function talkers(
-  t: ExecutionContext,
-  { cluster }: Stage,
-  annotations: Readonly<Record<string, string>> = {},
-): Promise<Stage> {
+const DELIVERS = { 'cortexflow.io/deliver-messages-to': `${APP_PORT}/?token=heard` };
+
+/** Three pods that take messages, on two nodes, each with a Service; gone with the test. */
+async function talkers(t: ExecutionContext, { cluster }: Stage): Promise<Stage> {
   const stage = new Stage(cluster, NAMESPACE);
-  const names = ['test-proxy', 'test-proxy2'];
+  const names = ['test-proxy', 'test-proxy2', 'test-proxy3'];
+  const objects = names.flatMap((name) => [`pod/${name}`, `service/${name}`]);
   const remove = (): Promise<unknown> =>
-    stage.kubectl([
-      'delete',
-      ...names.flatMap((name) => [`pod/${name}`, `service/${name}`]),
-      '--ignore-not-found',
-    ]);
+    stage.kubectl(['delete', ...objects, '--ignore-not-found', '--timeout=300s']);
   await remove();
   t.teardown(async () => void (await remove()));
   await stage.apply(
     pod({ name: 'test-proxy', node: 'node-a' }),
-    pod({ name: 'test-proxy2', node: 'node-b', annotations }),
+    pod({ name: 'test-proxy2', node: 'node-b' }),
+    pod({ name: 'test-proxy3', node: 'node-b', annotations: DELIVERS }),
     ...names.map((name) => service({ name, port: PORT })),
   );
-  await stage.kubectl([
-    'wait',
-    ...names.map((name) => `pod/${name}`),
-    '--for=condition=Ready',
-    '--timeout=300s',
-  ]);
+  const pods = names.map((name) => `pod/${name}`);
+  await stage.kubectl(['wait', ...pods, '--for=condition=Ready', '--timeout=300s']);
   return stage;
 }
 
@@ -73,8 +65,16 @@ function textOf({ payload }: Reply): string {
   return Buffer.from(payload, 'base64').toString();
 }
 
-journey('a message from one sidecar to another is received, and its log says so', async (t, stage) => {
+journey('messages are received, forwarded, delivered to an application, and refused', async (t, stage) => {
   const there = await talkers(t, stage);
+  await assertReceived(t, there);
+  await assertForwarded(t, there);
+  await assertDelivered(t, there);
+  await assertRefused(t, there);
+});
+
+/** From one sidecar to another, whose log says so. */
+async function assertReceived(t: ExecutionContext, there: Stage): Promise<void> {
   t.is(
     (await shell(there, VERBATIM)).trim(),
     `{"payload":"${RECEIVED}","service":"test-proxy2.cortexflow","direction":"Outcoming"}`,
@@ -85,12 +85,12 @@ journey('a message from one sidecar to another is received, and its log says so'
     lines.find((line) => line.message === 'Received a message.'),
     { service: 'test-proxy2.cortexflow' },
   );
-  t.is((await there.metrics(taker)).sum('cortexflow_messages_total', { outcome: 'received' }), 1);
-});
+  t.is(await receivedBy(there, 'test-proxy2'), 1);
+}
 
-journey('a message for another Service is forwarded to a sidecar that serves it', async (t, stage) => {
-  const there = await talkers(t, stage);
-  const [sender, taker] = [await there.pod('test-proxy'), await there.pod('test-proxy2')];
+/** A message for another Service, to a sidecar that serves it. */
+async function assertForwarded(t: ExecutionContext, there: Stage): Promise<void> {
+  const sender = await there.pod('test-proxy');
   const replies = await send(
     there,
     '127.0.0.1',
@@ -99,19 +99,19 @@ journey('a message for another Service is forwarded to a sidecar that serves it'
   );
   t.deepEqual(replies.map(textOf), ['{"status":"received"}', '{"status":"received"}']);
   t.is((await there.metrics(sender)).sum('cortexflow_messages_forwarded_total'), 1);
-  t.is((await there.metrics(taker)).sum('cortexflow_messages_total', { outcome: 'received' }), 1);
-});
+  t.is(await receivedBy(there, 'test-proxy2'), 2);
+}
 
-journey('a pod that says where takes messages itself, and its answer comes back', async (t, stage) => {
-  const there = await talkers(t, stage, { 'cortexflow.io/deliver-messages-to': `${APP_PORT}/?token=heard` });
-  for (const host of ['127.0.0.1', 'test-proxy2']) {
-    const [reply] = await send(there, host, message('test-proxy2', 'hello'));
-    t.like(JSON.parse(textOf(reply!)), { pod: 'test-proxy2', token: 'heard' });
+/** To a pod that says where it takes messages, whose answer comes back. */
+async function assertDelivered(t: ExecutionContext, there: Stage): Promise<void> {
+  for (const host of ['127.0.0.1', 'test-proxy3']) {
+    const [reply] = await send(there, host, message('test-proxy3', 'hello'));
+    t.like(JSON.parse(textOf(reply!)), { pod: 'test-proxy3', token: 'heard' });
   }
-});
+}
 
-journey('what is wrong with a message is said, and the next one is delivered', async (t, stage) => {
-  const there = await talkers(t, stage);
+/** With what is wrong, and the next message is delivered. */
+async function assertRefused(t: ExecutionContext, there: Stage): Promise<void> {
   const good = message('test-proxy2', 'hello');
   const replies = await send(
     there,
@@ -125,4 +125,10 @@ journey('what is wrong with a message is said, and the next one is delivered', a
   t.is(replies[1]!.payload, RECEIVED);
   t.regex(textOf(replies[2]!), /Delivery failed: Service cortexflow\/nobody is not in the mesh/u);
   t.is(replies[3]!.payload, RECEIVED);
-});
+}
+
+async function receivedBy(stage: Stage, name: string): Promise<number> {
+  return (await stage.metrics(await stage.pod(name))).sum('cortexflow_messages_total', {
+    outcome: 'received',
+  });
+}

@@ -1,9 +1,9 @@
 /** A meshed pod is answered what CoreDNS answers, whatever it asks; its resolvers find Services by their short names. */
 import { compare, type DigQuestion, meshIn, questionsIn } from '../../dns/comparison.ts';
 import { digAll, type Digger } from '../../dns/dig.ts';
-import { until } from '../journey/until.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { APP_PORT, pod, service } from '../journey/objects.ts';
+import { until } from '../journey/until.ts';
 
 const journey = journeys({ name: 'names' });
 
@@ -82,7 +82,7 @@ async function untilKnown({ namespace }: Stage, { ours, theirs }: Askers): Promi
     .map((name) => [`${name}.${namespace}.svc.cluster.local`, name.startsWith('fd00') ? 'AAAA' : 'A']);
   for (const each of [theirs, ours]) {
     await until(
-      'an answer to every question',
+      `the pods of ${namespace} in the answers of ${each.server.join(' ')}`,
       () => digAll(each, questions),
       (all) => all.every(({ answer }) => answer.length > 0),
     );
@@ -168,7 +168,6 @@ function oddQuestions({ namespace }: Stage): readonly DigQuestion[] {
 }
 
 journey('a pod in the mesh is answered what CoreDNS answers', async (t, stage) => {
-  t.timeout(600_000);
   const asking = await askers(stage);
   const before = await stage.metrics(await stage.pod('inside'));
   const questions = [
@@ -203,7 +202,7 @@ journey('programs in a pod of the mesh find a Service by its short name', async 
     (await stage.metrics(asker)).sum(REQUESTS, { type, answered_by: 'table', rcode });
 
   await until(
-    'the address of found',
+    'an IPv4 address for the name found',
     () => said('getent', 'ahostsv4', 'found'),
     (text) => text !== '',
   );

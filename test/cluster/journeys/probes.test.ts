@@ -1,9 +1,9 @@
-import { until } from '../journey/until.ts';
 import { type ContainerStatus, containers } from '../journey/containers.ts';
 import { journeys, type Stage } from '../journey/journey.ts';
 import { Metrics } from '../journey/metrics.ts';
 import { mountedPrograms, mounts, SERVERS, volumes } from '../journey/mounted.ts';
 import { APP, pod } from '../journey/objects.ts';
+import { until } from '../journey/until.ts';
 
 // The kubelet's probes say of an application what they would say without a sidecar.
 
@@ -124,7 +124,7 @@ function untilStatus(
   satisfies: (status: ContainerStatus) => boolean,
 ): Promise<unknown> {
   return until(
-    `the expected state of container ${name}`,
+    `the awaited status of container ${name} of ${podName}`,
     () => containers(stage, podName),
     (all) => all.some((one) => one.name === name && satisfies(one)),
   );
@@ -138,7 +138,7 @@ interface Probes {
 async function untilAllFailed(stage: Stage, name: string): Promise<{ before: Probes; after: Probes }> {
   const before = await probesOf(stage, name);
   const after = await until(
-    'enough failures of each failing probe',
+    `${FAILURES} more failures of each failing probe of ${name}`,
     () => probesOf(stage, name),
     (now) => FAILING.every((one) => now.failed(one) >= before.failed(one) + FAILURES),
   );

@@ -1,8 +1,8 @@
-import { until } from '../journey/until.ts';
-import { journeys } from '../journey/journey.ts';
-import { assertNothingFailed } from '../journey/load.ts';
-import { untilMeshIsReady } from '../journey/mesh.ts';
-import { deployment, service } from '../journey/objects.ts';
+import { journeys } from '../../journey/journey.ts';
+import { assertNothingFailed } from '../../journey/load.ts';
+import { untilMeshIsReady } from '../../journey/mesh.ts';
+import { deployment, service } from '../../journey/objects.ts';
+import { until } from '../../journey/until.ts';
 
 // With two replicas of the mesh's own pods: of one alone, none is left while its node is drained.
 
@@ -17,7 +17,7 @@ journey('a drained node fails no request, and pods that move are in the mesh aga
   try {
     await stage.untilRolledOut('server');
     const pods = await until(
-      '4 pods of the server',
+      '4 servers that are not ending',
       () => stage.pods('server'),
       (all) => all.length === 4,
     );

@@ -1,12 +1,12 @@
 /** Which pods are in the mesh and which are not, and who may decide it: as installed, and with the overlays. */
 import type { ExecutionContext } from 'ava';
-import { until } from '../journey/until.ts';
-import type { Cluster } from '../cluster.ts';
-import { isInjected, type TriedPod, tryPods } from '../journey/admission.ts';
-import { ask } from '../journey/asking.ts';
-import { journeys } from '../journey/journey.ts';
-import { installMesh, MESH_NAMESPACE, type Overlay, untilNoPodsAreEnding } from '../journey/mesh.ts';
-import { APP, APP_PORT, deployment, pod, service } from '../journey/objects.ts';
+import type { Cluster } from '../../cluster.ts';
+import { isInjected, type TriedPod, tryPods } from '../../journey/admission.ts';
+import { ask } from '../../journey/asking.ts';
+import { journeys } from '../../journey/journey.ts';
+import { installMesh, MESH_NAMESPACE, type Overlay, untilNoPodsAreEnding } from '../../journey/mesh.ts';
+import { APP, APP_PORT, deployment, pod, service } from '../../journey/objects.ts';
+import { until } from '../../journey/until.ts';
 
 const journey = journeys({ name: 'opt-out' });
 
@@ -79,14 +79,14 @@ journey('what a namespace says counts for its pods, unless they say otherwise', 
   t.deepEqual(await injected(), [true, true, true]);
   for (const how of ['annotate', 'label']) {
     await cluster.mustKubectl([how, 'namespace', namespace, 'proxy-injection=disabled']);
-    await until('the pod of the namespace is left alone', injected, ([plain]) => plain === false);
+    await until(`no injection after ${how} disabled`, injected, ([plain]) => plain === false);
     t.deepEqual(await injected(), [false, true, true], how);
     await cluster.mustKubectl([how, 'namespace', namespace, 'proxy-injection-']);
-    await until('the pod of the namespace is injected', injected, ([plain]) => plain === true);
+    await until(`injection after ${how} was taken back`, injected, ([plain]) => plain === true);
   }
   const guarded = 'pod-security.kubernetes.io/enforce';
   await cluster.mustKubectl(['label', 'namespace', namespace, `${guarded}=baseline`]);
-  await until('the pod of the namespace is left alone', injected, ([plain]) => plain === false);
+  await until('no injection under the baseline standard', injected, ([plain]) => plain === false);
   const { complaints } = await tryPods(cluster, tried);
   t.is(
     complaints[0],
@@ -140,14 +140,14 @@ journey('opt-in: what is labelled is in the mesh, and nothing else', async (t, s
   ];
   const injected = async (): Promise<readonly boolean[]> =>
     (await tryPods(cluster, tried)).pods.map(isInjected);
-  t.deepEqual(await until('an injected pod', injected, (each) => each.includes(true)), [
+  t.deepEqual(await until('injection of a labelled pod', injected, (each) => each.includes(true)), [
     false,
     false,
     true,
     false,
   ]);
   await cluster.mustKubectl(['label', 'namespace', namespace, 'proxy-injection=enabled']);
-  t.deepEqual(await until('the first pod is injected', injected, ([plain]) => plain === true), [
+  t.deepEqual(await until('injection in a labelled namespace', injected, ([plain]) => plain === true), [
     true,
     true,
     true,
@@ -166,11 +166,11 @@ journey('fail-closed: where it was promised, no pod starts outside of the mesh',
   await cluster.mustKubectl(['label', 'namespace', namespace, 'proxy-injection=enabled']);
   const injected = async (): Promise<boolean> =>
     (await tryPods(cluster, [{ namespace }, {}])).pods.filter(isInjected).length === 2;
-  await until('both pods are injected', injected, Boolean);
+  await until('injection in both namespaces', injected, Boolean);
 
   await scaleInjector(cluster, 0);
   const refused = await until(
-    'the refusal of the pod',
+    'a refusal without an injector',
     () => tryPods(cluster, [{ namespace }]),
     ({ complaints }) => complaints.length > 0,
   );
@@ -196,7 +196,7 @@ journey('fail-closed: where it was promised, no pod starts outside of the mesh',
   // Its pods come once they can come as was promised, and nobody has to see to it.
   await stage.apply(deployment({ name: 'patient' }));
   await until(
-    'a pod that could not be created in the events',
+    'an event that says that creation failed',
     () => stage.kubectl(['get', 'events', '--field-selector=reason=FailedCreate', '-o', 'name']),
     (events) => events !== '',
   );

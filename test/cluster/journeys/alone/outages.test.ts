@@ -1,12 +1,12 @@
 import type { ExecutionContext } from 'ava';
-import { until } from '../journey/until.ts';
-import type { Pod } from '../cluster.ts';
-import { container, signalContainer } from '../journey/containers.ts';
-import { journeys, type Stage } from '../journey/journey.ts';
-import { assertNothingFailed, type Load, loadPod } from '../journey/load.ts';
-import { installMesh, type MeshDeployment, meshPods, removeMeshDeployment } from '../journey/mesh.ts';
-import { podPage, sidecarPage } from '../journey/metrics.ts';
-import { deployment, pod, service } from '../journey/objects.ts';
+import type { Pod } from '../../cluster.ts';
+import { container, signalContainer } from '../../journey/containers.ts';
+import { journeys, type Stage } from '../../journey/journey.ts';
+import { assertNothingFailed, type Load, loadPod } from '../../journey/load.ts';
+import { installMesh, type MeshDeployment, meshPods, removeMeshDeployment } from '../../journey/mesh.ts';
+import { podPage, sidecarPage } from '../../journey/metrics.ts';
+import { deployment, pod, service } from '../../journey/objects.ts';
+import { until } from '../../journey/until.ts';
 
 // One part after the other is away for a while. What runs takes no notice, what starts does as the failure table
 // says, and everything heals by itself.
@@ -18,10 +18,13 @@ const CONTROL_PLANE_ADMIN_PORT = 18080;
 const OUTAGE_REQUESTS = 300;
 
 journey('without a control plane, traffic goes on and pods start in pass-through', async (t, stage) => {
+  await stage.apply(pod({ name: 'client' }));
   const load = await startLoadOnServer(stage);
+  const client = await untilClientKnowsServer(stage);
   await takeAway(t, stage, 'control-plane');
   const annotations = { 'cortexflow.io/require-control-plane': 'true' };
   await stage.apply(loadPod({ name: 'required', url: URL, annotations }));
+  await assertRestartedSidecarKnowsServer(t, stage, client);
   const late = await stage.startLoad({ name: 'late', url: URL });
   t.regex(await sidecarPage(stage.cluster, late.pod, '/readyz'), /without a control plane/);
   await late.goOn(OUTAGE_REQUESTS);
@@ -32,12 +35,12 @@ journey('without a control plane, traffic goes on and pods start in pass-through
   await installMesh(stage.cluster);
   await stage.kubectl(['wait', 'pod/required', '--for=condition=Ready', '--timeout=300s']);
   await until(
-    'the sidecar has a control plane',
+    'a control plane for the sidecar that started without one',
     () => sidecarPage(stage.cluster, late.pod, '/readyz'),
     (text) => !text.includes('without a control plane'),
   );
   await until(
-    'a balanced connection of the late pod',
+    'connections that the sidecar of the late load balances',
     () => balancedBy(stage, late.pod),
     (connections) => connections > 0,
   );
@@ -45,71 +48,21 @@ journey('without a control plane, traffic goes on and pods start in pass-through
   assertNothingFailed(t, await load.stop());
 });
 
-journey('without a control plane, a restarted sidecar reads from its disk what it knew', async (t, stage) => {
-  await stage.apply(pod({ name: 'client' }));
+journey('without API server or etcd, traffic goes on and tables stay', async (t, stage) => {
   const load = await startLoadOnServer(stage);
-  const client = await stage.pod('client');
-  await stage.kubectl(['wait', 'pod/client', '--for=condition=Ready', '--timeout=300s']);
-  const ask = () => stage.cluster.exec(stage.namespace, 'client/client', ['curl', '-sS', URL]);
-  t.is((await ask()).code, 0);
-  const stored = ['cat', '/var/lib/cortexflow/last-good.json'];
-  await until(
-    'the Service in the last good table on disk',
-    () => stage.cluster.exec(stage.namespace, 'client/proxy-sidecar', stored),
-    ({ stdout }) => stdout.includes(`${stage.namespace}/server`),
-  );
-  await takeAway(t, stage, 'control-plane');
-  await signalContainer(stage.cluster, client, await container(stage, 'client', 'proxy-sidecar'), 'SIGKILL');
-  await until(
-    'the sidecar has been restarted once',
-    () => container(stage, 'client', 'proxy-sidecar'),
-    ({ restartCount, started }) => restartCount === 1 && started === true,
-  );
-  t.is(await sidecarPage(stage.cluster, client, '/readyz'), 'ready\n');
-  const { code, stderr } = await ask();
-  t.is(code, 0, stderr);
-  t.is(await balancedBy(stage, client), 1);
-  await installMesh(stage.cluster);
-  assertNothingFailed(t, await load.stop());
-});
-
-for (const program of ['kube-apiserver', 'etcd'] as const) {
-  journey(`without ${program}, traffic goes on and tables stay`, async (t, stage) => {
-    const { cluster } = stage;
-    const load = await startLoadOnServer(stage);
-    const [controlPlane] = await meshPods(cluster, 'control-plane');
-    const [one] = await stage.pods('server');
-    const its = await container(stage, one!.name, 'server');
-    await cluster.stopProgram(program);
-    try {
-      // It is gone for a moment and comes back, and nobody tells anybody.
-      await signalContainer(cluster, one!, its, 'SIGTERM');
+  for (const program of ['kube-apiserver', 'etcd'] as const) {
+    const [controlPlane] = await meshPods(stage.cluster, 'control-plane');
+    await during(t, stage, program, async () => {
       await load.goOn(OUTAGE_REQUESTS);
-      t.regex(await readinessOfControlPlane(stage, controlPlane!), /^ready/);
-    } finally {
-      await cluster.startProgram(program);
-      await cluster.untilReady();
-    }
+      t.regex(await readinessOfControlPlane(stage, controlPlane!), /^ready/, program);
+    });
     await assertHealed(t, stage, load);
-  });
-}
-
-journey('without control plane and API server, traffic goes on', async (t, stage) => {
-  const { cluster } = stage;
-  const load = await startLoadOnServer(stage);
-  const [one] = await stage.pods('server');
-  const its = await container(stage, one!.name, 'server');
-  await takeAway(t, stage, 'control-plane');
-  await cluster.stopProgram('kube-apiserver');
-  try {
-    await signalContainer(cluster, one!, its, 'SIGTERM');
-    await load.goOn(OUTAGE_REQUESTS);
-  } finally {
-    await cluster.startProgram('kube-apiserver');
-    await cluster.untilReady();
-    await installMesh(cluster);
   }
+  await takeAway(t, stage, 'control-plane');
+  await during(t, stage, 'kube-apiserver', () => load.goOn(OUTAGE_REQUESTS));
+  await installMesh(stage.cluster);
   await assertHealed(t, stage, load);
+  assertNothingFailed(t, await load.stop());
 });
 
 journey('without an injector, pods start without a sidecar, and work', async (t, stage) => {
@@ -131,6 +84,57 @@ async function takeAway(t: ExecutionContext, { cluster }: Stage, part: MeshDeplo
   await removeMeshDeployment(cluster, part);
 }
 
+/** The program is away until the action has ended, and a server ends and starts again meanwhile, unseen. */
+async function during(
+  t: ExecutionContext,
+  stage: Stage,
+  program: 'kube-apiserver' | 'etcd',
+  action: () => Promise<void>,
+): Promise<void> {
+  const { cluster } = stage;
+  const [one] = await stage.pods('server');
+  const its = await container(stage, one!.name, 'server');
+  const start = async (): Promise<void> => {
+    await cluster.startProgram(program);
+    await cluster.untilReady();
+  };
+  t.teardown(start);
+  await cluster.stopProgram(program);
+  await signalContainer(cluster, one!, its, 'SIGTERM');
+  await action();
+  await start();
+}
+
+/** Resolves when its sidecar has written to its disk what it knows: the endpoints, too, since the client has asked. */
+async function untilClientKnowsServer(stage: Stage): Promise<Pod> {
+  await stage.kubectl(['wait', 'pod/client', '--for=condition=Ready', '--timeout=300s']);
+  await stage.cluster.exec(stage.namespace, 'client/client', ['curl', '-sS', '--fail', URL]);
+  const stored = ['cat', '/var/lib/cortexflow/last-good.json'];
+  await until(
+    'the server in the last good state on the disk of the client',
+    () => stage.cluster.exec(stage.namespace, 'client/proxy-sidecar', stored),
+    ({ stdout }) => stdout.includes(`${stage.namespace}/server`),
+  );
+  return stage.pod('client');
+}
+
+async function assertRestartedSidecarKnowsServer(
+  t: ExecutionContext,
+  stage: Stage,
+  client: Pod,
+): Promise<void> {
+  await signalContainer(stage.cluster, client, await container(stage, 'client', 'proxy-sidecar'), 'SIGKILL');
+  await until(
+    'the restart of the sidecar of the client',
+    () => container(stage, 'client', 'proxy-sidecar'),
+    ({ restartCount, started }) => restartCount === 1 && started === true,
+  );
+  t.is(await sidecarPage(stage.cluster, client, '/readyz'), 'ready\n');
+  const { code, stderr } = await stage.cluster.exec(stage.namespace, 'client/client', ['curl', '-sS', URL]);
+  t.is(code, 0, stderr);
+  t.is(await balancedBy(stage, client), 1);
+}
+
 async function startLoadOnServer(stage: Stage): Promise<Load> {
   await stage.apply(deployment({ name: 'server', replicas: 2 }), service({ name: 'server' }));
   await stage.untilRolledOut('server');
@@ -148,7 +152,7 @@ async function assertHealed(t: ExecutionContext, stage: Stage, load: Load): Prom
     (await stage.cluster.pods(stage.namespace, 'app=server,cortexflow.io/injected=true')).length,
     pods.length,
   );
-  assertNothingFailed(t, await load.stop());
+  assertNothingFailed(t, await load.report());
 }
 
 /** Connections to the server for which a pod's sidecar chose the endpoint itself. */

@@ -1,14 +1,16 @@
 /** The mesh comes, is of use, and goes, and no application has to know of any of it. */
-import { until } from '../journey/until.ts';
-import type { Cluster, Pod } from '../cluster.ts';
-import { ask, getJson } from '../journey/asking.ts';
-import { journeys, type Stage } from '../journey/journey.ts';
-import { Load } from '../journey/load.ts';
-import { installMesh, MESH_NAMESPACE, meshDirectory, removeMesh } from '../journey/mesh.ts';
-import { deployment, service } from '../journey/objects.ts';
-import { type PlainPod, sightsOf, without, withoutNames } from '../journey/sights.ts';
+import type { Cluster, Pod } from '../../cluster.ts';
+import { getJson } from '../../journey/asking.ts';
+import { journeys, type Stage } from '../../journey/journey.ts';
+import { assertNothingFailed, Load } from '../../journey/load.ts';
+import { installMesh, MESH_NAMESPACE, meshDirectory, removeMesh } from '../../journey/mesh.ts';
+import { deployment, service } from '../../journey/objects.ts';
+import { type PlainPod, sightsOf, without, withoutNames } from '../../journey/sights.ts';
+import { until } from '../../journey/until.ts';
 
 const journey = journeys({ name: 'install' });
+/** Without a mesh, nothing tries another pod while kube-proxy does not know yet that this one is leaving. */
+const LEAVES_SLOWLY = { lifecycle: { preStop: { sleep: { seconds: 5 } } } };
 
 journey('applied a second time, nothing changes', async (t, { cluster }) => {
   const before = await installed(cluster);
@@ -40,7 +42,7 @@ journey('two plain Deployments: requests are spread evenly, as the metrics say',
   const client = await stage.pod('client');
   const running = new Load(stage.cluster, client);
   // A pod that was slow to answer just now, as any may be that has just started, is chosen less for a while.
-  await until('answers of the servers in equal shares', () => roundOf(stage, running, servers), isEven);
+  await until('an even round of connections', () => roundOf(stage, running, servers), isEven);
   const report = await running.stop();
 
   t.deepEqual(report.failures, []);
@@ -82,39 +84,39 @@ journey('an application sees and is what it is without a mesh', async (t, stage)
 
 journey('taken away, it leaves nothing but sidecars, which join again when it is back', async (t, stage) => {
   const { cluster, namespace } = stage;
-  const inMesh = async (): Promise<number> =>
-    (await cluster.pods(namespace, 'app=server,cortexflow.io/injected=true')).length;
   await stage.apply(
-    deployment({ name: 'server' }),
+    deployment({ name: 'server', replicas: 3, container: LEAVES_SLOWLY }),
     service({ name: 'server' }),
-    deployment({ name: 'client' }),
   );
-  await stage.untilRolledOut('server', 'client');
-  const client = await stage.pod('client');
-
-  await removeMesh(cluster);
-  try {
-    t.deepEqual(await leftOvers(cluster), []);
-    t.is((await ask(stage, client, 'http://server:8080')).pod, (await stage.pod('server')).name);
-    await stage.kubectl(['rollout', 'restart', 'deployment/server']);
-    await stage.untilRolledOut('server');
-    t.is(await inMesh(), 0);
-  } finally {
-    await installMesh(cluster);
-  }
-  await stage.untilConnected(client);
-  await stage.kubectl(['rollout', 'restart', 'deployment/server']);
   await stage.untilRolledOut('server');
-  t.is(await inMesh(), 1);
-  const server = await stage.pod('server');
+  const load = await stage.startLoad({ url: 'http://server:8080' });
+  const injectedAfterRollout = async (version: string): Promise<number> => {
+    await stage.kubectl(['set', 'env', 'deployment/server', `VERSION=${version}`]);
+    await stage.untilRolledOut('server');
+    await load.untilAnsweredBy(await stage.pods('server'));
+    return (await cluster.pods(namespace, 'app=server,cortexflow.io/injected=true')).length;
+  };
+
+  t.teardown(() => installMesh(cluster));
+  await removeMesh(cluster);
+  t.deepEqual(await leftOvers(cluster), []);
+  await load.goOn(200);
+  assertNothingFailed(t, await load.report());
+  // None of the pods that the load's sidecar knows is there afterwards.
+  t.is(await injectedAfterRollout('2'), 0);
+  await load.goOn(200);
+  assertNothingFailed(t, await load.report());
+
+  await installMesh(cluster);
+  await stage.untilConnected(load.pod);
+  t.is(await injectedAfterRollout('3'), 3);
+  const servers = await stage.pods('server');
   await until(
-    'a connection that the sidecar has opened to the server',
-    async () => {
-      await ask(stage, client, 'http://server:8080');
-      return opened(stage, client, [server]);
-    },
-    (counted) => counted[server.name]! > 0,
+    'connections of the load that its sidecar balances over the new servers',
+    () => opened(stage, load.pod, servers),
+    (counted) => servers.every(({ name }) => counted[name]! > 0),
   );
+  assertNothingFailed(t, await load.stop());
 });
 
 /** What was applied, and what came of it: the pods, and what the injector wrote. Without what always changes. */
