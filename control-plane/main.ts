@@ -44,7 +44,7 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   const inspection = createInspectionServer(engine, readiness, options);
 
   collectDefaultMetrics({ register: registry });
-  exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
+  exposeControlPlane(registry, { engine, mesh, snapshots });
   source.expose(registry);
   const admin = await startAdmin({ ...config.admin, readiness, registry, level, logger });
   const inspectionPort = await listenGrpc(inspection, 'inspection', config.inspection);
