@@ -29,7 +29,12 @@ export function accountOf({ account }: Caller, call: RawCall): string {
 
 /** A peer is `address:port`, and each of its connections has a port of its own. */
 export function hostOf(peer: string): string {
-  return peer.replace(/:\d+$/u, '').replace(/^::ffff:(?=\d+\.)/u, '');
+  return hostOfAddress(peer.replace(/:\d+$/u, ''));
+}
+
+/** The address without the prefix of an IPv4 address that came to an IPv6 socket. */
+export function hostOfAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/u, '');
 }
 
 /** Identifies a caller within so many milliseconds; an identity check that fails or hangs is a rejection. */

@@ -47,7 +47,7 @@ export interface XdsEngineOptions {
 /** Serves whatever the snapshots hold over xDS v3, to any number of streams. */
 export interface XdsEngine {
   readonly counters: Counters;
-  readonly held: Pick<ByteBudget, 'total'>;
+  readonly held: ByteBudget;
   readonly sendRoom: Pick<SendRoom, 'unsent'>;
   /** The streams that are open now. */
   streams(): Iterable<XdsStream>;

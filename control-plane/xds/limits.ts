@@ -31,6 +31,8 @@ export interface Limits {
   readonly unsentBytesPerCaller: number;
   /** A stream that took nothing for so long, while others of its caller wait to be sent something, is ended. */
   readonly stallMs: number;
+  /** A message that began to come in and is not complete by then is refused. */
+  readonly messageMs: number;
   /** A stream that has not asked for anything by then is closed. */
   readonly firstRequestMs: number;
   /** Streams end after this long, give or take a tenth, so that replicas come to share the load anew. */
@@ -56,6 +58,7 @@ export const DEFAULT_LIMITS: Limits = {
   unsentBytes: 128 << 20,
   unsentBytesPerCaller: 32 << 20,
   stallMs: 60_000,
+  messageMs: 30_000,
   firstRequestMs: 10_000,
   streamAgeMs: 30 * 60_000,
 };

@@ -11,10 +11,11 @@ const SLICE_MS = 8;
 export class Slices {
   readonly #waiting = new Set<Work>();
   #until = 0;
+  #isScheduled = false;
 
   add(work: Work): void {
     this.#waiting.add(work);
-    if (this.#waiting.size === 1) setImmediate(() => this.#turn());
+    this.#schedule();
   }
 
   /** Is there time left in this turn? */
@@ -27,6 +28,13 @@ export class Slices {
       if (work.next().done !== true) this.#waiting.add(work);
       if (!this.hasTime()) break;
     }
-    if (this.#waiting.size > 0) setImmediate(() => this.#turn());
+    this.#isScheduled = false;
+    if (this.#waiting.size > 0) this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#turn());
   }
 }
