@@ -15,7 +15,8 @@ import type { Serving } from './serve.ts';
 const T = 'type.googleapis.com/example.Thing';
 
 async function serveFor(t: ExecutionContext, options: Partial<XdsEngineOptions> = {}): Promise<Serving> {
-  const serving = await serve(options);
+  // A busy machine can take long to send a large first request.
+  const serving = await serve({ ...options, limits: { firstRequestMs: 60_000, ...options.limits } });
   t.teardown(() => serving.stop());
   return serving;
 }
