@@ -89,7 +89,7 @@ test('given a message in pieces, counts what has come of it until it is complete
   await until(
     'the piece is counted',
     () => held.of('127.0.0.1'),
-    (bytes) => bytes === 20_000,
+    (bytes) => bytes === 2 * 20_000,
   );
   stream.write(whole.subarray(20_000));
   const [echo] = (await once(stream, 'data')) as [Buffer];

@@ -14,6 +14,9 @@ export interface IncomingLimits {
 /** Before each message, gRPC says in one byte whether it is compressed and in four how long it is. */
 const PREFIX_BYTES = 5;
 
+/** gRPC keeps the pieces of a message, and copies them into one when it is complete. */
+const COPIES = 2;
+
 /**
  * Watches the messages that come in on gRPC streams, before gRPC has them. It keeps a message until it is complete,
  * however many there are and however long they take, and decompresses all that came in one piece at once.
@@ -44,7 +47,7 @@ export class IncomingMessages {
     stream.on('data', (bytes: Buffer) => {
       const wasPartial = message.bytes > 0;
       if (!message.take(bytes)) return refuse('compressed');
-      if (held.set('incoming', message.bytes) !== undefined) return refuse('bytes');
+      if (held.set('incoming', COPIES * message.bytes) !== undefined) return refuse('bytes');
       if (wasPartial && !message.isNew) return undefined;
       clearTimeout(timer);
       timer = message.bytes > 0 ? setTimeout(refuse, messageMs, 'slow') : undefined;
