@@ -33,7 +33,7 @@ async function listening(
   } as const;
   server.addService(
     { echo: method },
-    { echo: (call: NodeJS.ReadWriteStream) => call.on('data', (bytes: Buffer) => call.write(bytes)) },
+    { echo: (stream: NodeJS.ReadWriteStream) => stream.on('data', (bytes: Buffer) => stream.write(bytes)) },
   );
   const held = new ByteBudget({ perCaller, total: 2 * perCaller });
   const address = { host: '127.0.0.1', port: 0 };

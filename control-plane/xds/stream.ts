@@ -152,7 +152,10 @@ export class XdsStream {
   *#readLong(bytes: Buffer): Work {
     const request = this.#state === 'open' ? this.#parse(bytes) : undefined;
     if (request === undefined) return;
-    if (!('claims' in request)) return this.#guarded(() => this.#apply(request));
+    if (!('claims' in request)) {
+      this.#guarded(() => this.#apply(request));
+      return;
+    }
     yield;
     const { target } = this.#host.serverOf(this.#typeOf(request), this.protocol);
     const claims = yield* readClaimsInSlices(request, target, this.#host.slices.hasTime);

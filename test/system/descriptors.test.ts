@@ -20,13 +20,14 @@ test('given more connections to the xDS port than descriptors, the admin page an
       CORTEXFLOW_ADMIN_ADDRESS: '127.0.0.1:0',
     },
   });
-  const { xds, admin } = await program.serving();
+  const serving = await program.serving();
+  const [xds, admin] = [String(serving['xds']), String(serving['admin'])];
   const lowered = await program.line(({ message }) => message.startsWith('Lowered the limit of connections'));
   t.like(lowered, { connections: DESCRIPTORS - 384, openFiles: DESCRIPTORS });
   const sockets: Socket[] = [];
   t.teardown(() => sockets.forEach((socket) => socket.destroy()));
   for (let at = 0; at < DESCRIPTORS; at += 1) {
-    const socket = connect({ host: '127.0.0.1', port: Number(`${xds}`.split(':')[1]) });
+    const socket = connect({ host: '127.0.0.1', port: Number(xds.split(':')[1]) });
     socket.on('error', () => {});
     sockets.push(socket.resume());
   }

@@ -15,7 +15,7 @@ async function serveFor(t: ExecutionContext, limits: Partial<Limits>): Promise<S
   const serving = await serve({
     limits: { firstRequestMs: 60_000, ...limits },
     identify: (call) => {
-      const [account = ''] = call.metadata.get('user-agent').map((agent) => `${agent}`.split(' ')[0]);
+      const [account = ''] = call.metadata.get('user-agent').map((agent) => String(agent).split(' ')[0]);
       return { ok: { name: account ?? '', account: account ?? '' } };
     },
   });
