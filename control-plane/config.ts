@@ -17,8 +17,10 @@ export interface ControlPlaneConfig {
     /** However many follow one another, none waits longer than this. */
     readonly maxWindowMs: number;
   };
-  /** How long streams live, and how many new ones are admitted. */
-  readonly streams: Pick<Limits, 'streamAgeMs' | 'newStreamsPerSecond' | 'newStreamsBurst'>;
+  /** How long streams live, how many are admitted, and what they may make this process hold. */
+  readonly streams: Pick<Limits, 'streamAgeMs' | StreamSetting>;
+  /** Connections to the xDS port, in all and from one address. */
+  readonly connections: { readonly total: number; readonly perAddress: number };
   /** How long an orderly end may take, and how long of it streams are spread over. */
   readonly shutdownMs: number;
   readonly drainMs: number;
@@ -47,6 +49,7 @@ export function readConfig(lookup: (name: string) => string | undefined): Config
     },
     push: readPush(environment),
     streams: readStreams(environment),
+    connections: readConnections(environment),
     shutdownMs: environment.integer('CORTEXFLOW_SHUTDOWN_MS', { min: 0, max: 3_600_000 }, 15_000),
     drainMs: environment.integer('CORTEXFLOW_DRAIN_MS', { min: 0, max: 3_600_000 }, 2_000),
   };
@@ -87,22 +90,44 @@ function readPush(environment: Environment): ControlPlaneConfig['push'] {
   return { windowMs, maxWindowMs };
 }
 
+/** Limits that are set by a variable of the same meaning. */
+type StreamSetting = keyof typeof STREAM_SETTINGS;
+
+const COUNT = { min: 1, max: 1_000_000 };
+const BYTES = { min: 1 << 20, max: 2 ** 40 };
+
+const STREAM_SETTINGS = {
+  newStreamsPerSecond: ['CORTEXFLOW_NEW_STREAMS_PER_SECOND', { min: 1, max: 100_000 }],
+  newStreamsBurst: ['CORTEXFLOW_NEW_STREAMS_BURST', COUNT],
+  newStreamsPerSecondPerCaller: ['CORTEXFLOW_NEW_STREAMS_PER_SECOND_PER_CALLER', { min: 1, max: 100_000 }],
+  newStreamsBurstPerCaller: ['CORTEXFLOW_NEW_STREAMS_BURST_PER_CALLER', COUNT],
+  streams: ['CORTEXFLOW_MAX_STREAMS', COUNT],
+  streamsPerCaller: ['CORTEXFLOW_MAX_STREAMS_PER_CALLER', COUNT],
+  heldBytes: ['CORTEXFLOW_HELD_BYTES', BYTES],
+  heldBytesPerCaller: ['CORTEXFLOW_HELD_BYTES_PER_CALLER', BYTES],
+  unsentBytes: ['CORTEXFLOW_UNSENT_BYTES', BYTES],
+  unsentBytesPerCaller: ['CORTEXFLOW_UNSENT_BYTES_PER_CALLER', BYTES],
+} as const satisfies Partial<Record<keyof Limits, readonly [string, { min: number; max: number }]>>;
+
 function readStreams(environment: Environment): ControlPlaneConfig['streams'] {
+  const read = (limit: StreamSetting): number => {
+    const [name, range] = STREAM_SETTINGS[limit];
+    return environment.integer(name, range, DEFAULT_LIMITS[limit]);
+  };
+  const settings = Object.keys(STREAM_SETTINGS) as StreamSetting[];
   return {
     streamAgeMs: environment.integer(
       'CORTEXFLOW_STREAM_MAX_AGE_MS',
       { min: 1_000, max: 604_800_000 },
       DEFAULT_LIMITS.streamAgeMs,
     ),
-    newStreamsPerSecond: environment.integer(
-      'CORTEXFLOW_NEW_STREAMS_PER_SECOND',
-      { min: 1, max: 100_000 },
-      DEFAULT_LIMITS.newStreamsPerSecond,
-    ),
-    newStreamsBurst: environment.integer(
-      'CORTEXFLOW_NEW_STREAMS_BURST',
-      { min: 1, max: 1_000_000 },
-      DEFAULT_LIMITS.newStreamsBurst,
-    ),
+    ...(Object.fromEntries(settings.map((limit) => [limit, read(limit)])) as Record<StreamSetting, number>),
+  };
+}
+
+function readConnections(environment: Environment): ControlPlaneConfig['connections'] {
+  return {
+    total: environment.integer('CORTEXFLOW_MAX_CONNECTIONS', COUNT, 10_000),
+    perAddress: environment.integer('CORTEXFLOW_MAX_CONNECTIONS_PER_ADDRESS', COUNT, 2_200),
   };
 }

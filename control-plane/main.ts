@@ -9,10 +9,12 @@ import { Readiness } from '../process/readiness.ts';
 import { shutDownOnSignal } from '../process/shutdown.ts';
 import { RESOURCE_ORDER } from '../wire/resource-kinds.ts';
 import { type ControlPlaneConfig, readConfig } from './config.ts';
-import { listenGrpc } from './grpc-listener.ts';
+import type { GrpcListener } from './grpc-listener.ts';
 import { createInspectionServer } from './inspection/inspection.ts';
 import { startMesh, systemClock } from './mesh-source.ts';
 import type { Mesh } from './mesh/mesh.ts';
+import { exposeListeners } from './listener-metrics.ts';
+import { startListeners } from './listeners.ts';
 import { exposeControlPlane } from './metrics.ts';
 import { watchOutage } from './outage.ts';
 import { PushLog } from './push-log.ts';
@@ -44,13 +46,12 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   const inspection = createInspectionServer(engine, readiness, options);
 
   collectDefaultMetrics({ register: registry });
-  exposeControlPlane(registry, { counters: engine.counters, mesh, snapshots });
+  exposeControlPlane(registry, { engine, mesh, snapshots });
   source.expose(registry);
   const admin = await startAdmin({ ...config.admin, readiness, registry, level, logger });
-  const inspectionPort = await listenGrpc(inspection, 'inspection', config.inspection);
-  const xdsPort = await listenGrpc(xds, 'xDS', config.xds);
-  const xdsAddress = hostPort(config.xds.host, xdsPort);
-  const leave = (isBeginning: boolean): void => turnAway(xds, xdsAddress, isBeginning ? engine : undefined);
+  const listeners = await startListeners(config, { xds, inspection }, { held: engine.held, logger });
+  exposeListeners(registry, listeners);
+  const leave = (isBeginning: boolean): void => turnAway(listeners.xds, isBeginning ? engine : undefined);
   const stopWatching = watchOutage({ source, readiness, logger, turnAway: leave });
   shutDownOnSignal({
     logger,
@@ -59,8 +60,11 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
       { name: 'readiness', run: () => void readiness.block('shutting down') },
       { name: 'outage', run: stopWatching },
       { name: 'source', run: () => source.close() },
-      { name: 'streams', run: () => drain(xds, engine, config.drainMs) },
-      { name: 'listeners', run: () => close([engine, mesh, pushes], [xds, inspection]) },
+      { name: 'streams', run: () => drain(xds, listeners.xds, { engine, windowMs: config.drainMs }) },
+      {
+        name: 'listeners',
+        run: () => close([engine, mesh, pushes, ...Object.values(listeners)], [xds, inspection]),
+      },
       { name: 'admin page', run: () => admin.close() },
     ],
   });
@@ -68,8 +72,8 @@ async function start(config: ControlPlaneConfig, level: LogLevel, logger: Logger
   await synced;
   logger.info('Serving', {
     source: source.name,
-    xds: xdsAddress,
-    inspection: hostPort(config.inspection.host, inspectionPort),
+    xds: hostPort(config.xds.host, listeners.xds.port),
+    inspection: hostPort(config.inspection.host, listeners.inspection.port),
     admin: hostPort(config.admin.host, admin.port),
   });
 }
@@ -103,13 +107,18 @@ const TURN_AWAY_MS = 30_000;
  * Connections have to end as well as streams, since a stream that ends comes back on its connection. Those that are
  * made meanwhile, before the others know that this replica is not ready, have no streams and end at once.
  */
-function turnAway(server: Server, address: string, engine: XdsEngine | undefined): void {
+function turnAway(listener: GrpcListener, engine: XdsEngine | undefined): void {
   engine?.endStreams(TURN_AWAY_MS, OUT_OF_DATE.rejected.details);
-  server.drain(address, 2 * TURN_AWAY_MS);
+  listener.drain(2 * TURN_AWAY_MS);
 }
 
 /** Ends streams one by one, and tells clients to make their next one on another connection, to another replica maybe. */
-async function drain(server: Server, engine: XdsEngine, windowMs: number): Promise<void> {
+async function drain(
+  server: Server,
+  listener: GrpcListener,
+  { engine, windowMs }: { readonly engine: XdsEngine; readonly windowMs: number },
+): Promise<void> {
+  listener.close();
   server.tryShutdown(() => {});
   await engine.drain(windowMs);
 }

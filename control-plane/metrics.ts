@@ -2,19 +2,22 @@ import type { Registry } from 'prom-client';
 import { exposeCounter, exposeGauge } from '../process/metrics.ts';
 import type { Mesh } from './mesh/mesh.ts';
 import type { Counters, TypeCounters } from './xds/counters.ts';
+import type { XdsEngine } from './xds/engine.ts';
 import type { SnapshotCell } from './xds/snapshot.ts';
 
 export interface Measured {
-  readonly counters: Counters;
+  readonly engine: Pick<XdsEngine, 'counters' | 'held' | 'sendRoom'>;
   readonly mesh: Mesh;
   readonly snapshots: SnapshotCell;
 }
 
 /** Shows the control plane's plain numbers to Prometheus. */
 export function exposeControlPlane(registry: Registry, measured: Measured): void {
-  const { counters, mesh, snapshots } = measured;
+  const { engine, mesh, snapshots } = measured;
+  const { counters } = engine;
   exposeMesh(registry, mesh, snapshots);
   exposeStreams(registry, counters);
+  exposeBytes(registry, engine);
   exposeTypes(registry, counters);
 }
 
@@ -52,10 +55,13 @@ function exposeStreams(registry: Registry, counters: Counters): void {
   });
   exposeCounter(registry, {
     name: 'cortexflow_xds_streams_refused_total',
-    help: 'Streams turned away: too many came at once, or the caller could not be identified.',
+    help: 'Streams turned away: too many came at once or are open, or the caller could not be identified.',
     labelNames: ['reason'],
     collect: (add) => {
       add(counters.admissionsRefused, { reason: 'admission' });
+      add(counters.callerAdmissionsRefused, { reason: 'caller_admission' });
+      add(counters.streamsRefused, { reason: 'streams' });
+      add(counters.callerStreamsRefused, { reason: 'caller_streams' });
       add(counters.identitiesRefused, { reason: 'identity' });
     },
   });
@@ -63,6 +69,33 @@ function exposeStreams(registry: Registry, counters: Counters): void {
     name: 'cortexflow_xds_requests_refused_total',
     help: 'Requests that were malformed or went over a limit; their stream was ended.',
     collect: (add) => add(counters.requestsRefused),
+  });
+  exposeCounter(registry, {
+    name: 'cortexflow_xds_bytes_refused_total',
+    help: 'Requests refused because the caller, or all callers together, would make the process hold too much.',
+    labelNames: ['limit'],
+    collect: (add) => {
+      add(counters.callerBytesRefused, { limit: 'caller' });
+      add(counters.processBytesRefused, { limit: 'process' });
+    },
+  });
+  exposeCounter(registry, {
+    name: 'cortexflow_xds_streams_stalled_total',
+    help: 'Streams ended because their client took nothing while others of the same caller waited.',
+    collect: (add) => add(counters.stalledStreams),
+  });
+}
+
+function exposeBytes(registry: Registry, { held, sendRoom }: Measured['engine']): void {
+  exposeGauge(registry, {
+    name: 'cortexflow_xds_held_bytes',
+    help: 'Bytes that streams make the process hold: names, claims, nodes, requests being read.',
+    collect: (add) => add(held.total),
+  });
+  exposeGauge(registry, {
+    name: 'cortexflow_xds_unsent_bytes',
+    help: 'Bytes of responses that connections have not taken yet.',
+    collect: (add) => add(sendRoom.unsent),
   });
 }
 

@@ -11,7 +11,7 @@ export interface ConnectionLimits {
   readonly isCounted?: (address: string) => boolean;
 }
 
-interface Connection {
+export interface Connection {
   readonly socket: Socket;
   readonly address: string;
   /** Requests that are not answered yet. */
@@ -26,12 +26,22 @@ interface Connection {
 export function limitConnections(server: Server, limits: ConnectionLimits): void {
   const connections = new Connections(limits);
   server.on('connection', (socket: Socket) => connections.opened(socket));
-  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) =>
-    connections.asked(socket, response),
-  );
+  server.prependListener('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    const connection = connections.of(socket);
+    if (connection === undefined) return;
+    connections.began(connection);
+    response.once('close', () => connections.ended(connection));
+  });
 }
 
-class Connections {
+/** Why a connection was refused: its address, or all together, have as many as they may. */
+export type ConnectionRefusal = 'address' | 'total';
+
+/** The connections of one listener. */
+export class Connections {
+  /** How many were refused, and how many idle ones were closed to make room. */
+  readonly refused: Record<ConnectionRefusal, number> = { address: 0, total: 0 };
+  evicted = 0;
   readonly #limits: ConnectionLimits;
   /** By what tells them apart: a TLS connection's requests name another socket than the one that was accepted. */
   readonly #open = new Map<string, Connection>();
@@ -43,11 +53,23 @@ class Connections {
     this.#limits = limits;
   }
 
-  opened(socket: Socket): void {
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** The connection of a request's socket, which may be another object than the one that was accepted. */
+  of(socket: Socket): Connection | undefined {
+    return this.#open.get(keyOf(socket));
+  }
+
+  /** False: there was no room for it, and it is closed. */
+  opened(socket: Socket): boolean {
     const address = socket.remoteAddress;
-    if (address === undefined || !this.#makeRoom(address)) {
+    const refusal = address === undefined ? 'total' : this.#makeRoom(address);
+    if (address === undefined || refusal !== undefined) {
+      if (refusal !== undefined) this.refused[refusal] += 1;
       socket.destroy();
-      return;
+      return false;
     }
     const key = keyOf(socket);
     const connection = { socket, address, requests: 0 };
@@ -55,26 +77,33 @@ class Connections {
     this.#idle.add(connection);
     this.#countOf.set(address, (this.#countOf.get(address) ?? 0) + 1);
     socket.once('close', () => this.#forget(key, connection));
+    return true;
   }
 
-  asked(socket: Socket, response: ServerResponse): void {
-    const connection = this.#open.get(keyOf(socket));
-    if (connection === undefined) return;
+  /** A request is under way. */
+  began(connection: Connection): void {
     connection.requests += 1;
     this.#idle.delete(connection);
-    response.once('close', () => {
-      connection.requests -= 1;
-      if (connection.requests === 0 && !connection.socket.destroyed) this.#idle.add(connection);
-    });
   }
 
-  /** Whether there is room for one more from there. */
-  #makeRoom(address: string): boolean {
+  ended(connection: Connection): void {
+    connection.requests -= 1;
+    if (connection.requests === 0 && !connection.socket.destroyed) this.#idle.add(connection);
+  }
+
+  /** Ends an idle connection where that is needed for one more from there; returns which limit is in the way. */
+  #makeRoom(address: string): ConnectionRefusal | undefined {
     const { total, perAddress, isCounted = (remote) => !isLoopback(remote) } = this.#limits;
     if (isCounted(address) && (this.#countOf.get(address) ?? 0) >= perAddress) {
-      return this.#end([...this.#idle].find((connection) => connection.address === address));
+      return this.#end(this.#idleFrom(address)) ? undefined : 'address';
     }
-    return this.#open.size < total || this.#end(this.#idle.values().next().value);
+    if (this.#open.size < total) return undefined;
+    return this.#end(this.#idle.values().next().value) ? undefined : 'total';
+  }
+
+  #idleFrom(address: string): Connection | undefined {
+    for (const connection of this.#idle) if (connection.address === address) return connection;
+    return undefined;
   }
 
   #end(connection: Connection | undefined): boolean {
@@ -82,6 +111,7 @@ class Connections {
     const { socket } = connection;
     this.#forget(keyOf(socket), connection);
     socket.destroy();
+    this.evicted += 1;
     return true;
   }
 

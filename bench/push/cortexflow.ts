@@ -30,7 +30,12 @@ measure(async ({ objects }) => {
   });
   const server = new Server(XDS_SERVER_OPTIONS);
   engine.addTo(server, [AGGREGATED]);
-  const port = await listenGrpc(server, 'xDS', { host: '127.0.0.1', port: 0 });
+  const { port } = await listenGrpc(server, {
+    what: 'xDS',
+    address: { host: '127.0.0.1', port: 0 },
+    connections: { total: 10_000, perAddress: 10_000 },
+    held: engine.held,
+  });
   return { port, change: ({ object }) => mesh.apply([{ type: 'upsert', object }]) };
 });
 

@@ -26,7 +26,7 @@ export interface Claims {
 export interface ReadClaims extends Claims {
   /** What the client holds, may hold as far as it is subscribed, and is to be sent as removed. */
   readonly gone: GoneNames;
-  /** What they make this process hold until the stream is level, in bytes. */
+  /** What the claimed resources that differ from ours take until the stream is level, in bytes. */
   readonly bytes: number;
 }
 
@@ -103,6 +103,18 @@ export class ClaimsReading {
   }
 }
 
+/** Reads the claims of a request; yields where another slice has to begin. */
+export function* readClaimsInSlices(
+  { claims, subscribe }: { readonly claims: ClaimEntries; readonly subscribe: readonly string[] },
+  history: History & { readonly stepBytes: number },
+  hasTime: () => boolean,
+): Generator<undefined, ReadClaims, undefined> {
+  const reading = new ClaimsReading(claims, history, { subscribe, chunkBytes: history.stepBytes });
+  let result: ReadClaims | undefined;
+  while ((result = reading.advance(hasTime)) === undefined) yield;
+  return result;
+}
+
 /** Reads claims in one go. */
 export function readAllClaims(...reading: ConstructorParameters<typeof ClaimsReading>): ReadClaims {
   return new ClaimsReading(...reading).advance(() => true) as ReadClaims;
@@ -153,5 +165,5 @@ function readClaims(
   set: ResourceSet,
   { gone, edits }: { readonly gone: GoneNames; readonly edits: number },
 ): ReadClaims {
-  return { count, resolve: () => set, gone, bytes: gone.bytes + edits * BYTES_PER_RESOURCE };
+  return { count, resolve: () => set, gone, bytes: edits * BYTES_PER_RESOURCE };
 }

@@ -2,14 +2,16 @@ import { status } from '@grpc/grpc-js';
 import type { Server } from '@grpc/grpc-js';
 import type { Logger } from '../../process/log.ts';
 import { grpcMethod, rawCodec } from '../../wire/grpc-service.ts';
-import { Admission } from './admission.ts';
-import { anybody } from './caller.ts';
-import type { Identified, Identify, RawCall } from './caller.ts';
+import { heldBudget, unsentBudget } from './byte-budget.ts';
+import type { ByteBudget, Shortage } from './byte-budget.ts';
+import { accountOf, anybody, identifyWithin } from './caller.ts';
+import type { Identify, RawCall } from './caller.ts';
 import { createCounters } from './counters.ts';
 import type { Counters } from './counters.ts';
+import { Gate } from './gate.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 import type { Limits } from './limits.ts';
-import { GOING_AWAY, refuse, STREAM_TOO_OLD, TOO_MANY_NEW_STREAMS, TOO_MANY_OF_PEER } from './stream-end.ts';
+import { GOING_AWAY, refuse, STALLED, STREAM_TOO_OLD } from './stream-end.ts';
 import type { StreamEnd } from './stream-end.ts';
 import { References } from './references.ts';
 import type { Reference } from './references.ts';
@@ -17,9 +19,11 @@ import { readDeltaRequest, readSotwRequest, RequestReader } from './request.ts';
 import type { DeltaRequest, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
 import type { DiscoveryService } from './services.ts';
-import { PeerStreams } from './peer-streams.ts';
+import { SendRoom } from './send-room.ts';
+import { Slices } from './slices.ts';
 import type { SnapshotCell } from './snapshot.ts';
-import { type StreamHost, type StreamKind, XdsStream } from './stream.ts';
+import type { StreamHost, StreamKind } from './stream-host.ts';
+import { XdsStream } from './stream.ts';
 import type { TypeServer } from './type-server.ts';
 import { TypeServers } from './type-servers.ts';
 
@@ -43,6 +47,8 @@ export interface XdsEngineOptions {
 /** Serves whatever the snapshots hold over xDS v3, to any number of streams. */
 export interface XdsEngine {
   readonly counters: Counters;
+  readonly held: ByteBudget;
+  readonly sendRoom: Pick<SendRoom, 'unsent'>;
   /** The streams that are open now. */
   streams(): Iterable<XdsStream>;
   addTo(server: Server, services: readonly DiscoveryService[]): void;
@@ -68,8 +74,9 @@ export function createXdsEngine(options: XdsEngineOptions): XdsEngine {
  */
 const FAN_OUT_MS = 25;
 const SWEEP_MS = 1000;
+const AWAY = { code: status.UNAVAILABLE, details: GOING_AWAY };
 
-class Engine implements XdsEngine, StreamHost {
+class Engine implements XdsEngine, StreamHost<XdsStream> {
   readonly counters: Counters = createCounters();
   readonly limits: Limits;
   readonly logger: Logger;
@@ -79,8 +86,10 @@ class Engine implements XdsEngine, StreamHost {
   readonly #identify: Identify;
   readonly #random: () => number;
   readonly #ranks: ReadonlyMap<string, number>;
-  readonly #admission: Admission;
-  readonly #peers: PeerStreams;
+  readonly #gate: Gate;
+  readonly held: ByteBudget;
+  readonly sendRoom: SendRoom;
+  readonly slices = new Slices();
   readonly #deltaRequests = new RequestReader((bytes) => readDeltaRequest(bytes, this.limits));
   readonly #sotwRequests = new RequestReader((bytes) => readSotwRequest(bytes, this.limits));
   readonly #servers: TypeServers;
@@ -104,9 +113,9 @@ class Engine implements XdsEngine, StreamHost {
     const { responseBytes } = this.limits;
     const { counters } = this;
     this.#servers = new TypeServers({ snapshots, order, fullStateTypes, responseBytes, counters });
-    const { newStreamsPerSecond, newStreamsBurst } = this.limits;
-    this.#admission = new Admission(newStreamsPerSecond, newStreamsBurst, this.now());
-    this.#peers = new PeerStreams(this.limits.streamsPerPeer);
+    this.held = heldBudget(this.limits);
+    this.sendRoom = new SendRoom(unsentBudget(this.limits));
+    this.#gate = new Gate(this.limits, this.counters, this.now());
     this.#unsubscribe = this.#snapshots.subscribe(() => this.#onSnapshot());
     this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS).unref();
   }
@@ -143,6 +152,10 @@ class Engine implements XdsEngine, StreamHost {
     this.counters.streamsBehind += streams;
   };
 
+  short = (shortage: Shortage): void => {
+    this.counters[shortage === 'caller' ? 'callerBytesRefused' : 'processBytesRefused'] += 1;
+  };
+
   refused = (): void => {
     this.counters.requestsRefused += 1;
   };
@@ -152,10 +165,8 @@ class Engine implements XdsEngine, StreamHost {
   };
 
   ended = (stream: XdsStream): void => {
-    const end = this.#streams.get(stream);
-    if (end === undefined) return;
-    this.#streams.delete(stream);
-    this.#peers.closed(end.peer);
+    if (!this.#streams.delete(stream)) return;
+    this.#gate.closed(stream.account);
     this.counters.streams -= 1;
     if (this.#streams.size === 0) this.#whenEmpty?.();
   };
@@ -166,8 +177,8 @@ class Engine implements XdsEngine, StreamHost {
     const start = this.now();
     const step = windowMs / this.#streams.size;
     let nth = 0;
-    for (const [stream, { peer }] of this.#streams) {
-      this.#streams.set(stream, { at: start + step * nth++, details: GOING_AWAY, peer });
+    for (const stream of this.#streams.keys()) {
+      this.#streams.set(stream, { at: start + step * nth++, details: GOING_AWAY });
     }
     const timer = setInterval(() => this.#sweep(), Math.max(1, Math.min(50, windowMs / 20)));
     await new Promise<void>((resolve) => {
@@ -181,7 +192,7 @@ class Engine implements XdsEngine, StreamHost {
     const now = this.now();
     for (const [stream, end] of this.#streams) {
       const at = now + this.#random() * windowMs;
-      if (at < end.at) this.#streams.set(stream, { ...end, at, details });
+      if (at < end.at) this.#streams.set(stream, { at, details });
     }
   }
 
@@ -193,46 +204,30 @@ class Engine implements XdsEngine, StreamHost {
   }
 
   async #open(call: RawCall, kind: StreamKind): Promise<void> {
-    if (!this.#accepting) return refuse(call, status.UNAVAILABLE, GOING_AWAY);
-    if (!this.#admission.admit(this.now())) {
-      this.counters.admissionsRefused += 1;
-      return refuse(call, status.UNAVAILABLE, TOO_MANY_NEW_STREAMS);
-    }
-    const identified = await this.#identifyCaller(call);
+    if (!this.#accepting) return refuse(call, AWAY);
+    const refusal = this.#gate.admit(call.getPeer(), this.now());
+    if (refusal !== undefined) return refuse(call, refusal);
+    const identity = { identify: this.#identify, logger: this.logger };
+    const identified = await identifyWithin(this.limits.firstRequestMs, call, identity);
     if (call.cancelled) return undefined;
-    if (!this.#accepting) return refuse(call, status.UNAVAILABLE, GOING_AWAY);
+    if (!this.#accepting) return refuse(call, AWAY);
     if ('rejected' in identified) {
       this.counters.identitiesRefused += 1;
-      return refuse(call, identified.rejected.code, identified.rejected.details);
+      return refuse(call, identified.rejected);
     }
-    const peer = call.getPeer();
-    if (!this.#peers.opened(peer)) {
-      this.counters.admissionsRefused += 1;
-      return refuse(call, status.RESOURCE_EXHAUSTED, TOO_MANY_OF_PEER);
-    }
-    const stream = new XdsStream(call, identified.ok, kind, this);
-    const jitter = 0.9 + 0.2 * this.#random();
-    const endsAt = this.now() + this.limits.streamAgeMs * jitter;
-    this.#streams.set(stream, { at: endsAt, details: STREAM_TOO_OLD, peer });
-    this.counters.streams += 1;
-    this.counters.streamsOpened += 1;
+    const { ok: caller } = identified;
+    const account = accountOf(caller, call);
+    const full = this.#gate.opened(account);
+    if (full !== undefined) return refuse(call, full);
+    return this.#serve(new XdsStream(call, { caller, account }, kind, this));
   }
 
-  async #identifyCaller(call: RawCall): Promise<Identified> {
-    const { firstRequestMs } = this.limits;
-    const details = `The caller could not be identified within ${firstRequestMs} ms: try again after a moment.`;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<Identified>((resolve) => {
-      timer = setTimeout(resolve, firstRequestMs, { rejected: { code: status.UNAVAILABLE, details } });
-    });
-    try {
-      return await Promise.race([this.#identify(call), late]);
-    } catch (error) {
-      this.logger.error('could not identify a caller', { peer: call.getPeer(), error });
-      return { rejected: { code: status.INTERNAL, details: 'The caller could not be identified.' } };
-    } finally {
-      clearTimeout(timer);
-    }
+  #serve(stream: XdsStream): void {
+    const jitter = 0.9 + 0.2 * this.#random();
+    const endsAt = this.now() + this.limits.streamAgeMs * jitter;
+    this.#streams.set(stream, { at: endsAt, details: STREAM_TOO_OLD });
+    this.counters.streams += 1;
+    this.counters.streamsOpened += 1;
   }
 
   /** All types first, so that no stream sees one of them new and another one old. */
@@ -260,10 +255,19 @@ class Engine implements XdsEngine, StreamHost {
     for (const [stream, { at, details }] of this.#streams) {
       if (now >= at) {
         stream.end(status.UNAVAILABLE, details);
-      } else if (stream.sessions.length === 0 && now >= stream.openedAt + this.limits.firstRequestMs) {
+      } else if (stream.awaitsFirstRequest && now >= stream.openedAt + this.limits.firstRequestMs) {
         stream.end(status.DEADLINE_EXCEEDED, `No request came within ${this.limits.firstRequestMs} ms.`);
+      } else if (this.#isInTheWay(stream, now)) {
+        this.counters.stalledStreams += 1;
+        stream.end(status.DEADLINE_EXCEEDED, STALLED);
       }
     }
+  }
+
+  /** Does its connection take nothing while other streams of the same caller wait for room? */
+  #isInTheWay({ account, stalledSince }: XdsStream, now: number): boolean {
+    if (stalledSince === undefined || now - stalledSince < this.limits.stallMs) return false;
+    return this.sendRoom.isShort(account);
   }
 
   #usedTypes(): Set<TypeServer> {

@@ -1,4 +1,4 @@
-/** Counts the streams that each peer address has open, so that one peer cannot have them all. */
+/** Counts the streams that each caller has open, so that one caller cannot have them all. */
 export class PeerStreams {
   readonly #most: number;
   readonly #open = new Map<string, number>();
@@ -7,24 +7,20 @@ export class PeerStreams {
     this.#most = most;
   }
 
-  /** False: this peer has as many as it may. */
-  opened(peer: string): boolean {
-    const host = hostOf(peer);
-    const open = this.#open.get(host) ?? 0;
-    if (open >= this.#most) return false;
-    this.#open.set(host, open + 1);
+  isFull(caller: string): boolean {
+    return (this.#open.get(caller) ?? 0) >= this.#most;
+  }
+
+  /** False: this caller has as many as it may. */
+  opened(caller: string): boolean {
+    if (this.isFull(caller)) return false;
+    this.#open.set(caller, (this.#open.get(caller) ?? 0) + 1);
     return true;
   }
 
-  closed(peer: string): void {
-    const host = hostOf(peer);
-    const open = (this.#open.get(host) ?? 0) - 1;
-    if (open > 0) this.#open.set(host, open);
-    else this.#open.delete(host);
+  closed(caller: string): void {
+    const open = (this.#open.get(caller) ?? 0) - 1;
+    if (open > 0) this.#open.set(caller, open);
+    else this.#open.delete(caller);
   }
-}
-
-/** A peer is `address:port`, and each of its connections has a port of its own. */
-function hostOf(peer: string): string {
-  return peer.replace(/:\d+$/, '');
 }

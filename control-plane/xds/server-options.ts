@@ -15,6 +15,10 @@ export function xdsServerOptions({ streamAgeMs }: Pick<Limits, 'streamAgeMs'>): 
     // does not read keeps one from ending. Both vary by a tenth, so that clients do not come back all at once.
     'grpc.max_connection_age_ms': Math.ceil((streamAgeMs * 2) / 3),
     'grpc.max_connection_age_grace_ms': Math.ceil(streamAgeMs / 2),
+    // A connection without a stream is a client that went away, or one that never sent anything.
+    'grpc.max_connection_idle_ms': 30_000,
+    // Beyond this much of headers, settings and pings (in MB) a connection is told to calm down; gRPC has no limit.
+    'grpc-node.max_session_memory': 32,
     // One client needs a stream per type at most, and a proxy in front of us may bundle a few.
     'grpc.max_concurrent_streams': 100,
     // A client that comes back names all that it holds: 4 MiB is some fifty thousand resources.

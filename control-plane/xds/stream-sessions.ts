@@ -41,7 +41,7 @@ export class StreamSessions {
    * `withoutRemovals`, the removals wait.
    */
   next(withoutRemovals: boolean): { readonly session: TypeSession; readonly content: Content } | undefined {
-    if (this.#isLevel()) return undefined;
+    if (this.isLevel()) return undefined;
     const behind = this.#sessions.filter((session) => !session.isLevel());
     if (behind.length > 1 || withoutRemovals) {
       for (const session of behind) {
@@ -66,7 +66,7 @@ export class StreamSessions {
     }
   }
 
-  #isLevel(): boolean {
+  isLevel(): boolean {
     for (const session of this.#sessions) if (!session.isLevel()) return false;
     return true;
   }

@@ -1,48 +1,23 @@
 import { status } from '@grpc/grpc-js';
-import type { Logger } from '../../process/log.ts';
 import type { Caller, RawCall } from './caller.ts';
-import { overLimit } from './limits.ts';
-import type { CountedLimit, Limits } from './limits.ts';
+import { readClaimsInSlices } from './claims.ts';
+import type { ReadClaims } from './claims.ts';
 import { keptNode, nodeOf } from './node.ts';
 import type { Node } from '../../gen/envoy/config/core/v3/base_pb.ts';
-import type { References } from './references.ts';
-import { OverLimit } from './request.ts';
+import { Outbox } from './outbox.ts';
 import type { DeltaRequest, Request, SotwRequest } from './request.ts';
 import type { Protocol } from './response.ts';
-import { StreamLog } from './stream-log.ts';
+import type { Work } from './slices.ts';
+import { StreamCosts } from './stream-costs.ts';
+import { refusalOf, typeProblem } from './stream-host.ts';
+import type { StreamHost, StreamKind } from './stream-host.ts';
 import type { Content } from './target.ts';
-import type { TypeServer } from './type-server.ts';
+import { StreamLog } from './stream-log.ts';
 import { StreamSessions } from './stream-sessions.ts';
 import { TypeSession } from './type-session.ts';
 
-/** It goes into messages and logs. */
-const LONGEST_TYPE_URL = 512;
-
-/** What a stream needs of the engine that it belongs to. */
-export interface StreamHost {
-  readonly limits: Limits;
-  readonly logger: Logger;
-  readonly now: () => number;
-  /** Where a type stands in the order in which changes of several are told. */
-  readonly rank: (typeUrl: string) => number;
-  /** Throws where the bytes are no request. */
-  readonly read: (bytes: Buffer, protocol: Protocol) => DeltaRequest | SotwRequest;
-  /** While this is so, clients are sent no removals: what the snapshot lacks may exist. */
-  readonly isPartial: () => boolean;
-  readonly serverOf: (typeUrl: string, protocol: Protocol) => TypeServer;
-  readonly references: References;
-  readonly behind: (streams: 1 | -1) => void;
-  readonly refused: () => void;
-  /** So many resources were sent that are larger than clients can be expected to receive. */
-  readonly oversized: (resources: number) => void;
-  readonly ended: (stream: XdsStream) => void;
-}
-
-export interface StreamKind {
-  readonly protocol: Protocol;
-  /** The one type it carries; undefined: any. */
-  readonly typeUrl: string | undefined;
-}
+/** Requests above this many bytes are read in slices. */
+const LONG_REQUEST = 16 << 10;
 
 /**
  * One client's stream. It keeps no queue: what it is sent next is computed when it can be written, from what it
@@ -50,25 +25,36 @@ export interface StreamKind {
  */
 export class XdsStream {
   readonly caller: Caller;
+  /** Under what the limits of its caller are kept. */
+  readonly account: string;
   readonly openedAt: number;
   readonly #call: RawCall;
   readonly #kind: StreamKind;
-  readonly #host: StreamHost;
+  readonly #host: StreamHost<XdsStream>;
   readonly #log: StreamLog;
+  readonly #costs: StreamCosts;
+  readonly #outbox: Outbox;
   readonly #sessions: StreamSessions;
   #node: Buffer | undefined;
   #state: 'open' | 'half-closed' | 'ended' = 'open';
   #behind = false;
-  #writes = 0;
-  #claims = 0;
+  #isReading = false;
 
-  constructor(call: RawCall, caller: Caller, kind: StreamKind, host: StreamHost) {
+  constructor(
+    call: RawCall,
+    { caller, account }: { readonly caller: Caller; readonly account: string },
+    kind: StreamKind,
+    host: StreamHost<XdsStream>,
+  ) {
     this.#call = call;
     this.caller = caller;
+    this.account = account;
     this.#kind = kind;
     this.#host = host;
     this.#sessions = new StreamSessions(host.rank, host.references);
     this.#log = new StreamLog(host.logger, host.now);
+    this.#costs = new StreamCosts(host, account);
+    this.#outbox = new Outbox(call, host, account);
     this.openedAt = host.now();
     call.on('data', (bytes: Buffer) => this.#guarded(() => this.#receive(bytes)));
     call.on('end', () => this.#guarded(() => this.#halfClose()));
@@ -79,6 +65,11 @@ export class XdsStream {
     return this.#sessions.all;
   }
 
+  /** Has no request come yet that was read? */
+  get awaitsFirstRequest(): boolean {
+    return this.#sessions.all.length === 0 && !this.#isReading;
+  }
+
   get protocol(): Protocol {
     return this.#kind.protocol;
   }
@@ -86,6 +77,10 @@ export class XdsStream {
   /** What the client says of itself: to be displayed, never to be believed. */
   get node(): Node | undefined {
     return nodeOf(this.#node);
+  }
+
+  get stalledSince(): number | undefined {
+    return this.#outbox.stalledSince;
   }
 
   /** Length of the node, serialised. */
@@ -101,19 +96,21 @@ export class XdsStream {
   /** Writes what is due, if the connection took all before; else it is looked at again when it has. */
   #pump(): void {
     if (this.#state === 'ended') return;
-    if (this.#writes > 0) {
+    if (!this.#outbox.isEmpty) {
       this.#setBehind(true);
       return;
     }
     let room = this.#host.limits.responseBytes;
     while (room > 0) {
+      if (!this.#sessions.isLevel() && !this.#outbox.hasRoom(this)) break;
       const next = this.#sessions.next(this.#host.isPartial());
       if (next === undefined) {
         this.#setBehind(false);
-        if (this.#state === 'half-closed' && this.#writes === 0) this.#finish();
+        if (this.#state === 'half-closed' && this.#outbox.isEmpty) this.#finish();
         return;
       }
-      room -= this.#write(next.session, next.content);
+      room -= this.#write(next);
+      if (this.#isOver()) return;
     }
     this.#setBehind(true);
   }
@@ -128,56 +125,81 @@ export class XdsStream {
 
   #receive(bytes: Buffer): void {
     if (this.#state !== 'open') return;
-    let request: DeltaRequest | SotwRequest;
+    if (bytes.length <= LONG_REQUEST) {
+      const request = this.#parse(bytes);
+      if (request !== undefined) this.#apply(request);
+    } else if (this.#allows(this.#costs.hold('request', bytes.length))) {
+      // The next request waits in the connection, so that they stay in order.
+      this.#call.pause();
+      this.#isReading = true;
+      this.#host.slices.add(this.#read(bytes));
+    }
+  }
+
+  *#read(bytes: Buffer): Work {
     try {
-      request = this.#host.read(bytes, this.protocol);
-    } catch (cause) {
-      if (cause instanceof OverLimit) {
-        this.#isWithin(cause.limit, cause.value);
-        return;
-      }
-      const message = cause instanceof Error ? cause.message : String(cause);
-      this.#refuse(status.INVALID_ARGUMENT, `This is no discovery request: ${message}`);
+      yield* this.#readLong(bytes);
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#isReading = false;
+    if (this.#isOver()) return;
+    this.#costs.hold('request', 0);
+    this.#call.resume();
+  }
+
+  /** Reads a long request step by step; the stream may end between two of them. */
+  *#readLong(bytes: Buffer): Work {
+    const request = this.#state === 'open' ? this.#parse(bytes) : undefined;
+    if (request === undefined) return;
+    if (!('claims' in request)) {
+      this.#guarded(() => this.#apply(request));
       return;
     }
-    if (this.#introduce(request)) this.#apply(request);
+    yield;
+    const { target } = this.#host.serverOf(this.#typeOf(request), this.protocol);
+    const claims = yield* readClaimsInSlices(request, target, this.#host.slices.hasTime);
+    if (!this.#isOver()) this.#guarded(() => this.#apply(request, claims));
+  }
+
+  /** Undefined: it was refused, and the stream ended. */
+  #parse(bytes: Buffer): DeltaRequest | SotwRequest | undefined {
+    try {
+      const request = this.#host.read(bytes, this.protocol);
+      return this.#introduce(request) ? request : undefined;
+    } catch (cause) {
+      const { code, details } = refusalOf(cause, this.#host.limits);
+      this.#refuse(code, details);
+      return undefined;
+    }
   }
 
   /** Only the first request has to say which node it comes from; a later one may repeat it. */
   #introduce({ node }: Request): boolean {
     if (this.#node !== undefined || node === undefined) return true;
-    if (node.length > this.#host.limits.nodeBytes) {
-      return this.#refuse(
-        status.RESOURCE_EXHAUSTED,
-        `The node takes ${node.length} bytes, and no more than ${this.#host.limits.nodeBytes} are allowed: send less metadata.`,
-      );
-    }
+    if (!this.#allows(this.#costs.within('nodeBytes', node.length))) return false;
     this.#node = keptNode(node);
-    return true;
+    return this.#allows(this.#costs.hold('node', this.#node.length));
   }
 
-  #apply(request: DeltaRequest | SotwRequest): void {
-    const typeUrl = request.typeUrl || this.#kind.typeUrl;
-    if (typeUrl === undefined) {
-      this.#refuse(status.INVALID_ARGUMENT, 'type_url is empty: an aggregated stream has to name the type.');
-    } else if (typeUrl.length > LONGEST_TYPE_URL) {
-      this.#refuse(status.INVALID_ARGUMENT, `type_url is longer than ${LONGEST_TYPE_URL} characters.`);
-    } else if (this.#kind.typeUrl !== undefined && typeUrl !== this.#kind.typeUrl) {
-      this.#refuse(
-        status.INVALID_ARGUMENT,
-        `This service serves ${this.#kind.typeUrl} and not ${typeUrl}: use the aggregated one for any type.`,
-      );
-    } else {
-      const session = this.#sessions.find(typeUrl);
-      if (session === undefined) this.#begin(typeUrl, request);
-      else this.#change(session, request);
-    }
+  #apply(request: DeltaRequest | SotwRequest, claims?: ReadClaims): void {
+    const typeUrl = this.#typeOf(request);
+    const problem = typeProblem(typeUrl, this.#kind);
+    const session = this.#sessions.find(typeUrl);
+    if (problem !== undefined) this.#refuse(status.INVALID_ARGUMENT, problem);
+    else if (session === undefined) this.#begin(typeUrl, request, claims);
+    else this.#change(session, request);
   }
 
-  #begin(typeUrl: string, request: DeltaRequest | SotwRequest): void {
-    if ('claims' in request) this.#claims += request.claims.count;
-    if (!this.#isWithin('claims', this.#claims)) return;
-    this.#sessions.add(new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request));
+  #typeOf({ typeUrl }: Request): string {
+    return typeUrl || (this.#kind.typeUrl ?? '');
+  }
+
+  #begin(typeUrl: string, request: DeltaRequest | SotwRequest, claims: ReadClaims | undefined): void {
+    const count = 'claims' in request ? request.claims.count : 0;
+    if (!this.#allows(this.#costs.claim(count))) return;
+    const session = new TypeSession(this.#host.serverOf(typeUrl, this.protocol), request, claims);
+    this.#sessions.add(session);
     if (this.#isWithinLimits()) this.#pump();
   }
 
@@ -187,30 +209,24 @@ export class XdsStream {
       const rejection = { type: session.typeUrl, nonce, reason: error.message };
       this.#log.rejected(() => this.#who(), rejection);
     }
-    if (session.receive(request, this.#host.now()) && this.#isWithinLimits()) this.#pump();
+    const isChanged = session.receive(request, this.#host.now());
+    if (nonce !== '') this.#costs.unacknowledged(this.sessions);
+    if (isChanged && this.#isWithinLimits()) this.#pump();
   }
 
   #isWithinLimits(): boolean {
-    let names = 0;
-    let bytes = 0;
-    for (const { subscription } of this.#sessions.all) {
-      names += subscription.names.size;
-      bytes += subscription.nameLength;
-    }
     return (
-      this.#isWithin('types', this.#sessions.all.length) &&
-      this.#isWithin('subscriptions', names) &&
-      this.#isWithin('subscriptionBytes', bytes)
+      this.#allows(this.#costs.subscribed(this.sessions)) &&
+      this.#allows(this.#costs.unacknowledged(this.sessions))
     );
   }
 
-  #isWithin(limit: CountedLimit, value: number): boolean {
-    const allowed = this.#host.limits[limit];
-    if (value <= allowed) return true;
-    return this.#refuse(status.RESOURCE_EXHAUSTED, overLimit(limit, value, allowed));
+  /** Ends the stream if there is a reason to refuse what it asked for. */
+  #allows(refusal: string | undefined): boolean {
+    return refusal === undefined || this.#refuse(status.RESOURCE_EXHAUSTED, refusal);
   }
 
-  #write(session: TypeSession, content: Content): number {
+  #write({ session, content }: { readonly session: TypeSession; readonly content: Content }): number {
     const { bytes } = session.send(content, this.#host.now());
     this.#sessions.sent(session);
     const { clientReceiveBytes } = this.#host.limits;
@@ -220,15 +236,14 @@ export class XdsStream {
       );
       this.#log.oversized(session.typeUrl, content, bytes.length);
     }
-    this.#writes += 1;
-    this.#call.write(bytes, this.#written);
+    if (!this.#allows(this.#costs.unacknowledged(this.sessions))) return 0;
+    this.#outbox.write(bytes, this.#written);
     return bytes.length;
   }
 
   /** The connection took one response. */
   readonly #written = (): void => {
-    this.#writes -= 1;
-    if (this.#writes === 0 && (this.#behind || this.#state === 'half-closed')) this.advance();
+    if (this.#outbox.isEmpty && (this.#behind || this.#state === 'half-closed')) this.advance();
   };
 
   /** A mistake of ours costs one stream, and not the process that serves the others. */
@@ -236,9 +251,17 @@ export class XdsStream {
     try {
       action();
     } catch (error) {
-      this.#host.logger.error('a stream failed', { ...this.#who(), error });
-      this.end(status.INTERNAL, 'The control plane failed to serve this stream: open another one.');
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#host.logger.error('a stream failed', { ...this.#who(), error });
+    this.end(status.INTERNAL, 'The control plane failed to serve this stream: open another one.');
+  }
+
+  #isOver(): boolean {
+    return this.#state === 'ended';
   }
 
   #setBehind(behind: boolean): void {
@@ -263,6 +286,8 @@ export class XdsStream {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     this.#setBehind(false);
+    this.#costs.release();
+    this.#outbox.close(this);
     this.#host.ended(this);
   }
 

@@ -17,6 +17,9 @@ import type { Content } from './target.ts';
 /** Sets share what they have in common, so that one more costs what changed. */
 const RECENT_SETS = 64;
 
+/** Serialised responses that are kept for the streams that are sent the same next. */
+const KEPT_RESPONSES = 16;
+
 /** What the first request of a stream makes of its subscription, and what it claims that does not exist. */
 export interface Beginning {
   readonly subscription: Subscription;
@@ -32,10 +35,12 @@ export class TypeServer {
   readonly #nextId: () => number;
   #target: Target;
   readonly #recent = new Map<string, ResourceSet>();
-  #responses = new WeakMap<Content, Response>();
   #begun = new WeakMap<DeltaRequest | SotwRequest, Beginning>();
   #advances = new WeakMap<Subscription, Advance>();
   #additions = new WeakMap<Subscription, Advance>();
+  /** A content lives until its last stream has acknowledged it, which is too long for a response to be kept. */
+  #responses = new WeakMap<Content, WeakRef<Response>>();
+  #latest: Response[] = [];
 
   constructor(
     type: {
@@ -68,6 +73,7 @@ export class TypeServer {
     if (oldest !== undefined && this.#recent.size > RECENT_SETS) this.#recent.delete(oldest);
     this.#target = new Target(set, stepBytes, this.#recent);
     this.#responses = new WeakMap();
+    this.#latest = [];
     this.#begun = new WeakMap();
     this.#advances = new WeakMap();
     this.#additions = new WeakMap();
@@ -118,14 +124,16 @@ export class TypeServer {
    * stream gets a copy under a nonce of its own.
    */
   response(content: Content, lastId: number): Response {
-    let response = this.#responses.get(content);
+    let response = this.#responses.get(content)?.deref();
     if (response === undefined) {
       response = serialise(
         { typeUrl: this.typeUrl, protocol: this.protocol, set: this.#target.set },
         content,
         this.#nextId(),
       );
-      this.#responses.set(content, response);
+      this.#responses.set(content, new WeakRef(response));
+      this.#latest.push(response);
+      if (this.#latest.length > KEPT_RESPONSES) this.#latest.shift();
     }
     return response.id > lastId ? response : renonce(response, this.#nextId());
   }

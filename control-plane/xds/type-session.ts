@@ -30,6 +30,8 @@ export class TypeSession {
   acknowledgements: Acknowledgements;
   /** What the client claimed to hold and does not exist; sent as removed after everything else. */
   readonly #gone: GoneNames;
+  /** What the claimed resources take that differ from ours, until they are level. */
+  readonly #claimedBytes: number;
   /** The last content that had such names in it, and what it was without them. */
   #withoutGone: { readonly sent: Content; readonly kept: Content } | undefined;
   /** Of what `advance` returned last, the resources that are not just repeated because a response is complete. */
@@ -45,6 +47,7 @@ export class TypeSession {
     this.server = server;
     const { subscription, gone } = server.begin(request, claims);
     this.#gone = gone;
+    this.#claimedBytes = claims?.bytes ?? 0;
     // What is gone is an answer.
     this.subscription = this.#gone.bytes > 0 ? { ...subscription, owed: false } : subscription;
     this.acknowledgements = noAcknowledgements(this.subscription);
@@ -60,6 +63,14 @@ export class TypeSession {
 
   get counters(): TypeCounters {
     return this.server.counters;
+  }
+
+  /** What claims and responses that wait for an answer make this process hold beside our resources, about. */
+  get unacknowledgedBytes(): number {
+    const isLevel = this.subscription.level === this.target.set;
+    let bytes = this.#gone.bytes + (isLevel ? 0 : this.#claimedBytes);
+    for (const { content } of this.acknowledgements.pending) bytes += bytesOf(content);
+    return bytes;
   }
 
   isLevel(): boolean {
@@ -188,3 +199,17 @@ export class TypeSession {
 }
 
 const NO_CONTENT: Content = { upserts: [], removals: [] };
+
+const BYTES_PER_NAME = 40;
+const BYTES_PER_REFERENCE = 8;
+
+function bytesOf(content: Content): number {
+  const known = BYTES_OF.get(content);
+  if (known !== undefined) return known;
+  let bytes = content.upserts.length * BYTES_PER_REFERENCE;
+  for (const name of content.removals) bytes += name.length + BYTES_PER_NAME;
+  BYTES_OF.set(content, bytes);
+  return bytes;
+}
+
+const BYTES_OF = new WeakMap<Content, number>();

@@ -155,7 +155,7 @@ test('streams that are turned away end within the window, each at a time of its 
 });
 
 test('one address has no more streams than its share, and a new one when one has ended', async (t) => {
-  const serving = await serveFor(t, { limits: { streamsPerPeer: 1 } });
+  const serving = await serveFor(t, { limits: { streamsPerCaller: 1 } });
   const first = await connect(t, serving);
   const second = deltaStream(serving.address);
   t.teardown(() => second.close());
