@@ -10,6 +10,9 @@ import type { Serving } from './serve.ts';
 
 const T = 'type.googleapis.com/example.Thing';
 
+/** A paused gRPC client still takes 16 messages: what is to wait at the server has to be more, in responses of 64 KiB. */
+const MORE_THAN_PAUSED_CLIENTS_TAKE = 40;
+
 /** Callers are told apart by a header, as they will be by their credentials. */
 async function serveFor(t: ExecutionContext, limits: Partial<Limits>): Promise<Serving> {
   const serving = await serve({
@@ -27,6 +30,11 @@ function connect(t: ExecutionContext, serving: Serving, caller: string, options 
   const stream = deltaStream(serving.address, { 'grpc.primary_user_agent': caller, ...options });
   t.teardown(() => stream.close());
   return stream;
+}
+
+/** Each fills a response of its own. */
+function largeResources(count: number): Record<string, string> {
+  return Object.fromEntries(Array.from({ length: count }, (_, at) => [`${at}`, 'x'.repeat(50_000)]));
 }
 
 function longNames(stream: number): string[] {
@@ -77,7 +85,8 @@ test('given made-up types, counts what each of them costs', async (t) => {
 test('given invented claims, holds the bytes of their names until they are sent as removed', async (t) => {
   const serving = await serveFor(t, {});
   serving.resources.put(T, { a: '1' });
-  const names = Array.from({ length: 20_000 }, (_, at) => `invented/${at}`);
+  // 2 MB, in some 30 responses.
+  const names = Array.from({ length: 20_000 }, (_, at) => `invented/${at}`.padEnd(100, 'x'));
   const nameBytes = names.reduce((sum, { length }) => sum + length + 2, 0);
   const stream = connect(t, serving, 'one', { 'grpc-node.flow_control_window': 4096 });
   stream.pause();
@@ -132,10 +141,7 @@ test('given a long request and a short one after it, keeps their order', async (
 test('given streams that do not read, responses wait for room, and each stream gets its own later', async (t) => {
   const perCaller = 200_000;
   const serving = await serveFor(t, { unsentBytesPerCaller: perCaller });
-  serving.resources.put(
-    T,
-    Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`${at}`, 'x'.repeat(1000)])),
-  );
+  serving.resources.put(T, largeResources(MORE_THAN_PAUSED_CLIENTS_TAKE));
   const streams = Array.from({ length: 12 }, () =>
     connect(t, serving, 'slow', { 'grpc-node.flow_control_window': 4096 }),
   );
@@ -155,14 +161,14 @@ test('given streams that do not read, responses wait for room, and each stream g
   for (const stream of streams) {
     stream.resume();
     let resources = 0;
-    while (resources < 100) resources += (await stream.next()).resources.length;
+    while (resources < MORE_THAN_PAUSED_CLIENTS_TAKE) resources += (await stream.next()).resources.length;
   }
   t.pass();
 });
 
 test('given a stream that takes nothing while others of its caller wait, ends it', async (t) => {
   const serving = await serveFor(t, { unsentBytesPerCaller: 10_000, stallMs: 1 });
-  serving.resources.put(T, { a: 'x'.repeat(50_000) });
+  serving.resources.put(T, largeResources(MORE_THAN_PAUSED_CLIENTS_TAKE));
   const streams = Array.from({ length: 2 }, () =>
     connect(t, serving, 'slow', { 'grpc-node.flow_control_window': 4096 }),
   );
