@@ -48,7 +48,7 @@ export class IncomingMessages {
       const wasPartial = message.bytes > 0;
       if (!message.take(bytes)) return refuse('compressed');
       if (held.set('incoming', COPIES * message.bytes) !== undefined) return refuse('bytes');
-      if (wasPartial && !message.isNew) return undefined;
+      if (wasPartial && !message.isNew && message.bytes > 0) return undefined;
       clearTimeout(timer);
       timer = message.bytes > 0 ? setTimeout(refuse, messageMs, 'slow') : undefined;
       return undefined;

@@ -94,6 +94,8 @@ function refuse(context: Context, status: number, sentence: string): 'error' {
   context.type = 'text/plain';
   context.body = `${sentence}\n`;
   context.set('Connection', 'close');
+  // An API server tries again only where it is told when.
+  if (status === 503) context.set('Retry-After', '1');
   return 'error';
 }
 

@@ -94,6 +94,11 @@ interface Obstacle {
 /** What keeps a pod out of the mesh whatever it and its namespace say. */
 function obstacleOf(pod: Pod, namespace: string, { meshNamespace }: Surroundings): Obstacle | undefined {
   const { metadata, spec } = pod;
+  // First: whatever else is so, a proxy would write its rules into the node's network, or keep the pod from starting.
+  if (spec.hostNetwork) {
+    return { reason: "it is on the node's network (hostNetwork: true)", isAgainstProxies: true };
+  }
+  if (isWindows(pod)) return { reason: 'it runs on Windows', isAgainstProxies: true };
   if (SYSTEM_NAMESPACES.has(namespace)) return { reason: `namespace ${namespace} is never injected` };
   if (namespace === meshNamespace && isComponent(pod)) {
     return { reason: `it is a part of the mesh itself (label ${COMPONENT_LABEL})` };
@@ -105,10 +110,6 @@ function obstacleOf(pod: Pod, namespace: string, { meshNamespace }: Surroundings
   if (metadata.annotations?.[MIRROR_ANNOTATION] !== undefined) {
     return { reason: 'it is the mirror of a static pod, which the kubelet runs as it is' };
   }
-  if (spec.hostNetwork) {
-    return { reason: "it is on the node's network (hostNetwork: true)", isAgainstProxies: true };
-  }
-  if (isWindows(pod)) return { reason: 'it runs on Windows', isAgainstProxies: true };
   return isOverAnnotated(metadata.annotations)
     ? { reason: 'its annotations are longer than 256 KiB, which the API server refuses' }
     : undefined;

@@ -20,6 +20,21 @@ test('given one address with many long reviews, runs those of another one betwee
   ]);
 });
 
+test('given an address that sends its next review as soon as the last one ran, runs those of another one too', async (t) => {
+  const turns = new ReviewTurns();
+  const order: string[] = [];
+  const sendNext = (): void => {
+    order.push('attacker');
+    if (order.length < 100) queueMicrotask(() => void turns.take('attacker', 300_000, sendNext));
+  };
+  void turns.take('attacker', 300_000, sendNext);
+  void turns.take('attacker', 300_000, sendNext);
+  await Promise.all(
+    Array.from({ length: 20 }, () => turns.take('API server', 10_000, () => order.push('API server'))),
+  );
+  t.true(order.filter((address) => address === 'attacker').length < 10, order.join(', '));
+});
+
 test('given more work than fits into a turn, lets the event loop go on between two long reviews', async (t) => {
   const turns = new ReviewTurns();
   const order: string[] = [];

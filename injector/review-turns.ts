@@ -19,6 +19,8 @@ interface Line {
  */
 export class ReviewTurns {
   readonly #lines = new Map<string, Line>();
+  /** Of addresses that have nothing waiting: where their next line begins, as long as others wait. */
+  readonly #next = new Map<string, number>();
   #spent = 0;
   #clock = 0;
   #isScheduled = false;
@@ -38,8 +40,9 @@ export class ReviewTurns {
   #lineOf(address: string): Line {
     const known = this.#lines.get(address);
     if (known !== undefined) return known;
-    const line = { waiting: [], start: this.#clock };
+    const line = { waiting: [], start: Math.max(this.#clock, this.#next.get(address) ?? 0) };
     this.#lines.set(address, line);
+    this.#next.delete(address);
     return line;
   }
 
@@ -56,15 +59,23 @@ export class ReviewTurns {
     while (this.#spent < TURN_COST && this.#lines.size > 0) this.#runNext();
   }
 
+  /** What the address was charged stays, so that one review at a time is not always the first. */
+  #leave(address: string, { start }: Line): void {
+    this.#lines.delete(address);
+    this.#next.set(address, start);
+    const isContended = this.#lines.size > 0;
+    for (const [each, next] of this.#next) if (!isContended || next <= this.#clock) this.#next.delete(each);
+  }
+
   #runNext(): void {
     const [address, line] = [...this.#lines].reduce((first, other) =>
       other[1].start < first[1].start ? other : first,
     );
     const next = line.waiting.shift();
-    if (line.waiting.length === 0) this.#lines.delete(address);
     if (next === undefined) return;
     this.#clock = line.start;
     line.start += next.cost;
+    if (line.waiting.length === 0) this.#leave(address, line);
     this.#charge(next.cost);
     next.run();
   }

@@ -28,9 +28,9 @@ function isForWindows({ matchExpressions }: NodeSelectorTerm): boolean {
   return (matchExpressions ?? []).some(
     ({ key, operator, values }) =>
       OS_LABELS.some((label) => label === key) &&
-      operator === 'In' &&
-      values?.length &&
-      values.every((value) => value === 'windows'),
+      ((operator === 'In' && values?.length && values.every((value) => value === 'windows')) ||
+        // There are no others.
+        (operator === 'NotIn' && values?.includes('linux'))),
   );
 }
 

@@ -1,4 +1,4 @@
-/** Rendering takes at most one part in ten of the processor, however often it is asked for. */
+/** Rendering takes one part in ten of the processor, however often it is asked for, or rests as long as it may. */
 const REST_FACTOR = 9;
 /** A scrape waits for as long at most, and Prometheus gives up after 10 s. */
 const LONGEST_REST_MS = 2_000;

@@ -1,9 +1,10 @@
 import type { Registry } from 'prom-client';
+import { descriptorLimit } from '../process/descriptor-limit.ts';
 import type { Logger } from '../process/log.ts';
 import { Balancer } from './balance/balancer.ts';
 import type { SidecarConfig } from './config.ts';
 import { openDns } from './dns/start.ts';
-import { connectionsWithin, descriptorLimit, withinDescriptors } from './resource-limits.ts';
+import { connectionsWithin, withinDescriptors } from './resource-limits.ts';
 import { Forwarder } from './forward/forwarder.ts';
 import { exposeForwarding } from './forward/metrics.ts';
 import { listenForInterception } from './interception.ts';

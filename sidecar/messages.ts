@@ -1,14 +1,10 @@
+import { descriptorLimit } from '../process/descriptor-limit.ts';
 import { hostPort, StartupError } from '../process/listen.ts';
 import type { Logger } from '../process/log.ts';
 import { PORTS } from '../wire/pod.ts';
 import { Balancer } from './balance/balancer.ts';
 import type { SidecarConfig } from './config.ts';
-import {
-  deliveriesWithin,
-  descriptorLimit,
-  messageConnectionsWithin,
-  withinDescriptors,
-} from './resource-limits.ts';
+import { deliveriesWithin, messageConnectionsWithin, withinDescriptors } from './resource-limits.ts';
 import { formatAddress } from './net/socket-address.ts';
 import type { TcpStream } from './net/tcp.ts';
 import type { DirectTaker } from './interception.ts';

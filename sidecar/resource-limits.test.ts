@@ -1,11 +1,6 @@
 import test from 'ava';
-import {
-  connectionsWithin,
-  deliveriesWithin,
-  descriptorLimit,
-  messageConnectionsWithin,
-  parseDescriptorLimit,
-} from './resource-limits.ts';
+import { descriptorLimit, parseDescriptorLimit } from '../process/descriptor-limit.ts';
+import { connectionsWithin, deliveriesWithin, messageConnectionsWithin } from './resource-limits.ts';
 
 const LIMITS = `Limit                     Soft Limit           Hard Limit           Units
 Max processes             63432                63432                processes

@@ -62,5 +62,3 @@ export function withinDescriptors(
   });
   return fitting;
 }
-
-export { descriptorLimit, parseDescriptorLimit } from '../process/descriptor-limit.ts';

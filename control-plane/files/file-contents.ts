@@ -72,17 +72,29 @@ export class FileContents {
     return true;
   }
 
-  /** The file reads so now; has no effect once the signal says that there is a newer version. */
-  async set(path: string, { objects, problems }: DocumentsRead, text: FileText): Promise<void> {
+  /**
+   * The file reads so now; has no effect once the signal says that there is a newer version. False: there is no room
+   * for it beside the other files, and there may be later.
+   */
+  async set(path: string, read: DocumentsRead, text: FileText): Promise<boolean> {
     const state = this.#state(path);
-    if (this.#bytes - state.bytes + objects.length > this.#options.mostBytesTogether) {
+    const more = read.objects.length - state.bytes;
+    if (this.#bytes + more > this.#options.mostBytesTogether) {
       this.fail(
         path,
         `is too much: together the files have more than ${this.#options.mostBytesTogether} bytes of JSON; make the directory smaller`,
       );
-      return;
+      return false;
     }
-    const draft = new Draft(state.built, this.#onDisk(path));
+    // Other files are set meanwhile, and see that this room is taken.
+    this.#bytes += more;
+    const draft = await this.#drafted(read.objects, new Draft(state.built, this.#onDisk(path)));
+    if (text.signal.aborted) this.#bytes -= more;
+    else this.#commit(path, { draft, read, text });
+    return true;
+  }
+
+  async #drafted(objects: string, draft: Draft): Promise<Draft> {
     let built = 0;
     for (let at = 0; at < objects.length;) {
       const end = objects.indexOf('\n', at);
@@ -93,8 +105,12 @@ export class FileContents {
       built = 0;
       await setImmediate();
     }
-    if (text.signal.aborted) return;
-    for (const { line, column, problem } of problems) {
+    return draft;
+  }
+
+  #commit(path: string, { draft, read, text }: { draft: Draft; read: DocumentsRead; text: FileText }): void {
+    const state = this.#state(path);
+    for (const { line, column, problem } of read.problems) {
       draft.reject(`${line}:${column}`, [`${problem}; until it is mended, what stood here before stays`]);
     }
     const { entries, rejections, skipped } = draft;
@@ -103,12 +119,11 @@ export class FileContents {
       if (!state.skipped.has(reason))
         this.#options.logger.info('Skipped', { file: this.#onDisk(path), reason });
     }
-    this.#bytes += objects.length - state.bytes;
     const wasWhole = state.wasWhole || rejections.length === 0;
     Object.assign(state, {
       digest: text.digest,
       built: draft.built,
-      bytes: objects.length,
+      bytes: read.objects.length,
       rejections,
       skipped,
       wasWhole,

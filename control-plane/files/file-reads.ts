@@ -87,7 +87,7 @@ export class FileReads {
   }
 
   async #parse(path: string, { text, isFinal }: { text: string; isFinal: boolean }, job: Job): Promise<void> {
-    const { contents } = this.#options;
+    const { contents, settling, now, rescanMs } = this.#options;
     const { signal } = job.cancelling;
     const digest = digestOf(text);
     if (contents.isUnchanged(path, { digest, isFinal })) return;
@@ -102,6 +102,7 @@ export class FileReads {
     if (result === undefined) return;
     if (result.isSlow) this.#slow.add(path);
     else this.#slow.delete(path);
-    await contents.set(path, result.read, { digest, isFinal, signal });
+    const hasRoom = await contents.set(path, result.read, { digest, isFinal, signal });
+    if (!hasRoom) settling.retry(path, now() + rescanMs);
   }
 }

@@ -26,3 +26,12 @@ test('given a use that shrinks or a stream that ends, has room again', (t) => {
   t.is(budget.total, 0);
   t.is(budget.of('one'), 0);
 });
+
+test('given a process without room, still has some for a caller that holds little', (t) => {
+  const budget = new ByteBudget({ perCaller: 4096, total: 4096 });
+  const greedy = new HeldBytes<'names'>(budget, 'greedy');
+  const modest = new HeldBytes<'names'>(budget, 'modest');
+  t.is(greedy.set('names', 4096), undefined);
+  t.is(modest.set('names', 4), undefined);
+  t.is(modest.set('names', 5), 'process');
+});

@@ -9,6 +9,9 @@ export interface ByteLimits {
 /** Whose limit is reached: that of one caller, or that of the process. */
 export type Shortage = 'caller' | 'process';
 
+/** A few callers that hold as much as they may must not lock out the others: so small a part of all is left to each. */
+const SMALL_SHARE = 1024;
+
 /** Counts bytes that callers make this process hold, and knows nobody who holds none. */
 export class ByteBudget {
   readonly limits: ByteLimits;
@@ -27,10 +30,12 @@ export class ByteBudget {
     return this.#of.get(caller) ?? 0;
   }
 
-  /** Which limit so many bytes more would go over. */
+  /** Which limit so many bytes more would go over. Callers that hold little have room even if the process has none. */
   shortage(caller: string, bytes: number): Shortage | undefined {
-    if (this.of(caller) + bytes > this.limits.perCaller) return 'caller';
-    return this.#total + bytes > this.limits.total ? 'process' : undefined;
+    const held = this.of(caller) + bytes;
+    if (held > this.limits.perCaller) return 'caller';
+    const isShort = this.#total + bytes > this.limits.total && held > this.limits.total / SMALL_SHARE;
+    return isShort ? 'process' : undefined;
   }
 
   /** Counts so many bytes more, or less, whatever the limits. */

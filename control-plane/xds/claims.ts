@@ -103,16 +103,19 @@ export class ClaimsReading {
   }
 }
 
-/** Reads the claims of a request; yields where another slice has to begin. */
+/** Reads the claims of a request; yields where another slice has to begin. Undefined: it was over before the end. */
 export function* readClaimsInSlices(
   { claims, subscribe }: { readonly claims: ClaimEntries; readonly subscribe: readonly string[] },
   history: History & { readonly stepBytes: number },
-  hasTime: () => boolean,
-): Generator<undefined, ReadClaims, undefined> {
+  { hasTime, isOver }: { readonly hasTime: () => boolean; readonly isOver: () => boolean },
+): Generator<undefined, ReadClaims | undefined, undefined> {
   const reading = new ClaimsReading(claims, history, { subscribe, chunkBytes: history.stepBytes });
-  let result: ReadClaims | undefined;
-  while ((result = reading.advance(hasTime)) === undefined) yield;
-  return result;
+  while (!isOver()) {
+    const result = reading.advance(hasTime);
+    if (result !== undefined) return result;
+    yield;
+  }
+  return undefined;
 }
 
 /** Reads claims in one go. */

@@ -37,3 +37,15 @@ test('given a waiting stream that ends, does not advance it any more', async (t)
   await turn();
   t.is(room.unsent, 0);
 });
+
+test('given callers that together leave no room and read nothing, all of them are in the way of one that waits', (t) => {
+  const room = new SendRoom(new ByteBudget({ perCaller: 100, total: 150 }));
+  room.sending('slow', 80);
+  room.sending('stuck', 80);
+  t.false(room.isShort('slow'));
+  room.sending('other', 10);
+  t.false(room.has('other'));
+  room.wait('other', { advance: () => {} });
+  t.true(room.isShort('slow'));
+  t.true(room.isShort('stuck'));
+});

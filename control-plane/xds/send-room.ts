@@ -31,8 +31,10 @@ export class SendRoom {
     this.#waiting.set(caller, streams.add(stream));
   }
 
+  /** Does a stream wait because of what this caller has unsent? */
   isShort(caller: string): boolean {
-    return this.#waiting.has(caller);
+    const { total, limits } = this.#budget;
+    return this.#waiting.has(caller) || (this.#waiting.size > 0 && total > limits.total);
   }
 
   sending(caller: string, bytes: number): void {

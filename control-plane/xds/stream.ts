@@ -106,7 +106,9 @@ export class XdsStream {
       const next = this.#sessions.next(this.#host.isPartial());
       if (next === undefined) {
         this.#setBehind(false);
-        if (this.#state === 'half-closed' && this.#outbox.isEmpty) this.#finish();
+        if (this.#state !== 'half-closed' || !this.#outbox.isEmpty) return;
+        this.#leave();
+        this.#call.end();
         return;
       }
       room -= this.#write(next);
@@ -157,8 +159,13 @@ export class XdsStream {
       return;
     }
     yield;
-    const { target } = this.#host.serverOf(this.#typeOf(request), this.protocol);
-    const claims = yield* readClaimsInSlices(request, target, this.#host.slices.hasTime);
+    if (this.#isOver()) return;
+    const typeUrl = this.#typeOf(request);
+    const { target } = this.#host.serverOf(typeUrl, this.protocol);
+    // Only the first request for a type has claims that count.
+    const isFirst = this.#sessions.find(typeUrl) === undefined;
+    const time = { hasTime: this.#host.slices.hasTime, isOver: this.#isOver };
+    const claims = isFirst ? yield* readClaimsInSlices(request, target, time) : undefined;
     if (!this.#isOver()) this.#guarded(() => this.#apply(request, claims));
   }
 
@@ -166,7 +173,9 @@ export class XdsStream {
   #parse(bytes: Buffer): DeltaRequest | SotwRequest | undefined {
     try {
       const request = this.#host.read(bytes, this.protocol);
-      return this.#introduce(request) ? request : undefined;
+      const problem = typeProblem(this.#typeOf(request), this.#kind);
+      if (problem !== undefined) this.#refuse(status.INVALID_ARGUMENT, problem);
+      return problem === undefined && this.#introduce(request) ? request : undefined;
     } catch (cause) {
       const { code, details } = refusalOf(cause, this.#host.limits);
       this.#refuse(code, details);
@@ -184,10 +193,8 @@ export class XdsStream {
 
   #apply(request: DeltaRequest | SotwRequest, claims?: ReadClaims): void {
     const typeUrl = this.#typeOf(request);
-    const problem = typeProblem(typeUrl, this.#kind);
     const session = this.#sessions.find(typeUrl);
-    if (problem !== undefined) this.#refuse(status.INVALID_ARGUMENT, problem);
-    else if (session === undefined) this.#begin(typeUrl, request, claims);
+    if (session === undefined) this.#begin(typeUrl, request, claims);
     else this.#change(session, request);
   }
 
@@ -260,9 +267,7 @@ export class XdsStream {
     this.end(status.INTERNAL, 'The control plane failed to serve this stream: open another one.');
   }
 
-  #isOver(): boolean {
-    return this.#state === 'ended';
-  }
+  readonly #isOver = (): boolean => this.#state === 'ended';
 
   #setBehind(behind: boolean): void {
     if (behind === this.#behind) return;
@@ -275,11 +280,6 @@ export class XdsStream {
     if (this.#state !== 'open') return;
     this.#state = 'half-closed';
     this.#pump();
-  }
-
-  #finish(): void {
-    this.#leave();
-    this.#call.end();
   }
 
   #leave(): void {
