@@ -104,7 +104,11 @@ test('given a pod with the proxy that cannot have one, refuses it', (t) => {
   t.is(mistakesOf(pod({}, { initContainers, os: { name: 'windows' } })).length, 1);
   t.is(mistakesOf(pod({}, { initContainers, containers: [{ name: 'cortexflow-proxy' }] })).length, 1);
   const labels = { 'cortexflow.io/injected': 'true', 'proxy-injection': 'disabled' };
-  t.deepEqual(warningsOf(pod({ labels }, { initContainers })), []);
+  t.deepEqual(warningsOf(pod({ labels }, { initContainers })), [
+    'proxy-injection: disabled does not take a proxy out: the pod has proxy-init and proxy-sidecar, which still ' +
+      'redirect its connections; take them out',
+  ]);
+  t.is(mistakesOf(pod({}, { initContainers, hostNetwork: true }), { name: 'kube-system' }).length, 1);
 });
 
 function requiring(...terms: readonly NodeSelectorTerm[]): Partial<Pod['spec']> {
@@ -123,6 +127,7 @@ test('given any field by which a pod needs Windows, leaves it as it is', (t) => 
     { os: { name: 'windows' } },
     { nodeSelector: { 'kubernetes.io/os': 'windows' } },
     { nodeSelector: { 'beta.kubernetes.io/os': 'windows' } },
+    requiring({ matchExpressions: [{ key: 'kubernetes.io/os', operator: 'NotIn', values: ['linux'] }] }),
     requiring(osIn('windows')),
     requiring({}, osIn('windows'), { matchExpressions: [zone, ...(osIn('windows').matchExpressions ?? [])] }),
     { securityContext: { windowsOptions: { hostProcess: true } } },

@@ -156,7 +156,14 @@ function disappointed(
 }
 
 function leftOut(pod: Pod, remains: Remains | undefined, reason: string): Eligibility {
-  return { kind: 'ineligible', reason, warnings: falselyLabelled(pod, remains) };
+  const copied = (remains?.containers ?? []).length > 0 ? [stillInjected(remains?.containers ?? [])] : [];
+  return { kind: 'ineligible', reason, warnings: [...copied, ...falselyLabelled(pod, remains)] };
+}
+
+/** Such as a copy of an injected pod, which asks to be left out. */
+function stillInjected(containers: readonly string[]): string {
+  const names = [...new Set(containers)].join(' and ');
+  return `${INJECTION}: disabled does not take a proxy out: the pod has ${names}, which still redirect its connections; take them out`;
 }
 
 function falselyLabelled({ metadata }: Pod, remains: Remains | undefined): string[] {
