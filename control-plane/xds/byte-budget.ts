@@ -1,5 +1,8 @@
 import type { Limits } from './limits.ts';
 
+/** Beside its characters, a name costs an entry in a map and a string's header. */
+export const BYTES_PER_NAME = 40;
+
 /** How many bytes may be taken, by one caller and by all together. */
 export interface ByteLimits {
   readonly perCaller: number;
@@ -12,7 +15,7 @@ export type Shortage = 'caller' | 'process';
 /** A few callers that hold as much as they may must not lock out the others: so small a part of all is left to each. */
 const SMALL_SHARE = 1024;
 
-/** Counts bytes that callers make this process hold, and knows nobody who holds none. */
+/** Counts the bytes that callers make this process hold; a caller that holds none has no entry. */
 export class ByteBudget {
   readonly limits: ByteLimits;
   readonly #of = new Map<string, number>();

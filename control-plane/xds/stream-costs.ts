@@ -1,4 +1,4 @@
-import { HeldBytes } from './byte-budget.ts';
+import { BYTES_PER_NAME, HeldBytes } from './byte-budget.ts';
 import type { ByteBudget, Shortage } from './byte-budget.ts';
 import { overBudget, overLimit } from './limits.ts';
 import type { CountedLimit, Limits } from './limits.ts';
@@ -7,8 +7,6 @@ import type { TypeSession } from './type-session.ts';
 /** What a stream makes this process hold: the same words that its client is refused with. */
 export type HeldUse = 'node' | 'request' | 'claims' | 'names' | 'unacknowledged';
 
-/** Beside its characters, a name costs an entry in a map and a string's header. */
-const BYTES_PER_NAME = 40;
 const BYTES_PER_TYPE = 1024;
 /** A type that is not served has a server of its own for as long as a stream asks for it. */
 const BYTES_PER_INVENTED_TYPE = 8192;

@@ -6,6 +6,7 @@ import {
   recordSent,
 } from './acknowledgements.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
+import { BYTES_PER_NAME } from './byte-budget.ts';
 import type { ReadClaims } from './claims.ts';
 import type { TypeCounters } from './counters.ts';
 import { changeDelta, isCovered } from './delta-subscription.ts';
@@ -200,7 +201,6 @@ export class TypeSession {
 
 const NO_CONTENT: Content = { upserts: [], removals: [] };
 
-const BYTES_PER_NAME = 40;
 const BYTES_PER_REFERENCE = 8;
 
 function bytesOf(content: Content): number {

@@ -54,11 +54,6 @@ export class NameServer {
     for (const socket of this.#connections) socket.write(bytes);
   }
 
-  /** Nothing follows on any of them. */
-  endConnections(): void {
-    for (const socket of this.#connections) socket.end();
-  }
-
   /** Connections are refused from now on; by UDP it goes on. */
   closeTcp(): void {
     this.#tcp.close();
@@ -121,13 +116,6 @@ export function recordsAnswer(query: Buffer, records: readonly Buffer[], flags =
 /** Of the name that was asked. */
 export function addressRecord(lastByte: number, ttl = 60): Buffer {
   return Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, ttl >> 8, ttl & 0xff, 0, 4, 192, 0, 2, lastByte]);
-}
-
-/** What a zone of that name begins and ends with. */
-export function soaRecord(serial: number): Buffer {
-  const record = Buffer.from([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 60, 0, 22, ...Buffer.alloc(22)]);
-  record.writeUInt32BE(serial, record.length - 20);
-  return record;
 }
 
 /** Nothing but a header and the question. */
